@@ -1,0 +1,67 @@
+"""The clean pass: what one unedited forward pass gives, gathered once for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nplight.errors import NonFiniteError
+from nplight.neurons import record
+from nplight.vit import OpenViT
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPass:
+    """One unedited forward pass.
+
+    Attributes:
+        values: layer -> (images, path tokens, width), the clean neurons; float32 at least.
+        first: (images, tokens, features), the stream that leaves block 0.
+        logits: (images, categories), float32 at least.
+    """
+
+    values: Mapping[int, Tensor]
+    first: Tensor
+    logits: Tensor
+
+    def probability(self, targets: Tensor) -> Tensor:
+        """Softmax probability of each image's target, (images,)."""
+        return target_probability(self.logits, targets)
+
+
+def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
+    """Run the opened model once, unedited, without a graph.
+
+    Raises:
+        NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
+    """
+    check_finite("`images` has NaN or infinite pixels", images)
+    with torch.no_grad(), record(vit) as values:
+        first = vit.block(0, vit.embed(images))
+        logits = at_least_float32(vit.forward_from(1, first))
+    check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
+    return CleanPass({layer: at_least_float32(found) for layer, found in values.items()}, first, logits)
+
+
+def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
+    """Softmax probability of the target: (images, categories), (images,) -> (images,); float32 at least."""
+    return at_least_float32(logits).softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision to float32; anything wider as it is."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def check_finite(what: str, *values: Tensor) -> None:
+    """Refuse values that are not finite, naming the images (first dimension) that hold them.
+
+    Raises:
+        NonFiniteError: with the positions.
+    """
+    finite = torch.stack([value.isfinite().reshape(len(value), -1).all(1) for value in values]).all(0)
+    if not finite.all():
+        raise NonFiniteError(what, (~finite).nonzero().flatten().tolist())

@@ -1,0 +1,116 @@
+"""The slow oracle: the definitions of the paper, written to be read.
+
+Wang et al., "Discovering Influential Neuron Path in Vision Transformers" (ICLR 2025), Eq. 3 and Algorithm 1. Every
+node is a whole forward pass and one `autograd.grad`; the fast engine is held equal to this file by the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from nplight.attribution.clean import clean_pass, target_probability
+from nplight.attribution.quadrature import quadrature
+from nplight.neurons import overwrite
+from nplight.paths import PathBatch
+from nplight.vit import OpenViT
+
+
+def plain_search(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    top_k: int = 1,
+    ranked: int | None = None,
+    steps: int = 20,
+    rule: str = "riemann-left",
+) -> PathBatch:
+    """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model."""
+    ranked = ranked or top_k
+    clean = clean_pass(vit, images)
+    chosen: list[Tensor] = []  # P_j, (images, K) for each layer j < l
+    rankings, ranking_scores = [], []
+
+    for layer in range(vit.depth):
+        # z_j at its path entries times alpha, the rest clean, for j < l; all of z_l times alpha.
+        scaled = [_indicator(clean.values[j], picks) for j, picks in enumerate(chosen)]
+        scaled.append(torch.ones_like(clean.values[layer]))
+        gradients = _integrated_gradients(vit, images, targets, clean.values, scaled, steps, rule)
+
+        path_gradient = sum((_picked(gradients[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
+        path_value = sum((_picked(clean.values[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
+        joint = (clean.values[layer] + path_value) * (gradients[layer] + path_gradient)
+        scores = joint.mean(dim=1)  # over path tokens: (images, width)
+
+        best = scores.sort(dim=1, descending=True, stable=True)
+        rankings.append(best.indices[:, :ranked])
+        ranking_scores.append(best.values[:, :ranked])
+        chosen.append(best.indices[:, :top_k])
+
+    ranking, scores = torch.stack(rankings, 1), torch.stack(ranking_scores, 1)
+    neurons = ranking[..., :top_k]
+    return PathBatch(
+        neurons=neurons,
+        neuron_scores=scores[..., :top_k],
+        scores=plain_joint_score(vit, images, targets, neurons, steps=steps, rule=rule),
+        targets=targets,
+        probability=clean.probability(targets),
+        predictions=clean.logits.argmax(1),
+        ranking=ranking,
+        ranking_scores=scores,
+    )
+
+
+def plain_joint_score(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor,
+    neurons: Tensor,
+    *,
+    steps: int = 20,
+    rule: str = "riemann-left",
+) -> Tensor:
+    """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`."""
+    clean = clean_pass(vit, images)
+    picks = neurons.expand(len(images), -1, -1).unbind(dim=1)
+    scaled = [_indicator(clean.values[layer], picks[layer]) for layer in range(vit.depth)]
+    gradients = _integrated_gradients(vit, images, targets, clean.values, scaled, steps, rule)
+    value = torch.stack([_picked(clean.values[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
+    gradient = torch.stack([_picked(gradients[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
+    return (value * gradient).mean(dim=(1, 2))
+
+
+def _integrated_gradients(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor,
+    values: Mapping[int, Tensor],
+    scaled: Sequence[Tensor],
+    steps: int,
+    rule: str,
+) -> list[Tensor]:
+    """Σ_k ω_k ∂F/∂z_j of every layer in `scaled`, whose entries where it is 1 are multiplied by α_k."""
+    totals = [torch.zeros_like(mask) for mask in scaled]
+    for alpha, weight in zip(*quadrature(steps, rule)):
+        leaves = {
+            layer: (values[layer] * torch.where(mask == 1, alpha.to(mask), 1)).requires_grad_()
+            for layer, mask in enumerate(scaled)
+        }
+        with overwrite(vit, leaves):
+            probability = target_probability(vit.forward(images), targets)
+        for total, gradient in zip(totals, torch.autograd.grad(probability.sum(), list(leaves.values()))):
+            total += weight * gradient
+    return totals
+
+
+def _indicator(like: Tensor, picks: Tensor) -> Tensor:
+    """1 at the picked neurons (images, K) of every token, 0 elsewhere: (images, path tokens, width)."""
+    return torch.zeros_like(like).scatter(2, picks.unsqueeze(1).expand(-1, like.shape[1], -1), 1)
+
+
+def _picked(values: Tensor, picks: Tensor) -> Tensor:
+    """Sum over the picked neurons: (images, path tokens, width), (images, K) -> (images, path tokens, 1)."""
+    return values.gather(2, picks.unsqueeze(1).expand(-1, values.shape[1], -1)).sum(2, keepdim=True)

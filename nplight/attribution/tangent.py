@@ -1,0 +1,30 @@
+"""One block with its directional derivative, by forward-mode AD."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from nplight.vit import OpenViT
+
+
+def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+    """Run one block, primal and tangent together, without a graph.
+
+    Args:
+        vit: the opened model.
+        layer: which block.
+        stream: (rows, tokens, features), what enters the block.
+        tangent: of the same shape, the direction in which the derivative is taken.
+
+    Returns:
+        What leaves the block, and its derivative along `tangent`.
+    """
+    # Fused attention has no forward-mode rule.
+    with torch.no_grad(), forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
+        out = forward_ad.unpack_dual(vit.block(layer, forward_ad.make_dual(stream, tangent)))
+        if out.tangent is None:
+            raise RuntimeError(f"block {layer} lost its tangent: forward-mode AD is switched off here")
+        return out.primal, out.tangent

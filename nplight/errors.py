@@ -1,0 +1,86 @@
+"""The errors that users meet, and the checks of single arguments that raise them.
+
+A message names the argument, the rule, the value and the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+__all__ = [
+    "ArgumentError",
+    "CheckpointError",
+    "EditNotAppliedError",
+    "NonFiniteError",
+    "NplightError",
+    "RunFolderError",
+    "UnsupportedModelError",
+    "check_at_least",
+    "check_choice",
+    "check_fraction",
+    "listed",
+]
+
+
+class NplightError(Exception):
+    """Everything that nplight itself refuses."""
+
+
+class ArgumentError(NplightError, ValueError):
+    """An argument breaks a rule; raised before any work starts."""
+
+
+class UnsupportedModelError(NplightError, TypeError):
+    """The model is not of a family that `open_vit` can open exactly."""
+
+
+class EditNotAppliedError(NplightError, RuntimeError):
+    """An edit or a recording was asked for, and its site never ran."""
+
+
+class CheckpointError(NplightError, ValueError):
+    """A checkpoint is missing, damaged, or made for another model."""
+
+
+class RunFolderError(NplightError, ValueError):
+    """A run folder cannot be used: other settings, damaged, or not a run."""
+
+
+class NonFiniteError(NplightError, ValueError):
+    """NaN or infinite values appeared.
+
+    Attributes:
+        what: where they appeared.
+        positions: the images in the batch, counted from 0.
+    """
+
+    def __init__(self, what: str, positions: Sequence[int]) -> None:
+        super().__init__(f"{what} for the images at positions {listed(positions)} of the batch")
+        self.what = what
+        self.positions = tuple(positions)
+
+
+def listed(items: Iterable[object], limit: int = 8) -> str:
+    """`items` joined by commas, at most `limit` of them and a count of the rest."""
+    shown = [str(item) for item in items]
+    rest = len(shown) - limit
+    return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def check_choice(argument: str, value: object, choices: Collection[str]) -> None:
+    """Refuse a `value` that is none of `choices`."""
+    if value not in choices:
+        names = ", ".join(repr(choice) for choice in choices)
+        raise ArgumentError(f"`{argument}` must be one of {names}, got {value!r}")
+
+
+def check_at_least(argument: str, value: object, least: int) -> None:
+    """Refuse a `value` that is no integer or is below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ArgumentError(f"`{argument}` must be an integer of at least {least}, got {value!r}")
+
+
+def check_fraction(argument: str, value: object) -> None:
+    """Refuse a `value` that is no number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ArgumentError(f"`{argument}` must be a fraction in [0, 1] (0.3 for 30%), got {value!r}")

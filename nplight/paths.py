@@ -1,0 +1,153 @@
+"""The values that travel: paths of images, paths of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError, listed
+
+__all__ = ["CategoryPaths", "PathBatch", "check_neurons"]
+
+
+def check_neurons(
+    neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False
+) -> None:
+    """Refuse neurons that are no indices into layers of `widths` neurons.
+
+    Args:
+        neurons: (images, layers, K) or (layers, K), int64.
+        widths: neurons in each layer.
+        images: if given, also refuse paths for another number of images.
+        distinct: also refuse a neuron that stands twice in one layer.
+
+    Raises:
+        ArgumentError: naming the rule that is broken.
+    """
+    if not isinstance(neurons, Tensor) or neurons.dtype != torch.int64:
+        kind = neurons.dtype if isinstance(neurons, Tensor) else type(neurons).__name__
+        raise ArgumentError(f"`neurons` must be an int64 tensor, got {kind}")
+    shape = tuple(neurons.shape)
+    if neurons.ndim not in (2, 3) or shape[-2] != len(widths) or 0 in shape:
+        raise ArgumentError(
+            f"`neurons` must be (images, layers, K) or (layers, K) with layers = {len(widths)} and K >= 1, got {shape}"
+        )
+    if images is not None and neurons.ndim == 3 and len(neurons) != images:
+        raise ArgumentError(
+            f"`neurons` must hold one path for each of the {images} images, or be one (layers, K) path for all, "
+            f"got {len(neurons)} paths"
+        )
+    limits = torch.tensor(list(widths), device=neurons.device).unsqueeze(-1)
+    outside = ((neurons < 0) | (neurons >= limits)).nonzero().tolist()
+    if outside:
+        layer = outside[0][-2]
+        raise ArgumentError(
+            f"`neurons` of layer {layer} must be in 0 … {widths[layer] - 1}, got {neurons[tuple(outside[0])].item()}"
+        )
+    if distinct:
+        ordered = neurons.sort(dim=-1).values
+        repeated = (ordered[..., 1:] == ordered[..., :-1]).nonzero().tolist()
+        if repeated:
+            raise ArgumentError(
+                f"`neurons` of a layer must be distinct, got neuron {ordered[tuple(repeated[0])].item()} "
+                f"twice in layer {repeated[0][-2]}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PathBatch:
+    """The neuron paths of a batch of images.
+
+    Attributes:
+        neurons: (images, layers, K) int64, the path: K neurons a layer, best first.
+        neuron_scores: (images, layers, K), the score by which each was chosen.
+        scores: (images,), the joint attribution score of the whole path.
+        targets: (images,) int64, the category whose probability was attributed.
+        probability: (images,), of the target on the clean pass, in [0, 1].
+        predictions: (images,) int64, the most probable category on the clean pass.
+        ranking: (images, layers, R) int64, the R best candidates of each layer, best first.
+        ranking_scores: (images, layers, R), their scores.
+    """
+
+    neurons: Tensor
+    neuron_scores: Tensor
+    scores: Tensor
+    targets: Tensor
+    probability: Tensor
+    predictions: Tensor
+    ranking: Tensor
+    ranking_scores: Tensor
+
+    def __post_init__(self) -> None:
+        images, layers, _ = self.neurons.shape
+        for name in ("scores", "targets", "probability", "predictions"):
+            _check_shape(name, getattr(self, name), (images,))
+        _check_shape("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
+        _check_shape("ranking", self.ranking, (images, layers, self.ranking.shape[-1]))
+        _check_shape("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def to(self, device: torch.device | str) -> PathBatch:
+        """The same paths on another device."""
+        return PathBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    @staticmethod
+    def cat(batches: Sequence[PathBatch]) -> PathBatch:
+        """Several batches as one, in order."""
+        return PathBatch(
+            **{
+                field.name: torch.cat([getattr(batch, field.name) for batch in batches])
+                for field in fields(PathBatch)
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryPaths:
+    """One neuron path for every category.
+
+    Attributes:
+        neurons: (categories, layers, K) int64.
+        votes: (categories, layers, K), what chose each neuron: how many images' paths hold it (`frequency`,
+            `rank-mode`) or its mean score over the category's images (`mean-score`).
+        images: (categories,) int64, how many images each path was formed from.
+        method: `frequency`, `rank-mode` or `mean-score`.
+    """
+
+    neurons: Tensor
+    votes: Tensor
+    images: Tensor
+    method: str
+
+    def __post_init__(self) -> None:
+        categories = len(self.neurons)
+        _check_shape("votes", self.votes, tuple(self.neurons.shape))
+        _check_shape("images", self.images, (categories,))
+        empty = (self.images == 0).nonzero().flatten().tolist()
+        if empty:
+            raise ArgumentError(
+                f"every category must have at least one image to form its path, "
+                f"but categories {listed(empty)} have none; give them images or leave the categories out"
+            )
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    @property
+    def top_k(self) -> int:
+        """Neurons a layer."""
+        return self.neurons.shape[-1]
+
+    def of(self, labels: Tensor) -> Tensor:
+        """The path of each image's category: labels (images,) -> neurons (images, layers, K)."""
+        return self.neurons.to(labels.device)[labels]
+
+
+def _check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(value.shape) != shape:
+        raise ArgumentError(f"`{name}` must have shape {shape}, got {tuple(value.shape)}")

@@ -1,0 +1,8 @@
+"""Opening a Vision Transformer: embed | blocks | head, the sites of its neurons, its path tokens."""
+
+from nplight.vit.open_vit import OpenViT
+from nplight.vit.projection import DownProjection
+from nplight.vit.registry import FAMILIES, open_vit
+from nplight.vit.state import gradients, undisturbed
+
+__all__ = ["FAMILIES", "DownProjection", "OpenViT", "gradients", "open_vit", "undisturbed"]

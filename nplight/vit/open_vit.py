@@ -1,0 +1,128 @@
+"""A Vision Transformer opened at its neurons, whatever its family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nplight.errors import ArgumentError, check_at_least
+from nplight.vit.projection import DownProjection
+
+
+class OpenViT(ABC):
+    """A ViT as `embed | block 0 … block L-1 | head`, with the sites of its feed-forward neurons.
+
+    Running the pieces in order equals the model's own forward. One subclass a family; `open_vit` picks it.
+
+    Attributes:
+        model: the module that was opened, never changed.
+        down: the down projection of each block.
+        path_tokens: the tokens at which neurons are read and edited.
+        num_classes: categories the head tells apart.
+    """
+
+    supports: ClassVar[str]
+    """What the family covers, for people."""
+
+    model: nn.Module
+    down: tuple[DownProjection, ...]
+    path_tokens: slice
+    num_classes: int
+
+    @classmethod
+    @abstractmethod
+    def matches(cls, model: nn.Module) -> bool:
+        """Whether `model` is of this family, supported variant or not."""
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Everything before the first block: (images, channels, height, width) -> (images, tokens, features)."""
+
+    @abstractmethod
+    def block(self, layer: int, stream: Tensor) -> Tensor:
+        """One block: (images, tokens, features) -> the same shape."""
+
+    @abstractmethod
+    def head(self, stream: Tensor) -> Tensor:
+        """Everything after the last block: (images, tokens, features) -> logits (images, categories)."""
+
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int | None, int | None]:
+        """Channels, height and width that the model takes; `None` where any will do."""
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks, L."""
+        return len(self.down)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Neurons in each layer."""
+        return tuple(down.width for down in self.down)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The whole model by its pieces: images -> logits (images, categories)."""
+        return self.forward_from(0, self.embed(images))
+
+    def forward_from(self, layer: int, stream: Tensor) -> Tensor:
+        """Blocks `layer` … L-1 and the head: the stream that enters block `layer` -> logits."""
+        for index in range(layer, self.depth):
+            stream = self.block(index, stream)
+        return self.head(stream)
+
+    def check_images(self, images: Tensor) -> None:
+        """Refuse images of another shape, dtype or device than the model's.
+
+        Raises:
+            ArgumentError: naming the rule that is broken.
+        """
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise ArgumentError(f"`images` must be a floating-point tensor of normalised images, got {kind}")
+        wanted = self.image_shape()
+        fits = images.ndim == 4 and all(w in (None, g) for w, g in zip(wanted, images.shape[1:]))
+        if not fits or len(images) == 0:
+            sizes = ", ".join("any" if size is None else str(size) for size in wanted)
+            raise ArgumentError(
+                f"`images` must have shape (images, {sizes}) with at least one image, got {tuple(images.shape)}"
+            )
+        weight = self.down[0].linear.weight
+        if images.device != weight.device:
+            raise ArgumentError(
+                f"`images` must be on the model's device {weight.device}, got {images.device}; move them with .to()"
+            )
+        if images.dtype != weight.dtype and not torch.is_autocast_enabled(images.device.type):
+            raise ArgumentError(
+                f"`images` must have the model's dtype {weight.dtype}, got {images.dtype}; "
+                f"convert one of them, or run under torch.autocast"
+            )
+
+    def check_targets(self, targets: Tensor, images: int, argument: str = "targets") -> None:
+        """Refuse targets that are not one category for each of `images` images.
+
+        Raises:
+            ArgumentError: naming the rule that is broken.
+        """
+        if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.shape != (images,):
+            got = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+            raise ArgumentError(f"`{argument}` must be an int64 tensor of shape ({images},), got {got}")
+        outside = ((targets < 0) | (targets >= self.num_classes)).nonzero().flatten().tolist()
+        if outside:
+            raise ArgumentError(
+                f"`{argument}` must be categories in 0 … {self.num_classes - 1}, "
+                f"got {targets[outside[0]].item()} for image {outside[0]}"
+            )
+
+    def check_top_k(self, top_k: int, argument: str = "top_k") -> None:
+        """Refuse a number of neurons a layer that some layer does not have.
+
+        Raises:
+            ArgumentError: naming the rule that is broken.
+        """
+        check_at_least(argument, top_k, 1)
+        narrowest = min(self.widths)
+        if top_k > narrowest:
+            raise ArgumentError(f"`{argument}` must be at most {narrowest}, the narrowest layer's width, got {top_k}")

@@ -1,0 +1,41 @@
+"""The way from a layer's neurons back into the residual stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class DownProjection:
+    """The down projection of one FFN: neurons in, an addition to the residual stream out.
+
+    Its input is where the neurons of the layer are read and edited. The addition is affine in the neurons:
+    `scale * (linear(z))`.
+
+    Attributes:
+        linear: the projection; a forward pre-hook on it is the site of the layer's neurons.
+        scale: (features,), the layer scale that multiplies its output, or `None`.
+    """
+
+    linear: nn.Linear
+    scale: Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """Neurons in the layer."""
+        return self.linear.in_features
+
+    def increment(self, change: Tensor) -> Tensor:
+        """What a change of the neurons adds to the stream: (…, neurons) -> (…, features); no bias."""
+        with torch.autocast(change.device.type, enabled=False):
+            added = change @ self.linear.weight.to(change.dtype).T
+            return added if self.scale is None else added * self.scale.to(change.dtype)
+
+    def pull_back(self, gradient: Tensor) -> Tensor:
+        """The transposed map: a gradient on the stream (…, features) -> on the neurons (…, neurons)."""
+        with torch.autocast(gradient.device.type, enabled=False):
+            scaled = gradient if self.scale is None else gradient * self.scale.to(gradient.dtype)
+            return scaled @ self.linear.weight.to(gradient.dtype)

@@ -1,0 +1,44 @@
+"""Work on somebody's model and leave it exactly as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from nplight.errors import UnsupportedModelError
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients for the weights inside; every flag back as it was after, also after an error.
+
+    Raises:
+        UnsupportedModelError: the weights were made under `torch.inference_mode`, which autograd cannot use.
+    """
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise UnsupportedModelError(
+            "`model` was built under torch.inference_mode, so that no gradient can pass it; build it outside"
+        )
+    training = [module for module in model.modules() if module.training]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for module in training:
+            module.training = False
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Autograd works inside, whatever the caller's mode: `inference_mode` switches off both AD directions silently."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -1,0 +1,85 @@
+"""timm's `VisionTransformer`, classifying from its class token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from timm.layers.layer_scale import LayerScale
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import Tensor, nn
+
+from nplight.errors import UnsupportedModelError
+from nplight.vit.open_vit import OpenViT
+from nplight.vit.projection import DownProjection
+
+# The methods that `TimmViT` replays piece by piece: a subclass with its own would give other numbers.
+_REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
+
+
+class TimmViT(OpenViT):
+    """ViT, DeiT, DINOv2-style and register-token models as timm builds them; path token: the class token.
+
+    LayerScale and register tokens are supported; the registers are left unedited.
+    """
+
+    supports = "timm VisionTransformer that classifies from its class token (global_pool='token', timm's plain Block)"
+
+    def __init__(self, model: VisionTransformer) -> None:
+        reasons = list(_refusals(model))
+        if reasons:
+            raise UnsupportedModelError(
+                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
+                f"Supported: {self.supports}"
+            )
+        self.model: VisionTransformer = model
+        self.down = tuple(_down(cast(Block, block)) for block in model.blocks)
+        self.path_tokens = slice(0, 1)
+        self.num_classes = model.num_classes
+
+    @classmethod
+    def matches(cls, model: nn.Module) -> bool:
+        return isinstance(model, VisionTransformer)
+
+    def embed(self, images: Tensor) -> Tensor:
+        stream = self.model.patch_drop(self.model._pos_embed(self.model.patch_embed(images)))
+        return cast(Tensor, self.model.norm_pre(stream))
+
+    def block(self, layer: int, stream: Tensor) -> Tensor:
+        return cast(Tensor, self.model.blocks[layer](stream))
+
+    def head(self, stream: Tensor) -> Tensor:
+        return cast(Tensor, self.model.forward_head(self.model.norm(stream)))
+
+    def image_shape(self) -> tuple[int, int | None, int | None]:
+        patch_embed = self.model.patch_embed
+        channels = cast(nn.Conv2d, patch_embed.proj).in_channels
+        if self.model.dynamic_img_size or patch_embed.img_size is None:
+            return (channels, None, None)
+        height, width = patch_embed.img_size
+        return (channels, height, width)
+
+
+def _refusals(model: VisionTransformer) -> Iterator[str]:
+    overridden = [name for name in _REPLAYED if getattr(type(model), name) is not getattr(VisionTransformer, name)]
+    if overridden:
+        yield f"its class overrides {', '.join(overridden)}"
+    if model.cls_token is None or model.global_pool != "token" or model.attn_pool is not None:
+        yield f"it does not classify from a class token (global_pool={model.global_pool!r})"
+    if model.num_classes < 2:
+        yield f"its head tells {model.num_classes} categories apart, at least 2 are needed"
+    for layer, block in enumerate(model.blocks):
+        if type(block) is not Block:
+            yield f"block {layer} is a {type(block).__name__}"
+        elif not isinstance(getattr(block.mlp, "fc2", None), nn.Linear):
+            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
+        elif not isinstance(block.ls2, (nn.Identity, LayerScale)):
+            yield f"the FFN of block {layer} is followed by a {type(block.ls2).__name__}"
+        else:
+            continue
+        break  # the other blocks are alike
+
+
+def _down(block: Block) -> DownProjection:
+    scale = block.ls2.gamma if isinstance(block.ls2, LayerScale) else None
+    return DownProjection(cast(nn.Linear, block.mlp.fc2), scale)
