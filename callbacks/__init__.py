@@ -1,0 +1,8 @@
+"""Lightning callbacks, for any LightningModule that holds a Vision Transformer."""
+
+from nplight.callbacks.export import WeightsExport
+from nplight.callbacks.path_evaluation import PathEvaluation
+from nplight.callbacks.path_search import NeuronPathSearch
+from nplight.callbacks.progress import PathProgressBar
+
+__all__ = ["NeuronPathSearch", "PathEvaluation", "PathProgressBar", "WeightsExport"]

@@ -1,0 +1,27 @@
+"""Find and test the neuron paths that carry a Vision Transformer's predictions."""
+
+from nplight.attribution import RULES
+from nplight.errors import NplightError, UnsupportedModelError
+from nplight.neurons import intervene, record
+from nplight.paths import CategoryPaths, PathBatch
+from nplight.search import METHODS, category_paths, joint_score, search
+from nplight.store import PathTable, read_paths
+from nplight.vit import OpenViT, open_vit
+
+__all__ = [
+    "METHODS",
+    "RULES",
+    "CategoryPaths",
+    "NplightError",
+    "OpenViT",
+    "PathBatch",
+    "PathTable",
+    "UnsupportedModelError",
+    "category_paths",
+    "intervene",
+    "joint_score",
+    "open_vit",
+    "read_paths",
+    "record",
+    "search",
+]

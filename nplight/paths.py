@@ -13,9 +13,7 @@ from nplight.errors import ArgumentError, listed
 __all__ = ["CategoryPaths", "PathBatch", "check_neurons"]
 
 
-def check_neurons(
-    neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False
-) -> None:
+def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False) -> None:
     """Refuse neurons that are no indices into layers of `widths` neurons.
 
     Args:
@@ -100,10 +98,7 @@ class PathBatch:
     def cat(batches: Sequence[PathBatch]) -> PathBatch:
         """Several batches as one, in order."""
         return PathBatch(
-            **{
-                field.name: torch.cat([getattr(batch, field.name) for batch in batches])
-                for field in fields(PathBatch)
-            }
+            **{field.name: torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(PathBatch)}
         )
 
 

@@ -59,5 +59,5 @@ def path_score(
         with overwrite(vit, scaled):
             probability = target_probability(vit.forward_from(0, stream[image]), targets[image])
         gradients.append(torch.autograd.grad(probability.sum(), shift)[0])
-    gradient = torch.cat(gradients).unflatten(0, (len(images), len(nodes)))
+    gradient: Tensor = torch.cat(gradients).unflatten(0, (len(images), len(nodes)))
     return (path_value * (weights[:, None] * gradient).sum(1)).mean(1)

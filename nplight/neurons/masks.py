@@ -45,16 +45,18 @@ def pruned_masks(path: Sequence[Tensor], fraction: float, priority: Sequence[Ten
     masks = []
     for mask, values in zip(path, priority):
         order = values.masked_fill(mask, float("inf")).argsort(dim=1, stable=True)
-        rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
+        rank = torch.empty_like(order).scatter_(
+            1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+        )
         others = mask.shape[1] - mask.sum(1, keepdim=True)
         masks.append(rank < (others * fraction + 0.5).floor())
     return masks
 
 
 def random_priority(images: int, widths: Sequence[int], generator: torch.Generator | None) -> list[Tensor]:
-    """Uniform random priorities, for each layer (images, width), float64, drawn image by image on the CPU.
+    """Uniform random priorities, for each layer (images, width), in [0, 1), on the CPU.
 
-    Drawn on the CPU so that a seed means the same neurons on every device.
+    On the CPU so that a seed means the same neurons on every device.
     """
-    drawn = torch.rand(images, sum(widths), generator=generator, dtype=torch.float64)
+    drawn = torch.rand(images, sum(widths), generator=generator)
     return list(drawn.split(list(widths), dim=1))

@@ -121,7 +121,9 @@ class CategoryVotes:
         if scores is None and self.method == "mean-score":
             raise ArgumentError("`scores` must be given for method 'mean-score', got None")
         if scores is not None and scores.shape != neurons.shape:
-            raise ArgumentError(f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {tuple(scores.shape)}")
+            raise ArgumentError(
+                f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {tuple(scores.shape)}"
+            )
 
     def _merge(self) -> None:
         if not self._pending:

@@ -152,7 +152,7 @@ def _in_groups(
     chunk_size: int | None,
     run: Callable[[CleanPass, slice, Tensor, int], Result],
 ) -> list[Result]:
-    """Run something on the clean pass of as many images at a time as their rows fit into a chunk, on a guarded model."""
+    """On a guarded model, run something on the clean pass of as many images at a time as their rows fit a chunk."""
     results = []
     with gradients(), undisturbed(vit.model):
         # Autograd cannot use tensors that were made under inference_mode.

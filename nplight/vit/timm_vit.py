@@ -49,7 +49,7 @@ class TimmViT(OpenViT):
         return cast(Tensor, self.model.blocks[layer](stream))
 
     def head(self, stream: Tensor) -> Tensor:
-        return cast(Tensor, self.model.forward_head(self.model.norm(stream)))
+        return self.model.forward_head(self.model.norm(stream))
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         patch_embed = self.model.patch_embed

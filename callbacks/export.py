@@ -1,0 +1,42 @@
+"""Keep a trained model as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
+
+from nplight.callbacks.common import on_first_process, run_folder
+from nplight.store import write_whole
+from nplight.vit import find_vit
+
+
+class WeightsExport(Callback):
+    """Writes the Vision Transformer's weights to `model.safetensors` in the run folder when `fit` ends.
+
+    Args:
+        run_dir: where; `None`: `neuron_paths/` in the logger's folder.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+    """
+
+    def __init__(self, *, run_dir: str | Path | None = None, vit: str | None = None) -> None:
+        self.run_dir = run_dir
+        self.vit = vit
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write them."""
+        if trainer.state.fn != TrainerFn.FITTING or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        weights = {
+            name: value.detach().cpu().contiguous()
+            for name, value in find_vit(pl_module, self.vit).model.state_dict().items()
+        }
+        path = run_folder(trainer, self.run_dir).path / "model.safetensors"
+        metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}
+        on_first_process(
+            trainer, lambda: write_whole(path, lambda file: safetensors.torch.save_file(weights, file, metadata))
+        )
+        rank_zero_info(f"Weights: {path}")

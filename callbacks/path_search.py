@@ -1,0 +1,231 @@
+"""Search neuron paths inside a Lightning run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from nplight.callbacks.common import on_first_process, run_folder
+from nplight.data import ImageBatch, read_batch, with_index
+from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice, listed
+from nplight.paths import CategoryPaths
+from nplight.search import CATEGORY_METHODS, METHODS, CategoryVotes, SearchOptions, search
+from nplight.store import PathTable, RunFolder, part_files, write_part
+from nplight.vit import OpenViT, find_vit, fingerprint
+
+TARGETS = ("label", "prediction")
+
+
+class NeuronPathSearch(Callback):
+    """Finds the neuron path of every image, and of every category, and writes them to the run folder.
+
+    In `validate` it searches each image of the first loader (the discover split) and, when that ends, forms the
+    category paths. In `predict` it searches each image for its predicted category. Images that the run folder already
+    holds are not searched again. It does nothing in `fit` and `test`.
+
+    Args:
+        method: one of `nplight.METHODS`.
+        top_k: neurons a layer on the path.
+        kept: numbers of neurons a layer for which category paths are formed besides, from the ranking of one search.
+        steps: quadrature nodes.
+        rule: one of `nplight.RULES`.
+        patch_stream: `exact`.
+        chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
+        target: the category whose probability is attributed in `validate`: `label` or `prediction`.
+        category_method: `frequency`, `rank-mode` or `mean-score`.
+        run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+
+    Attributes:
+        category_paths: neurons a layer -> category paths, once the first loader of `validate` has ended.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str = "jas",
+        top_k: int = 1,
+        kept: Sequence[int] = (1, 5, 10, 30, 50),
+        steps: int = 20,
+        rule: str = "riemann-left",
+        patch_stream: str = "exact",
+        chunk_size: int | None = None,
+        target: Literal["label", "prediction"] = "label",
+        category_method: str = "frequency",
+        run_dir: str | Path | None = None,
+        vit: str | None = None,
+    ) -> None:
+        check_choice("method", method, METHODS)
+        check_choice("target", target, TARGETS)
+        check_choice("category_method", category_method, CATEGORY_METHODS)
+        for size in kept:
+            check_at_least("kept", size, 1)
+        self.method = method
+        self.options = SearchOptions(top_k, max([top_k, *kept]), steps, rule, patch_stream, chunk_size)
+        self.kept = tuple(kept)
+        self.target = target
+        self.category_method = category_method
+        self.run_dir = run_dir
+        self.vit = vit
+        self.category_paths: dict[int, CategoryPaths] = {}
+
+    @property
+    def top_k(self) -> int:
+        """Neurons a layer on the path."""
+        return self.options.top_k
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of neurons a layer of the category paths: `top_k` and `kept`, capped at the narrowest layer."""
+        return tuple(sorted({min(size, self._ranked) for size in (self.top_k, *self.kept)}))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the results must know."""
+        capped = [size for size in self.kept if size > self._ranked]
+        if not capped:
+            return []
+        return [
+            f"{listed(capped)} neurons a layer were asked for; the narrowest layer has {self._ranked}, kept instead"
+        ]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not _searches(trainer):
+            return
+        vit = find_vit(pl_module, self.vit)
+        vit.check_top_k(self.top_k)
+        self._ranked = min(self.options.ranked, min(vit.widths))
+        self._run = run_folder(trainer, self.run_dir)
+        settings = self._settings(trainer, vit)
+        self._done = on_first_process(trainer, lambda: _claim(self._run, settings))
+        self._seen = 0
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if not _searches(trainer) or dataloader_idx != 0:
+            return
+        found = read_batch(batch)
+        if found.labels is None:
+            raise ArgumentError("the batch must have labels, from which category paths are formed; got images alone")
+        self._search(trainer, pl_module, found)
+        if batch_idx == trainer.num_val_batches[0] - 1:
+            trainer.strategy.barrier("nplight: every process has written its paths")
+            num_classes = find_vit(pl_module, self.vit).num_classes
+            self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(num_classes))
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._search(trainer, pl_module, read_batch(batch))
+
+    def _search(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch) -> None:
+        if batch.index is None and trainer.world_size > 1:
+            raise ArgumentError(
+                "a batch must carry the `index` of each image when several processes share the images; "
+                "add it to the samples, as (image, label, index), or use one device"
+            )
+        batch = with_index(batch, self._seen)
+        self._seen += len(batch)
+        assert batch.index is not None
+        new = ~torch.isin(batch.index.cpu(), self._done)
+        if new.any():
+            self._search_new(trainer, pl_module, _select(batch, new.nonzero().flatten()))
+
+    def _search_new(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch) -> None:
+        assert batch.index is not None
+        names = batch.files or tuple(f"image {number}" for number in batch.index.tolist())
+        targets = None if batch.labels is None or self.target == "prediction" else batch.labels.long()
+        options = self.options
+        try:
+            with trainer.precision_plugin.forward_context():
+                paths = search(
+                    find_vit(pl_module, self.vit),
+                    batch.images,
+                    targets,
+                    method=self.method,
+                    top_k=options.top_k,
+                    ranked=self._ranked,
+                    steps=options.steps,
+                    rule=options.rule,
+                    patch_stream=options.patch_stream,
+                    chunk_size=options.chunk_size,
+                )
+        except NonFiniteError as error:
+            culprits = listed(names[position] for position in error.positions)
+            raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
+        write_part(self._run, paths, index=batch.index, files=names, labels=batch.labels, method=self.method)
+
+    def _form_category_paths(self, num_classes: int) -> dict[int, CategoryPaths]:
+        sizes = self.sizes
+        votes = {size: CategoryVotes(num_classes, top_k=size, method=self.category_method) for size in sizes}
+        for rows in PathTable(part_files(self._run)).batches(["label", "ranking", "ranking_scores"]):
+            for size in sizes:
+                votes[size].update(
+                    rows["ranking"][..., :size].long(), rows["label"], rows["ranking_scores"][..., :size]
+                )
+        paths = {size: votes[size].compute() for size in sizes}
+        self._run.write_category_paths(paths, self.top_k)
+        return paths
+
+    def _settings(self, trainer: Trainer, vit: OpenViT) -> dict[str, Any]:
+        identity = getattr(getattr(trainer, "datamodule", None), "identity", None)
+        predicting = trainer.state.fn == TrainerFn.PREDICTING
+        return {
+            "command": "predict" if predicting else "validate",
+            "method": self.method,
+            "top_k": self.top_k,
+            "ranked": self._ranked,
+            "steps": self.options.steps,
+            "rule": self.options.rule,
+            "patch_stream": self.options.patch_stream,
+            "target": "prediction" if predicting else self.target,
+            "category_method": self.category_method,
+            "kept": list(self.kept),
+            "precision": str(trainer.precision),
+            "model": fingerprint(vit.model),
+            **(identity() if callable(identity) else {}),
+        }
+
+
+def _searches(trainer: Trainer) -> bool:
+    return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING) and not trainer.sanity_checking
+
+
+def _claim(run: RunFolder, settings: dict[str, Any]) -> torch.Tensor:
+    """Take the run folder, and say which images it already holds, by index."""
+    run.claim("search", settings)
+    parts = part_files(run)
+    if not parts:
+        return torch.empty(0, dtype=torch.int64)
+    done = PathTable(parts)["index"]
+    assert isinstance(done, torch.Tensor)
+    return done
+
+
+def _select(batch: ImageBatch, positions: torch.Tensor) -> ImageBatch:
+    def pick(values: torch.Tensor | None) -> torch.Tensor | None:
+        return None if values is None else values[positions.to(values.device)]
+
+    files = None if batch.files is None else tuple(batch.files[position] for position in positions.tolist())
+    return ImageBatch(batch.images[positions.to(batch.images.device)], pick(batch.labels), pick(batch.index), files)

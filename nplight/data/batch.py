@@ -1,0 +1,67 @@
+"""What a batch holds, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """A batch of images.
+
+    Attributes:
+        images: (images, channels, height, width), normalised.
+        labels: (images,) int64, or `None` where there are none.
+        index: (images,) int64, each image's number in its data set, or `None`.
+        files: each image's file or name, or `None`.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    index: Tensor | None = None
+    files: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_batch(batch: Any) -> ImageBatch:
+    """Read a batch as nplight's own data modules make it, or as most others do.
+
+    Args:
+        batch: a mapping with `image` and, where known, `label`, `index` and `file`; or a tuple or list of images,
+            labels and, where known, indices; or the images alone.
+
+    Raises:
+        ArgumentError: the batch is something else.
+    """
+    if isinstance(batch, Tensor):
+        return ImageBatch(batch)
+    if isinstance(batch, Mapping) and isinstance(batch.get("image"), Tensor):
+        files = batch.get("file")
+        return ImageBatch(
+            batch["image"], batch.get("label"), batch.get("index"), None if files is None else tuple(map(str, files))
+        )
+    if isinstance(batch, Sequence) and 1 <= len(batch) <= 3 and all(isinstance(part, Tensor) for part in batch):
+        images, labels, index = (*batch, None, None)[:3]
+        return ImageBatch(images, labels, index)
+    found = f"keys {sorted(batch)}" if isinstance(batch, Mapping) else type(batch).__name__
+    raise ArgumentError(
+        f"the batch must be a mapping with `image` (and `label`, `index`, `file`) or a tuple of tensors "
+        f"(images, labels, index), got {found}"
+    )
+
+
+def with_index(batch: ImageBatch, start: int) -> ImageBatch:
+    """The same batch, numbered from `start` where it has no index of its own."""
+    if batch.index is not None:
+        return batch
+    index = torch.arange(start, start + len(batch))
+    return ImageBatch(batch.images, batch.labels, index, batch.files)

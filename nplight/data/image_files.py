@@ -1,0 +1,56 @@
+"""Images without labels, from files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from nplight.errors import ArgumentError, listed
+
+
+class ImageFiles(Dataset[dict[str, Any]]):
+    """The images of some files and, at any depth, folders, in order of their names.
+
+    A sample is a mapping of `image`, `index` and `file`.
+
+    Args:
+        paths: files and folders.
+        read_image: turns an opened image into the tensor a model takes.
+
+    Raises:
+        ArgumentError: a path that does not exist, or no image among them.
+    """
+
+    def __init__(self, paths: Sequence[str], read_image: Callable[[Image.Image], Tensor]) -> None:
+        missing = [path for path in paths if not Path(path).exists()]
+        if missing:
+            raise ArgumentError(f"`images` must be files or folders that exist, got {listed(missing)}")
+        self.files = [file for path in paths for file in _images_at(Path(path))]
+        self._read_image = read_image
+        if not self.files:
+            raise ArgumentError(
+                f"`images` must hold at least one image ({', '.join(IMG_EXTENSIONS)}), found none in {listed(paths)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        file = self.files[index]
+        try:
+            with Image.open(file) as image:
+                return {"image": self._read_image(image), "index": index, "file": str(file)}
+        except OSError as error:
+            raise ArgumentError(f"`images` holds a file that cannot be read as an image, {file}: {error}") from error
+
+
+def _images_at(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)

@@ -1,0 +1,47 @@
+"""A seeded split, stratified by category."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError, listed
+from nplight.seeds import stream
+
+
+def stratified_split(labels: Tensor, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Split images in two so that every category is split alike.
+
+    Which side an image falls on depends on the seed and on its own category alone, and both sides get at least one
+    image of every category.
+
+    Args:
+        labels: (images,) int64, the category of each image.
+        fraction: share of each category's images that goes to the first side, in (0, 1), rounded.
+        seed: chooses the split.
+
+    Returns:
+        Positions in `labels` of the first and of the second side, ascending, int64.
+
+    Raises:
+        ArgumentError: a fraction outside (0, 1), no images, or a category with a single image.
+    """
+    if not 0 < fraction < 1:
+        raise ArgumentError(f"`fraction` must be between 0 and 1, got {fraction}")
+    if len(labels) == 0:
+        raise ArgumentError("`labels` must hold at least one image to split, got none")
+    categories, counts = labels.unique(return_counts=True)
+    small = categories[counts < 2].tolist()
+    if small:
+        raise ArgumentError(
+            f"every category must have at least 2 images to be split, but categories {listed(small)} have one; "
+            f"add images to them or leave them out"
+        )
+    first, second = [], []
+    for category, count in zip(categories.tolist(), counts.tolist()):
+        shuffled = torch.randperm(count, generator=stream(seed, category))
+        members = (labels == category).nonzero().flatten()[shuffled]
+        size = min(max(round(count * fraction), 1), count - 1)
+        first.append(members[:size])
+        second.append(members[size:])
+    return torch.cat(first).sort().values, torch.cat(second).sort().values

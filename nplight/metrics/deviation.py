@@ -1,0 +1,74 @@
+"""How far an edit moves predictions (Wang et al., ICLR 2025, section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+def probability_deviation(clean: Tensor, edited: Tensor) -> Tensor:
+    """Relative change of each image's target probability, as a fraction: (edited - clean) / clean.
+
+    Args:
+        clean: (images,), probability before the edit, in [0, 1].
+        edited: (images,), after it.
+
+    Returns:
+        (images,); NaN where the clean probability is 0.
+    """
+    return torch.where(clean > 0, (edited - clean) / clean, torch.nan)
+
+
+class ProbabilityDeviation(Metric):
+    """Mean relative change of the target probability, as a fraction.
+
+    An image whose clean probability underflows to 0 has no relative change and is left out.
+    """
+
+    full_state_update = False
+    higher_is_better = None
+    is_differentiable = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, clean: Tensor, edited: Tensor) -> None:
+        """Add images: clean and edited probability, (images,) each."""
+        deviation = probability_deviation(clean, edited)
+        self.total += deviation.nansum()
+        self.count += (~deviation.isnan()).sum()
+
+    def compute(self) -> Tensor:
+        """The mean over images; NaN for none."""
+        return self.total / self.count
+
+
+class AccuracyDeviation(Metric):
+    """Accuracy after an edit minus accuracy before it, as a fraction."""
+
+    full_state_update = False
+    higher_is_better = None
+    is_differentiable = False
+    gained: Tensor
+    count: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("gained", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, clean_preds: Tensor, preds: Tensor, target: Tensor) -> None:
+        """Add images: scores before and after the edit (images, categories), labels (images,)."""
+        self.gained += (preds.argmax(1) == target).sum() - (clean_preds.argmax(1) == target).sum()
+        self.count += len(target)
+
+    def compute(self) -> Tensor:
+        """The difference of the two accuracies; NaN for no images."""
+        return self.gained / self.count

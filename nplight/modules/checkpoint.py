@@ -1,0 +1,89 @@
+"""Weights from disk, without running code from the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from nplight.errors import CheckpointError, listed
+
+BUNDLED_PREFIX = "bundled:"
+# Where other programs keep the weights inside a checkpoint, in the order they are looked for.
+_NESTED = ("state_dict", "model")
+
+
+def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
+    """Load weights into a model, all of them or none.
+
+    Args:
+        model: of the architecture that the weights were made for.
+        checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file (a state dict, alone or under `state_dict` or
+            `model`, its keys with or without Lightning's `model.` before them), or `bundled:NAME` for one that
+            comes with nplight.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, would run code, or is not of the model's architecture; every
+            missing, unexpected and differently shaped weight is named.
+    """
+    weights = read_weights(checkpoint)
+    own = model.state_dict()
+    problems = []
+    if missing := [name for name in own if name not in weights]:
+        problems.append(f"missing {listed(missing, 50)}")
+    if unexpected := [name for name in weights if name not in own]:
+        problems.append(f"unexpected {listed(unexpected, 50)}")
+    if reshaped := [
+        f"{name} {tuple(weights[name].shape)} for {tuple(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]:
+        problems.append(f"of another shape {listed(reshaped, 50)}")
+    if problems:
+        raise CheckpointError(f"`checkpoint` {checkpoint} does not fit the model: {'; '.join(problems)}")
+    model.load_state_dict(weights)
+
+
+def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
+    """The state dict that a checkpoint holds; arguments and errors as `load_weights`."""
+    name = str(checkpoint)
+    if name.startswith(BUNDLED_PREFIX):
+        resource = files("nplight.modules") / "bundled" / f"{name.removeprefix(BUNDLED_PREFIX)}.safetensors"
+        if not resource.is_file():
+            known = sorted(
+                BUNDLED_PREFIX + file.name[:-12]
+                for file in (files("nplight.modules") / "bundled").iterdir()
+                if file.name.endswith(".safetensors")
+            )
+            raise CheckpointError(f"`checkpoint` must be a file or one of {listed(known)}, got {name}")
+        with as_file(resource) as path:
+            return _read_file(path)
+    if not Path(checkpoint).is_file():
+        raise CheckpointError(f"`checkpoint` must be a file that exists, got {checkpoint}")
+    return _read_file(Path(checkpoint))
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files fail in a dozen ways
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"`checkpoint` {path} cannot be read as weights (it may be cut off, or hold more than weights): {reason}"
+        ) from error
+    for key in _NESTED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(_NESTED)}")
+    if content and all(name.startswith("model.") for name in content):
+        content = {name.removeprefix("model."): value for name, value in content.items()}
+    return dict(content)

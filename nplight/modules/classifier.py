@@ -1,0 +1,126 @@
+"""A Vision Transformer as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from timm.optim import create_optimizer_v2
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+from torchmetrics.classification import MulticlassAccuracy
+
+from nplight.data.batch import ImageBatch, read_batch
+from nplight.errors import ArgumentError
+from nplight.modules.checkpoint import load_weights
+
+
+class ViTClassifier(LightningModule):
+    """A timm model that classifies images, to train and to evaluate.
+
+    Trained with AdamW (no weight decay on biases and norms), a warm-up and a cosine decay to zero.
+
+    Args:
+        model_name: a timm name, `vit_base_patch16_224`, say.
+        num_classes: categories of the head.
+        model_args: further arguments of the timm model, such as `img_size` or `depth`.
+        pretrained: start from timm's weights (downloaded).
+        checkpoint: start from a file, or `bundled:NAME`; see `load_weights`.
+        learning_rate: its maximum, after the warm-up.
+        weight_decay: of AdamW.
+        warmup: share of all steps that the warm-up takes.
+
+    Raises:
+        ArgumentError: timm knows no such model, or cannot build it so.
+        CheckpointError: the checkpoint does not fit.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        *,
+        num_classes: int,
+        model_args: dict[str, Any] | None = None,
+        pretrained: bool = False,
+        checkpoint: str | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.05,
+        warmup: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not timm.is_model(model_name):
+            similar = ", ".join(timm.list_models(f"*{model_name[:8]}*")[:5]) or "timm.list_models()"
+            raise ArgumentError(f"`model_name` must be a timm model, got {model_name!r}; similar names: {similar}")
+        if pretrained and checkpoint:
+            raise ArgumentError("`pretrained` and `checkpoint` exclude each other; give one of them")
+        self.save_hyperparameters()
+        try:
+            self.model = timm.create_model(
+                model_name, pretrained=pretrained, num_classes=num_classes, **(model_args or {})
+            )
+        except TypeError as error:
+            raise ArgumentError(f"`model_args` do not fit {model_name}: {error}") from error
+        if checkpoint:
+            load_weights(self.model, checkpoint)
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (images, channels, height, width) -> logits (images, categories)."""
+        logits: Tensor = self.model(images)
+        return logits
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        found = read_batch(batch)
+        loss = functional.cross_entropy(self(found.images), _labels(found))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(found))
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._count(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val/accuracy")
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._count(batch)
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test/accuracy")
+
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Probabilities (images, categories)."""
+        probabilities: Tensor = self(read_batch(batch).images).softmax(-1)
+        return probabilities
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = create_optimizer_v2(self.model, opt="adamw", lr=self.learning_rate, weight_decay=self.weight_decay)
+        schedule = OneCycleLR(
+            optimizer,
+            max_lr=self.learning_rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=self.warmup,
+            cycle_momentum=False,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _count(self, batch: Any) -> None:
+        found = read_batch(batch)
+        self.accuracy.update(self(found.images), _labels(found))
+
+    def _report(self, name: str) -> None:
+        # Over all loaders together: the images of both splits.
+        self.log(name, self.accuracy.compute(), prog_bar=True)
+        self.accuracy.reset()
+
+
+def _labels(batch: ImageBatch) -> Tensor:
+    if batch.labels is None:
+        raise ArgumentError("the batch must have labels to train or evaluate with, got images alone")
+    return batch.labels.to(torch.int64)
