@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import textwrap
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
-from nplight.errors import ArgumentError, NplightError
+from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
+from nplight.run_logger import RunLogger
+from nplight.store import RunFolder
+from nplight.vit import find_vit
 
 
 class _Parser(LightningArgumentParser):
     """Says what is wrong, not seventy lines of usage before it."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        print(f"error: {message}\nTry the same command with --help for what is accepted.", file=sys.stderr)
-        raise SystemExit(2)
+        # Without whole configurations in a line.
+        lines = [textwrap.shorten(line, 200) for line in message.splitlines()]
+        _end_with(_refusal(ex) or "\n  ".join([*lines, "Try the same command with --help for what is accepted."]))
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -59,6 +66,12 @@ class PathCLI(LightningCLI):
         parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration file, in YAML")
         return parser
 
+    def setup_parser(self, *args: Any, **kwargs: Any) -> None:
+        """Lightning's table of logged metrics, which repeats some of nplight's, only for `--verbose true`."""
+        super().setup_parser(*args, **kwargs)
+        for command in ("validate", "test"):
+            self._subcommand_parsers[command].set_defaults(verbose=False)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add nplight's arguments."""
         parser.add_argument(
@@ -75,59 +88,75 @@ class PathCLI(LightningCLI):
             help="fit starts from new weights, not from the model's checkpoint",
         )
         parser.add_argument("--paths", type=str | None, default=None, help="test: the run whose paths are tested")
-        parser.add_argument(
-            "--images", type=list[str] | None, default=None, help="predict: files and folders of images"
-        )
+        parser.add_argument("--images", type=str, nargs="*", default=[], help="predict: files and folders of images")
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Put the run folder, the stored paths and the images where they are used."""
+        """Refuse what is missing, and choose the run folder."""
         assert self.subcommand is not None
         config = self.config[self.subcommand]
-        if config.run_dir is None:
-            config.run_dir = str(_default_run_dir(config, self.subcommand))
-        config.trainer.default_root_dir = config.run_dir
-        if config.trainer.logger in (None, True):
-            config.trainer.logger = [_csv_logger(config.run_dir)]
-        if self.subcommand == "fit" and config.fit_from_scratch:
-            config.model.init_args["checkpoint"] = None
         if self.subcommand == "test" and config.paths is None:
             raise ArgumentError("test needs --paths, the run folder of a finished validate whose paths are tested")
-        if self.subcommand == "predict":
-            if not config.images:
-                raise ArgumentError("predict needs --images, files or folders of images")
-            config.data.init_args["predict_images"] = config.images
+        if self.subcommand == "predict" and not config.images:
+            raise ArgumentError("predict needs --images, files or folders of images")
+        if self.subcommand == "fit" and config.fit_from_scratch:
+            config.model.init_args["checkpoint"] = None
         if config.trainer.enable_progress_bar is False:
             config.trainer.callbacks = [
                 callback for callback in config.trainer.callbacks or [] if "ProgressBar" not in callback.class_path
             ]
-        for callback in config.trainer.callbacks or []:
-            arguments = callback.get("init_args") or {}
-            if "run_dir" in arguments and arguments["run_dir"] is None:
-                arguments["run_dir"] = config.run_dir
-            if "paths" in arguments and config.paths is not None:
-                arguments["paths"] = config.paths
+        self.run_dir = RunFolder(config.run_dir or _default_run_dir(config, self.subcommand)).path
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A Trainer whose logger, callbacks and files all use the run folder."""
+        config = self.config_init[self.subcommand]
+        if config.trainer.logger in (None, True):
+            kwargs["logger"] = RunLogger(self.run_dir)
+        trainer = super().instantiate_trainer(default_root_dir=self.run_dir, **kwargs)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if getattr(callback, "run_dir", self.run_dir) is None:
+                callback.run_dir = self.run_dir
+            if config.paths is not None and hasattr(callback, "paths"):
+                callback.paths = config.paths
+        return trainer
 
     def after_instantiate_classes(self) -> None:
-        """A model class without `num_classes` would be left unlinked in silence: compare."""
+        """Hand over the images to predict, and hold model and data together."""
+        if self.subcommand == "predict":
+            self.datamodule.predict_images = self.config[self.subcommand].images
+        # The link of `num_classes` is dropped in silence for a model that has no such argument.
         wanted = getattr(self.datamodule, "num_classes", None)
-        found = getattr(self.model.hparams, "num_classes", wanted)
-        if wanted is not None and found != wanted:
-            raise ArgumentError(f"the model tells {found} categories apart, but the data has {wanted}")
+        with contextlib.suppress(UnsupportedModelError):
+            found = find_vit(self.model).num_classes
+            if wanted is not None and found != wanted:
+                raise ArgumentError(f"the model tells {found} categories apart, but the data has {wanted}")
 
 
 def main(args: ArgsType = None) -> None:
     """Run a command; what nplight refuses ends it with one line on stderr and exit status 2."""
+    # Lightning's own, under torch 2.15: nothing that a user could mend.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+    # The same run again rewrites its log, as its other files.
+    warnings.filterwarnings("ignore", message="Experiment logs directory")
     try:
         PathCLI(args)
-    except NplightError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        _end_with(refusal)
 
 
-def _csv_logger(run_dir: str) -> Namespace:
-    arguments = Namespace(save_dir=run_dir, name="logs", version="")
-    return Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=arguments)
+def _refusal(error: BaseException | None) -> NplightError | None:
+    """What nplight refused, which the parser may have wrapped in words of its own."""
+    while error is not None and not isinstance(error, NplightError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _end_with(message: object) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _default_run_dir(config: Any, subcommand: str) -> Path:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nplight.metrics import ConditionResult
 
-_MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1 pts")
+_MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1")
 
 
 def result_tables(results: Sequence[ConditionResult], notes: Sequence[str], folder: Path) -> list[RenderableType]:
@@ -30,7 +30,7 @@ def result_tables(results: Sequence[ConditionResult], notes: Sequence[str], fold
             size = "" if result.kept is None else f" (top {result.kept})"
             deviations.add_row(result.condition + size, *_measures(result))
 
-    pruning = _table(f"Only the category path kept ({images} held-out images)", ["kept a layer", "others pruned"])
+    pruning = _table(f"Others pruned, the category path kept ({images} held-out images)", ["kept", "others pruned"])
     previous = None
     for result in results:
         if result.condition == "kept":
@@ -41,8 +41,9 @@ def result_tables(results: Sequence[ConditionResult], notes: Sequence[str], fold
             previous = result.kept
 
     legend = Text(
-        "top-1: accuracy over images; macro: mean over categories; prob.: mean probability of the label;\n"
-        "Δ prob.: mean relative change of it; Δ top-1: change of accuracy, in percentage points.",
+        "kept: neurons a layer. top-1: accuracy over images. macro: mean over categories.\n"
+        "prob.: mean probability of the label. Δ prob.: its mean relative change.\n"
+        "Δ top-1: change of top-1 accuracy, in percentage points.",
         style="dim",
     )
     return [deviations, pruning, legend, *(Text(f"Note: {note}.") for note in notes), Text(f"Results: {folder}")]

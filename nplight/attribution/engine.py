@@ -110,9 +110,7 @@ class _Rows:
         self._stream[:, self._token] += change.flatten(0, 1).to(self._stream.dtype)
 
     def correct(self, change: Tensor, direction: Tensor) -> None:
-        """Add to the path token: `change` (images, nodes, features) to its stream, `direction` (images, features),
-        alike for all nodes, to its tangent.
-        """
+        """Add to the path token `change` (images, nodes, features), `direction` (images, features) to its tangent."""
         self._stream[:, self._token] += change.flatten(0, 1).to(self._stream.dtype)
         self._tangent[:, self._token] += direction.repeat_interleave(self._shape[1], dim=0).to(self._tangent.dtype)
 

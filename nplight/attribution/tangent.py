@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nplight.vit import OpenViT
+
+
+@functools.cache
+def _load_rules() -> None:
+    """Make a first dual tensor, at which torch compiles its rules with a deprecated tool of its own and warns of it."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", FutureWarning)
+        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
 def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,6 +33,7 @@ def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor
     Returns:
         What leaves the block, and its derivative along `tangent`.
     """
+    _load_rules()
     # Fused attention has no forward-mode rule.
     with torch.no_grad(), forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
         out = forward_ad.unpack_dual(vit.block(layer, forward_ad.make_dual(stream, tangent)))

@@ -75,13 +75,13 @@ class PathDataModule(LightningDataModule):
     def splits(self) -> tuple[Dataset[Any], Dataset[Any]]:
         """The discover and the held-out images."""
         data, labels = self.evaluation_data()
-        discover, held_out = stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed)
+        discover, held_out = self._split(labels)
         return Subset(data, discover.tolist()), Subset(data, held_out.tolist())
 
     def identity(self) -> dict[str, Any]:
         """What tells this data and split from another's: part of a run folder's settings."""
         _, labels = self.evaluation_data()
-        discover, _ = stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed)
+        discover, _ = self._split(labels)
         digest = hashlib.sha256(labels.numpy().tobytes() + discover.numpy().tobytes()).hexdigest()[:16]
         return {"data": type(self).__name__, "images": len(labels), "categories": self.num_classes, "split": digest}
 
@@ -100,6 +100,9 @@ class PathDataModule(LightningDataModule):
         if not self.predict_images:
             raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
         return self._evaluation_loader(ImageFiles(self.predict_images, self.read_image))
+
+    def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed, num_classes=self.num_classes)
 
     def _evaluation_loader(self, data: Dataset[Any]) -> DataLoader[Any]:
         # Lightning's default sampler pads the last batch with images that it counts twice.

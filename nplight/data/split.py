@@ -9,7 +9,9 @@ from nplight.errors import ArgumentError, listed
 from nplight.seeds import stream
 
 
-def stratified_split(labels: Tensor, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+def stratified_split(
+    labels: Tensor, fraction: float, *, seed: int, num_classes: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Split images in two so that every category is split alike.
 
     Which side an image falls on depends on the seed and on its own category alone, and both sides get at least one
@@ -19,26 +21,34 @@ def stratified_split(labels: Tensor, fraction: float, *, seed: int) -> tuple[Ten
         labels: (images,) int64, the category of each image.
         fraction: share of each category's images that goes to the first side, in (0, 1), rounded.
         seed: chooses the split.
+        num_classes: if given, every category below it must have images.
 
     Returns:
         Positions in `labels` of the first and of the second side, ascending, int64.
 
     Raises:
-        ArgumentError: a fraction outside (0, 1), no images, or a category with a single image.
+        ArgumentError: a fraction outside (0, 1), no images, a label outside the categories, or a category with
+            fewer than two images.
     """
     if not 0 < fraction < 1:
         raise ArgumentError(f"`fraction` must be between 0 and 1, got {fraction}")
     if len(labels) == 0:
         raise ArgumentError("`labels` must hold at least one image to split, got none")
-    categories, counts = labels.unique(return_counts=True)
-    small = categories[counts < 2].tolist()
-    if small:
+    counts = labels.bincount(minlength=num_classes or 0).tolist()
+    if num_classes is not None and len(counts) > num_classes:
+        raise ArgumentError(f"`labels` must be in 0 … {num_classes - 1}, got {len(counts) - 1}")
+    empty = [category for category, count in enumerate(counts) if count == 0 and num_classes is not None]
+    single = [category for category, count in enumerate(counts) if count == 1]
+    if empty or single:
+        having = [f"categories {listed(few)} have {what}" for few, what in ((empty, "none"), (single, "one")) if few]
         raise ArgumentError(
-            f"every category must have at least 2 images to be split, but categories {listed(small)} have one; "
+            f"every category must have at least 2 images to be split, but {' and '.join(having)}; "
             f"add images to them or leave them out"
         )
     first, second = [], []
-    for category, count in zip(categories.tolist(), counts.tolist()):
+    for category, count in enumerate(counts):
+        if count == 0:
+            continue
         shuffled = torch.randperm(count, generator=stream(seed, category))
         members = (labels == category).nonzero().flatten()[shuffled]
         size = min(max(round(count * fraction), 1), count - 1)

@@ -16,6 +16,8 @@ from nplight.errors import CheckpointError, listed
 BUNDLED_PREFIX = "bundled:"
 # Where other programs keep the weights inside a checkpoint, in the order they are looked for.
 _NESTED = ("state_dict", "model")
+# What stands before each name when a LightningModule holds the model as `self.model`.
+_LIGHTNING = "model."
 
 
 def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
@@ -55,12 +57,9 @@ def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
     if name.startswith(BUNDLED_PREFIX):
         resource = files("nplight.modules") / "bundled" / f"{name.removeprefix(BUNDLED_PREFIX)}.safetensors"
         if not resource.is_file():
-            known = sorted(
-                BUNDLED_PREFIX + file.name[:-12]
-                for file in (files("nplight.modules") / "bundled").iterdir()
-                if file.name.endswith(".safetensors")
-            )
-            raise CheckpointError(f"`checkpoint` must be a file or one of {listed(known)}, got {name}")
+            known = [file.name for file in (files("nplight.modules") / "bundled").iterdir()]
+            names = sorted(BUNDLED_PREFIX + Path(file).stem for file in known if file.endswith(".safetensors"))
+            raise CheckpointError(f"`checkpoint` must be a file or one of {listed(names)}, got {name}")
         with as_file(resource) as path:
             return _read_file(path)
     if not Path(checkpoint).is_file():
@@ -69,10 +68,12 @@ def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
+    content: Any
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            content = safetensors.torch.load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files fail in a dozen ways
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
@@ -84,6 +85,5 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(_NESTED)}")
-    if content and all(name.startswith("model.") for name in content):
-        content = {name.removeprefix("model."): value for name, value in content.items()}
-    return dict(content)
+    prefixed = all(name.startswith(_LIGHTNING) for name in content)
+    return {name.removeprefix(_LIGHTNING) if prefixed else name: value for name, value in content.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import timm
@@ -11,11 +12,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.optim import create_optimizer_v2
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from nplight.data.batch import ImageBatch, read_batch
-from nplight.errors import ArgumentError
+from nplight.errors import ArgumentError, listed
 from nplight.modules.checkpoint import load_weights
 
 
@@ -53,8 +54,10 @@ class ViTClassifier(LightningModule):
     ) -> None:
         super().__init__()
         if not timm.is_model(model_name):
-            similar = ", ".join(timm.list_models(f"*{model_name[:8]}*")[:5]) or "timm.list_models()"
-            raise ArgumentError(f"`model_name` must be a timm model, got {model_name!r}; similar names: {similar}")
+            similar = difflib.get_close_matches(model_name, timm.list_models(), n=5)
+            raise ArgumentError(
+                f"`model_name` must be a timm model, got {model_name!r}; similar names: {listed(similar) or 'none'}"
+            )
         if pretrained and checkpoint:
             raise ArgumentError("`pretrained` and `checkpoint` exclude each other; give one of them")
         self.save_hyperparameters()
@@ -101,13 +104,11 @@ class ViTClassifier(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = create_optimizer_v2(self.model, opt="adamw", lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = OneCycleLR(
-            optimizer,
-            max_lr=self.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.warmup,
-            cycle_momentum=False,
-        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        warm = max(1, round(self.warmup * steps))
+        rise = LinearLR(optimizer, start_factor=1 / (warm + 1), total_iters=warm)
+        fall = CosineAnnealingLR(optimizer, T_max=max(1, steps - warm))
+        schedule = SequentialLR(optimizer, [rise, fall], milestones=[warm])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _count(self, batch: Any) -> None:

@@ -1,0 +1,77 @@
+"""Models and reference values that the tests share."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # forked processes hang when the parent has computed with several threads
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+torch.set_num_threads(1)
+
+REFERENCE = Path(__file__).parent / "data" / "reference"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the paper's published program computes, in float64, for a small ViT on 80 digits."""
+
+    model: VisionTransformer
+    expected: dict[str, Tensor]
+
+    @property
+    def images(self) -> Tensor:
+        return self.expected["images"].double()
+
+    @property
+    def labels(self) -> Tensor:
+        return self.expected["labels"].long()
+
+    @property
+    def neurons(self) -> Tensor:
+        """(80, layers, 1)."""
+        return self.expected["jas_neurons"].long().unsqueeze(-1)
+
+
+@pytest.fixture
+def reference() -> Reference:
+    folder = REFERENCE / "class_token"
+    arguments = json.loads((folder / "model.json").read_text())["timm_vision_transformer"]
+    model = VisionTransformer(**arguments)
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    return Reference(model.double(), load_file(folder / "expected.safetensors"))
+
+
+def make_vit(**arguments: object) -> VisionTransformer:
+    """A tiny random ViT in float64, evaluation mode, whose FFNs matter."""
+    torch.manual_seed(0)
+    settings = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 3, "num_heads": 2, "num_classes": 5}
+    model = VisionTransformer(**{**settings, **arguments}).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+@pytest.fixture
+def vit() -> VisionTransformer:
+    return make_vit()
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.fixture
+def targets() -> Tensor:
+    return torch.tensor([0, 3, 4, 3])

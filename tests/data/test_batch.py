@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nplight.data import read_batch, with_index
+from nplight.errors import ArgumentError
+
+IMAGES, LABELS, INDEX = torch.zeros(2, 3, 4, 4), torch.tensor([1, 0]), torch.tensor([7, 9])
+
+
+@pytest.mark.parametrize(
+    ("batch", "labels", "index"),
+    [
+        (IMAGES, None, None),
+        ((IMAGES,), None, None),
+        ([IMAGES, LABELS], LABELS, None),
+        ((IMAGES, LABELS, INDEX), LABELS, INDEX),
+        ({"image": IMAGES}, None, None),
+        ({"image": IMAGES, "label": LABELS, "index": INDEX}, LABELS, INDEX),
+    ],
+)
+def test_the_usual_batches_are_read(batch: object, labels: object, index: object) -> None:
+    found = read_batch(batch)
+    assert found.images is IMAGES
+    assert found.labels is labels
+    assert found.index is index
+    assert found.files is None
+    assert len(found) == 2
+
+
+def test_files_are_kept() -> None:
+    assert read_batch({"image": IMAGES, "file": ["a", "b"]}).files == ("a", "b")
+
+
+def test_images_without_an_index_are_numbered_and_others_keep_theirs() -> None:
+    assert with_index(read_batch(IMAGES), 5).index.tolist() == [5, 6]
+    assert with_index(read_batch((IMAGES, LABELS, INDEX)), 5).index is INDEX
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"),
+    [
+        ({"pixels": IMAGES}, r"keys \['pixels'\]"),
+        ("images", "str"),
+        ((IMAGES, "x"), "tuple"),
+        ((), "tuple"),
+        (None, "NoneType"),
+    ],
+)
+def test_other_batches_are_refused(batch: object, found: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"the batch must be a mapping with `image` .*, got {found}"):
+        read_batch(batch)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+
+from nplight.errors import ArgumentError
+from nplight.modules import ViTClassifier
+
+ARGUMENTS = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+
+
+def classifier(**changes: Any) -> ViTClassifier:
+    torch.manual_seed(0)
+    return ViTClassifier("vit_tiny_patch16_224", num_classes=2, **{"model_args": ARGUMENTS, **changes})
+
+
+def loader(labels: bool = True) -> DataLoader[dict[str, Any]]:
+    draw = torch.Generator().manual_seed(0)
+    samples = [
+        {"image": torch.randn(3, 8, 8, generator=draw) + 3 * (number % 2), "index": number} for number in range(16)
+    ]
+    if labels:
+        samples = [{**sample, "label": sample["index"] % 2} for sample in samples]
+    return DataLoader(samples, batch_size=6)
+
+
+def trainer(**options: Any) -> Trainer:
+    return Trainer(
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", **options,
+    )  # fmt: skip
+
+
+def test_it_learns_and_counts_unequal_batches_right() -> None:
+    model = classifier()
+    runner = trainer(max_epochs=20)
+    rates: list[float] = []
+    model.on_train_batch_end = lambda *_: rates.append(runner.optimizers[0].param_groups[0]["lr"])
+    runner.fit(model, loader(), loader())
+    (result,) = runner.validate(model, loader(), verbose=False)
+    predicted = torch.cat([model.model.eval()(batch["image"]).argmax(1) for batch in loader()])
+    assert result["val/accuracy"] == pytest.approx((predicted == torch.arange(16) % 2).float().mean().item())
+    assert result["val/accuracy"] >= 0.9
+    assert runner.test(model, loader(), verbose=False)[0]["test/accuracy"] == result["val/accuracy"]
+    # Warm-up over a tenth of the 60 steps, then down to almost nothing.
+    assert rates[0] < rates[3] < max(rates) == pytest.approx(1e-3, rel=0.02)
+    assert rates.index(max(rates)) <= 6
+    assert rates[-1] < 1e-5
+
+
+def test_it_predicts_probabilities_without_labels() -> None:
+    predictions = torch.cat(trainer().predict(classifier(), loader(labels=False)))
+    assert predictions.shape == (16, 2)
+    torch.testing.assert_close(predictions.sum(1), torch.ones(16))
+
+
+def test_biases_and_norms_do_not_decay() -> None:
+    model = classifier(weight_decay=0.1)
+    model._trainer = type("Steps", (), {"estimated_stepping_batches": 10})()
+    groups = model.configure_optimizers()["optimizer"].param_groups
+    decay = {id(weight): group["weight_decay"] for group in groups for weight in group["params"]}
+    assert decay[id(model.model.head.weight)] == 0.1
+    assert decay[id(model.model.head.bias)] == 0
+    assert decay[id(model.model.norm.weight)] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model_args": {"dopth": 3}}, "`model_args` do not fit vit_tiny_patch16_224: .*dopth"),
+        ({"pretrained": True, "checkpoint": "x"}, "`pretrained` and `checkpoint` exclude each other"),
+    ],
+)
+def test_bad_arguments_are_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ArgumentError, match=reason):
+        classifier(**change)
+
+
+def test_an_unknown_model_is_named_with_similar_ones() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"must be a timm model, got 'vit_base_patch16_223'; .*vit_base_patch16_224"
+    ):
+        ViTClassifier("vit_base_patch16_223", num_classes=2)
+
+
+def test_training_needs_labels() -> None:
+    with pytest.raises(ArgumentError, match="the batch must have labels"):
+        classifier().training_step(next(iter(loader(labels=False))), 0)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from nplight import intervene, record
+from nplight.errors import ArgumentError, EditNotAppliedError
+from nplight.neurons import path_masks, pruned_masks
+from tests.conftest import Reference
+
+Edit = Callable[[int, Tensor], Tensor]
+
+
+def forward_by_hand(model: VisionTransformer, images: Tensor, edit: Edit) -> Tensor:
+    """The model's arithmetic written out, with the class token's neurons passed through `edit`."""
+    stream = model.patch_embed(images)
+    stream = torch.cat([model.cls_token.expand(len(images), -1, -1), stream], dim=1) + model.pos_embed
+    for layer, block in enumerate(model.blocks):
+        stream = stream + block.attn(block.norm1(stream))
+        neurons = block.mlp.act(block.mlp.fc1(block.norm2(stream)))
+        edited = torch.cat([edit(layer, neurons[:, 0]).unsqueeze(1), neurons[:, 1:]], dim=1)
+        stream = stream + block.mlp.fc2(edited)
+    return model.head(model.norm(stream)[:, 0])
+
+
+def hooks_of(model: nn.Module) -> int:
+    return sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in model.modules())
+
+
+@pytest.fixture
+def neurons() -> Tensor:
+    """(4 images, 3 layers, 2 neurons)."""
+    draw = torch.Generator().manual_seed(2)
+    return torch.stack([torch.randperm(64, generator=draw)[:2] for _ in range(12)]).view(4, 3, 2)
+
+
+@pytest.mark.parametrize(("operation", "inside", "outside"), [("remove", 0, 1), ("enhance", 2, 1), ("keep", 1, 0)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_edit_equals_a_forward_written_by_hand(
+    vit: VisionTransformer, images: Tensor, neurons: Tensor, operation: str, inside: int, outside: int, shared: bool
+) -> None:
+    path = neurons[0] if shared else neurons
+
+    def edit(layer: int, values: Tensor) -> Tensor:
+        factor = torch.full_like(values, outside)
+        return values * factor.scatter(1, path.expand(4, 3, 2)[:, layer], inside)
+
+    with torch.no_grad(), intervene(vit, path, operation):
+        edited = vit(images)
+    torch.testing.assert_close(edited, forward_by_hand(vit, images, edit))
+    assert not torch.allclose(edited, vit(images))
+    assert hooks_of(vit) == 0
+
+
+def test_edits_equal_the_published_program(reference: Reference) -> None:
+    reference.model.eval()
+    for operation in ("remove", "enhance", "keep"):
+        with torch.no_grad(), intervene(reference.model, reference.neurons, operation):
+            probability = reference.model(reference.images).softmax(1).gather(1, reference.labels[:, None])[:, 0]
+        name = {"remove": "removed", "enhance": "enhanced", "keep": "kept"}[operation]
+        torch.testing.assert_close(probability, reference.expected[f"{name}_probability"], rtol=1e-9, atol=1e-12)
+
+
+def test_other_tokens_are_not_edited(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    seen = {}
+    vit.blocks[0].mlp.fc2.register_forward_pre_hook(lambda module, arguments: seen.update(clean=arguments[0]))
+    with torch.no_grad(), intervene(vit, neurons, "keep"):
+        vit.blocks[0].mlp.fc2.register_forward_pre_hook(lambda module, arguments: seen.update(edited=arguments[0]))
+        vit(images)
+    assert torch.equal(seen["edited"][:, 1:], seen["clean"][:, 1:])
+    assert (seen["edited"][:, 0] != 0).sum(1).tolist() == [2] * 4
+
+
+def test_contexts_nest_and_leave_in_order(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    with torch.no_grad():
+        clean = vit(images)
+        with intervene(vit, neurons, "enhance"):
+            outer = vit(images)
+            with intervene(vit, neurons, "enhance"), record(vit) as values:
+                vit(images)
+            assert torch.equal(vit(images), outer)
+        with record(vit) as plain:
+            assert torch.equal(vit(images), clean)
+    first = neurons[:, 0]
+    torch.testing.assert_close(values[0][:, 0].gather(1, first), 4 * plain[0][:, 0].gather(1, first))
+
+
+def test_nothing_is_left_after_an_error_inside(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    clean = vit(images)
+    with pytest.raises(ZeroDivisionError), intervene(vit, neurons, "remove"), record(vit):
+        raise ZeroDivisionError
+    assert hooks_of(vit) == 0
+    assert torch.equal(vit(images), clean)
+
+
+def test_an_edit_that_never_ran_is_an_error(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    with pytest.raises(EditNotAppliedError, match=r"layers 0, 1, 2 .* never ran"), intervene(vit, neurons, "remove"):
+        pass
+    with pytest.raises(EditNotAppliedError, match=r"layers 1, 2 "), record(vit):
+        vit.blocks[0](vit._pos_embed(vit.patch_embed(images)))
+    assert hooks_of(vit) == 0
+
+
+def test_a_batch_of_another_size_is_refused(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    with pytest.raises(ArgumentError, match="paths of 4 images, but the batch has 3"), intervene(vit, neurons, "keep"):
+        vit(images[:3])
+    assert hooks_of(vit) == 0
+
+
+def test_an_infinite_neuron_that_is_removed_is_gone(vit: VisionTransformer, images: Tensor) -> None:
+    broken = vit.blocks[0].mlp.fc1
+    with torch.no_grad():
+        broken.bias[7] = torch.inf
+    with torch.no_grad(), intervene(vit, torch.tensor([[7], [0], [0]]), "remove"), record(vit) as values:
+        vit(images)
+    assert values[0][:, 0].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"neurons": torch.zeros(4, 3, 2)}, "`neurons` must be an int64 tensor, got torch.float32"),
+        ({"neurons": [[1]]}, "`neurons` must be an int64 tensor, got list"),
+        ({"neurons": torch.zeros(4, 2, 2, dtype=torch.int64)}, r"layers = 3 .* got \(4, 2, 2\)"),
+        ({"neurons": torch.zeros(3, dtype=torch.int64)}, r"got \(3,\)"),
+        ({"neurons": torch.zeros(3, 0, dtype=torch.int64)}, "K >= 1"),
+        ({"neurons": torch.tensor([[0], [64], [0]])}, r"layer 1 must be in 0 … 63, got 64"),
+        ({"neurons": torch.tensor([[0], [0], [-1]])}, r"layer 2 must be in 0 … 63, got -1"),
+        ({"operation": "delete"}, "`operation` must be one of 'remove', 'enhance', 'keep', got 'delete'"),
+        ({"fill": "average"}, "`fill` must be one of 'zero', got 'average'"),
+        ({"operation": "keep", "fraction": 1.5}, r"`fraction` must be a fraction in \[0, 1\]"),
+        ({"operation": "keep", "fraction": float("nan")}, "`fraction`"),
+        ({"fraction": 0.5}, "`fraction` is for operation 'keep' alone"),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_call(
+    vit: VisionTransformer, neurons: Tensor, change: dict[str, object], reason: str
+) -> None:
+    arguments = {"neurons": neurons, "operation": "remove", **change}
+    with pytest.raises(ArgumentError, match=reason):
+        intervene(vit, **arguments)
+
+
+def test_a_seed_fixes_which_neurons_a_fraction_prunes(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    def kept(seed: int, fraction: float) -> Tensor:
+        draw = torch.Generator().manual_seed(seed)
+        with torch.no_grad(), intervene(vit, neurons, "keep", fraction=fraction, generator=draw), record(vit) as values:
+            vit(images)
+        return values[0][:, 0] != 0
+
+    assert torch.equal(kept(1, 0.5), kept(1, 0.5))
+    assert not torch.equal(kept(1, 0.5), kept(2, 0.5))
+    assert (~kept(1, 0.5)).sum(1).tolist() == [31] * 4  # half of the 62 others
+    assert kept(1, 0.0).all()
+    assert kept(1, 0.5).gather(1, neurons[:, 0]).all()
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**31))
+def test_pruned_neurons_are_nested_counted_and_outside_the_path(
+    width: int, one: float, other: float, seed: int
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    neurons = torch.randint(width, (3, 1, 4), generator=draw)
+    (path,) = path_masks(neurons, [width])
+    priority = [torch.rand(3, width, generator=draw)]
+    small, large = sorted((one, other))
+    (few,), (many,) = pruned_masks([path], small, priority), pruned_masks([path], large, priority)
+    assert not (few & path).any()
+    assert not (few & ~many).any()
+    others = width - path.sum(1)
+    assert few.sum(1).tolist() == (others * small + 0.5).floor().tolist()
+    assert torch.equal(pruned_masks([path], 1.0)[0], pruned_masks([path], 1.0, priority)[0])

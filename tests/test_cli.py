@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+from sklearn.datasets import load_digits
+
+import nplight
+import nplight.callbacks
+from nplight.cli import main
+from nplight.data import DigitsDataModule
+from nplight.modules import ViTClassifier
+
+ROOT = Path(__file__).parent.parent
+DIGITS = ROOT / "configs" / "digits.yaml"
+# Fewer nodes and conditions than the configuration file has, for speed.
+QUICK = ["--trainer.enable_progress_bar=false"]
+
+
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.chdir(tmp_path)
+    yield
+    logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    """The digits configuration with two nodes and few conditions."""
+    config = yaml.safe_load(DIGITS.read_text())
+    search, evaluation = config["trainer"]["callbacks"][:2]
+    search["init_args"].update(steps=2, kept=[1, 5])
+    evaluation["init_args"].update(fractions=[0.5, 1.0])
+    path = tmp_path / "quick.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must be refused: its last words."""
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, *QUICK])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    return error[error.index("error:") :]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["validate", "--config", str(quick)]
+    main([*command, *QUICK])
+    run = tmp_path / "runs" / "quick"
+    files = contents(run)
+    names = {name for name in files if not name.startswith(("paths/", "logs/"))}
+    assert names == {"category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"}
+
+    table = nplight.read_paths(run)
+    data = DigitsDataModule()
+    discover, held_out = ({sample["index"] for sample in part} for part in data.splits())
+    assert set(table["index"].tolist()) == discover
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == len(held_out)
+    conditions = [(row["condition"], row["kept"], row["pruned"]) for row in metrics["conditions"]]
+    assert conditions == [
+        ("clean", None, None),
+        ("removed", 1, None),
+        ("enhanced", 1, None),
+        *(("kept", kept, pruned) for kept in (1, 5) for pruned in (0.5, 1.0)),
+    ]
+    printed = capsys.readouterr().out
+    for row in metrics["conditions"]:
+        assert f"{row['accuracy']:.1%}".rstrip("%") in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "Results: runs/quick" in printed
+
+    # The same again, in the same folder and in another, gives the same files.
+    main([*command, *QUICK])
+    assert contents(run) == files
+    main([*command, *QUICK, "--run_dir", str(tmp_path / "other")])
+    again = contents(tmp_path / "other")
+    assert {name: again[name] for name in again if name != "config.yaml"} == {
+        name: files[name] for name in files if name != "config.yaml"
+    }
+    capsys.readouterr()
+    assert "run_dir" in refused([*command, "--data.init_args.split_seed=5"], capsys)
+    assert contents(run) == files
+
+    main(["test", "--config", str(quick), "--paths", str(run), *QUICK])
+    tested = json.loads((run / "test" / "metrics.json").read_text())
+    assert tested["conditions"] == metrics["conditions"]
+
+    scan = (load_digits().images[7] * 255 / 16).astype(np.uint8)
+    Image.fromarray(scan).save(tmp_path / "seven.png")
+    main(["predict", "--config", str(quick), "--images", str(tmp_path / "seven.png"), *QUICK])
+    predicted = nplight.read_paths(run / "predict")
+    assert predicted["file"] == [str(tmp_path / "seven.png")]
+    assert predicted["prediction"].tolist() == [7]
+
+
+def test_the_main_configuration_is_the_published_protocol_and_its_model_is_good() -> None:
+    config = yaml.safe_load(DIGITS.read_text())
+    search, evaluation = (callback["init_args"] for callback in config["trainer"]["callbacks"][:2])
+    assert (search["steps"], search["rule"], search["kept"]) == (20, "riemann-left", [1, 5, 10, 30, 50])
+    assert evaluation["fractions"] == [0.1, 0.3, 0.5, 1.0]
+    model = ViTClassifier(**config["model"]["init_args"], num_classes=10).model.eval()
+    images, _ = DigitsDataModule().evaluation_data()
+    with torch.no_grad():
+        logits = model(torch.stack([sample["image"] for sample in images]))
+    labels = torch.tensor([sample["label"] for sample in images])
+    assert (logits.argmax(1) == labels).float().mean() >= 0.97
+
+
+def test_fit_starts_from_new_weights_and_exports_them(quick: Path, tmp_path: Path) -> None:
+    main(["fit", "--config", str(quick), "--trainer.max_steps=1", "--trainer.max_epochs=1", *QUICK])
+    fitted = load_file(tmp_path / "runs" / "quick" / "fit" / "model.safetensors")
+    torch.manual_seed(0)
+    bundled = ViTClassifier(**yaml.safe_load(quick.read_text())["model"]["init_args"], num_classes=10).model
+    assert fitted.keys() == bundled.state_dict().keys()
+    assert (fitted["head.weight"] - bundled.head.weight).abs().mean() > 1e-3
+    # One step of AdamW from timm's start, whose head is small.
+    assert fitted["head.weight"].abs().max() < 0.2
+
+
+BAD: list[tuple[list[str], str]] = [
+    (["--trainer.foo=3"], "unrecognized arguments: --trainer.foo=3"),
+    (["--trainer.max_epochs=abc"], 'Parser key "trainer.max_epochs"'),
+    (["--data.init_args.seeed=1"], "seeed"),
+    (["--data=nplight.data.Letters"], "nplight.data.Letters"),
+    (["--model.init_args.checkpoint=nothing.pth"], "error: `checkpoint` must be a file that exists, got nothing.pth"),
+    (["--model.init_args.model_name=vit_giant"], "error: `model_name` must be a timm model, got 'vit_giant'"),
+    (["--data.init_args.batch_size=0"], "error: `batch_size` must be an integer of at least 1, got 0"),
+    (["--trainer.callbacks.init_args.foo=1"], "foo"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), BAD)
+def test_bad_commands_are_refused_in_a_few_lines(
+    quick: Path, change: list[str], reason: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    error = refused(["validate", "--config", str(quick), *change], capsys)
+    assert reason in error
+    assert len(error.splitlines()) <= 20
+    assert max(map(len, error.splitlines())) <= 220
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("steps: 2", "steps: 0", "error: `steps` must be an integer of at least 1, got 0"),
+        ("steps: 2", "stepz: 2", "'stepz' is not accepted"),
+        ("method: jas", "method: guess", "error: `method` must be one of 'jas', got 'guess'"),
+        ("rule: riemann-left", "rule: simpson", "error: `rule` must be one of"),
+        ("top_k: 1", "top_k: 257", "error: `top_k` must be at most 256"),
+        ("max_epochs", "max_epoch", "max_epoch"),
+        ("bundled:digits", "bundled:letters", "must be a file or one of bundled:digits, got bundled:letters"),
+    ],
+)
+def test_bad_configurations_are_refused_in_a_few_lines(
+    quick: Path, old: str, new: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert old in quick.read_text()
+    quick.write_text(quick.read_text().replace(old, new))
+    error = refused(["validate", "--config", str(quick)], capsys)
+    assert reason in error
+    assert len(error.splitlines()) <= 20
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["validate", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["validate"], "required: validate.data, validate.model"),
+        (["test", "--config", str(DIGITS)], "error: test needs --paths"),
+        (
+            ["test", "--config", str(DIGITS), "--paths", "nowhere"],
+            "nowhere must be a run folder with category_paths",
+        ),
+        (["predict", "--config", str(DIGITS)], "error: predict needs --images"),
+        (["predict", "--config", str(DIGITS), "--images", "nowhere"], "`images` must be files or folders that exist"),
+        (["validate", "--config", str(DIGITS), "--run_dir", str(DIGITS)], "`run_dir` must be a folder, but"),
+    ],
+)
+def test_what_is_missing_is_said(command: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reason in refused(command, capsys)
+
+
+def test_a_model_for_other_categories_is_refused(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    config["model"] = {"class_path": f"{__name__}.Unlinked"}
+    quick.write_text(yaml.safe_dump(config))
+    error = refused(["validate", "--config", str(quick)], capsys)
+    assert "the model tells 7 categories apart, but the data has 10" in error
+
+
+class Unlinked(ViTClassifier):
+    """A model class with no `num_classes` to link the data's to."""
+
+    def __init__(self) -> None:
+        super().__init__("vit_tiny_patch16_224", num_classes=7, model_args={"depth": 1})

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
+from torch import Tensor, nn
+
+from nplight import UnsupportedModelError, open_vit
+from nplight.errors import ArgumentError
+from nplight.vit import find_vit, fingerprint, gradients, undisturbed
+from tests.conftest import make_vit
+
+VARIANTS = {
+    "plain": {},
+    "layer scale": {"init_values": 0.5},
+    "registers": {"reg_tokens": 3},
+    "registers without position": {"reg_tokens": 2, "no_embed_class": True},
+    "query and key norms": {"qk_norm": True},
+    "norm before the blocks": {"pre_norm": True},
+    "norm before the down projection": {"scale_mlp_norm": True},
+    "any image size": {"dynamic_img_size": True},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_pieces_in_order_are_the_model(variant: str, images: Tensor) -> None:
+    model = make_vit(**VARIANTS[variant])
+    vit = open_vit(model)
+    torch.testing.assert_close(vit.forward(images), model(images), rtol=0, atol=0)
+    assert vit.depth == 3
+    assert vit.widths == (64, 64, 64)
+    assert vit.num_classes == 5
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_down_projection_is_what_the_neurons_add_to_the_stream(variant: str, images: Tensor) -> None:
+    vit = open_vit(make_vit(**VARIANTS[variant]))
+    block, down = vit.model.blocks[1], vit.down[1]
+    change = torch.randn(4, 64, dtype=torch.float64)
+    neurons = torch.randn(4, 64, dtype=torch.float64)
+    added = block.ls2(block.mlp.fc2(neurons + change)) - block.ls2(block.mlp.fc2(neurons))
+    torch.testing.assert_close(down.increment(change), added)
+    gradient = torch.randn(4, 16, dtype=torch.float64)
+    torch.testing.assert_close((down.pull_back(gradient) * change).sum(), (gradient * added).sum())
+
+
+class _Changed(VisionTransformer):
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        return 2 * super().forward_head(x, pre_logits)
+
+
+UNSUPPORTED = {
+    "no ViT": (lambda: timm.create_model("resnet18"), "ResNet"),
+    "mean pooling": (lambda: make_vit(global_pool="avg"), "class token"),
+    "attention pooling": (lambda: make_vit(global_pool="map"), "class token"),
+    "distilled": (lambda: timm.create_model("deit_tiny_distilled_patch16_224"), "VisionTransformerDistilled"),
+    "norm after the FFN": (lambda: make_vit(block_fn=ResPostBlock), "ResPostBlock"),
+    "parallel attention and FFN": (lambda: make_vit(block_fn=ParallelScalingBlock), "ParallelScalingBlock"),
+    "no head": (lambda: make_vit(num_classes=0), "at least 2"),
+    "one logit": (lambda: make_vit(num_classes=1), "at least 2"),
+    "a forward of its own": (
+        lambda: _Changed(img_size=8, patch_size=4, embed_dim=16, depth=1, num_heads=2),
+        "_Changed.*overrides forward_head",
+    ),
+    "a function": (lambda: len, "builtin_function_or_method"),
+}
+
+
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
+    build, reason = UNSUPPORTED[case]
+    with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}.*Supported: timm VisionTransformer"):
+        open_vit(build())
+
+
+def test_opening_twice_is_opening_once(vit: VisionTransformer) -> None:
+    assert open_vit(open_vit(vit)).model is vit
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "reason"),
+    [
+        ((3, 8, 8), torch.float64, "shape"),
+        ((2, 1, 8, 8), torch.float64, r"\(images, 3, 8, 8\)"),
+        ((2, 3, 8, 12), torch.float64, r"got \(2, 3, 8, 12\)"),
+        ((0, 3, 8, 8), torch.float64, "at least one image"),
+        ((2, 3, 8, 8), torch.uint8, "floating-point"),
+        ((2, 3, 8, 8), torch.float32, "dtype torch.float64"),
+    ],
+)
+def test_images_of_a_wrong_kind_are_refused(
+    vit: VisionTransformer, shape: tuple[int, ...], dtype: torch.dtype, reason: str
+) -> None:
+    with pytest.raises(ArgumentError, match=rf"`images` must .*{reason}"):
+        open_vit(vit).check_images(torch.zeros(shape, dtype=dtype))
+
+
+def test_the_only_vit_in_a_module_is_found(vit: VisionTransformer) -> None:
+    outer = nn.ModuleDict({"backbone": nn.ModuleDict({"vit": vit}), "other": nn.Linear(2, 2)})
+    assert find_vit(outer).model is vit
+    assert find_vit(outer, "backbone.vit").model is vit
+    assert find_vit(vit).model is vit
+
+
+def test_two_vits_must_be_told_apart(vit: VisionTransformer) -> None:
+    both = nn.ModuleDict({"student": vit, "teacher": make_vit()})
+    assert find_vit(both, "student").model is vit
+    with pytest.raises(UnsupportedModelError, match=r"holds 2 Vision Transformers, student, teacher; name one"):
+        find_vit(both)
+    with pytest.raises(UnsupportedModelError, match="`vit` must name a module inside ModuleDict, got 'pupil'"):
+        find_vit(both, "pupil")
+    with pytest.raises(UnsupportedModelError, match="Linear, which cannot be opened"):
+        find_vit(nn.Linear(2, 2))
+
+
+def test_a_guarded_model_is_left_as_found_also_after_an_error(vit: VisionTransformer) -> None:
+    vit.train()
+    vit.blocks[1].eval()
+    vit.head.weight.requires_grad_(False)
+    modes = [module.training for module in vit.modules()]
+    wants = [parameter.requires_grad for parameter in vit.parameters()]
+    with pytest.raises(KeyError), undisturbed(vit):  # noqa: PT012
+        assert not any(module.training for module in vit.modules())
+        assert not any(parameter.requires_grad for parameter in vit.parameters())
+        raise KeyError
+    assert [module.training for module in vit.modules()] == modes
+    assert [parameter.requires_grad for parameter in vit.parameters()] == wants
+
+
+def test_gradients_work_under_every_mode() -> None:
+    for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
+        with mode(), gradients():
+            leaf = torch.ones(2, requires_grad=True)
+            (found,) = torch.autograd.grad((leaf**2).sum(), leaf)
+            assert found.tolist() == [2, 2]
+
+
+def test_a_model_built_under_inference_mode_is_refused() -> None:
+    with torch.inference_mode():
+        model = make_vit()
+    with pytest.raises(UnsupportedModelError, match=r"built under torch\.inference_mode"), undisturbed(model):
+        pass
+
+
+def test_a_fingerprint_tells_weights_apart(vit: VisionTransformer) -> None:
+    before = fingerprint(vit)
+    assert before == fingerprint(make_vit())
+    with torch.no_grad():
+        vit.head.bias[0] += 1e-12
+    assert fingerprint(vit) != before
