@@ -11,14 +11,15 @@ from nplight.attribution.clean import target_probability
 from nplight.errors import check_at_least
 from nplight.vit import OpenViT
 
-# Larger chunks than these are no faster, and a fixed power of two keeps results equal to the last bit from run to run.
-_CPU_ROWS = 64
-_GPU_ROWS = 1024
+# What pays: on a CPU larger graphs fall out of the caches, on a GPU they keep it busy. A limit below the memory there
+# is, and powers of two, keep the rounding the same from run to run.
+_CPU_BYTES = 256 << 20
+_GPU_BYTES = 16 << 30
 _SHARE_OF_MEMORY = 0.5
 
 
 def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None) -> int:
-    """The user's `chunk_size`, or a power of two of rows whose graphs fit in half of the free memory.
+    """The user's `chunk_size`, or a power of two of rows whose graphs are quick to work on and fit in memory.
 
     Args:
         vit: the opened model, undisturbed.
@@ -31,9 +32,10 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None) -> i
     if chunk_size is not None:
         check_at_least("chunk_size", chunk_size, 1)
         return chunk_size
-    most = _CPU_ROWS if image.device.type == "cpu" else _GPU_ROWS
-    fitting = int(_free_bytes(image.device) * _SHARE_OF_MEMORY / _graph_bytes(vit, image))
-    return 1 << (max(1, min(most, fitting)).bit_length() - 1)
+    quick = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
+    usable = min(quick, int(_free_bytes(image.device) * _SHARE_OF_MEMORY))
+    rows = max(1, usable // _graph_bytes(vit, image))
+    return 1 << (rows.bit_length() - 1)
 
 
 def _graph_bytes(vit: OpenViT, image: Tensor) -> int:

@@ -20,9 +20,12 @@ def test_less_memory_means_fewer_rows_and_at_least_one(
     row = chunk._graph_bytes(opened, images[:1])
     # Three blocks save at least their neurons, before and after the activation, for five tokens in float64.
     assert row > 3 * 5 * 2 * 64 * 8
-    for rows, expected in ((1e9, 64), (20, 16), (1, 1), (0.01, 1)):
+    for rows, expected in ((20, 16), (16, 16), (1, 1), (0.01, 1)):
         monkeypatch.setattr(chunk, "_free_bytes", lambda device, rows=rows: int(2 * rows * row) + 2)
         assert resolve_chunk_size(opened, images[:1], None) == expected
+    monkeypatch.setattr(chunk, "_free_bytes", lambda device: 1 << 50)
+    much = resolve_chunk_size(opened, images[:1], None)
+    assert chunk._CPU_BYTES / 2 < much * row <= chunk._CPU_BYTES
 
 
 # Five nodes an image: as many whole images at a time as fit, or a part of one.
