@@ -44,18 +44,29 @@ class Reference:
 
 @pytest.fixture
 def reference() -> Reference:
-    folder = REFERENCE / "class_token"
+    """A model that classifies from its class token."""
+    return read_reference("class_token")
+
+
+@pytest.fixture
+def pooled_reference() -> Reference:
+    """A model that averages its patch tokens."""
+    return read_reference("patch_mean")
+
+
+def read_reference(name: str) -> Reference:
+    folder = REFERENCE / name
     arguments = json.loads((folder / "model.json").read_text())["timm_vision_transformer"]
     model = VisionTransformer(**arguments)
     model.load_state_dict(load_file(folder / "weights.safetensors"))
     return Reference(model.double(), load_file(folder / "expected.safetensors"))
 
 
-def make_vit(**arguments: object) -> VisionTransformer:
+def make_vit(cls: type[VisionTransformer] = VisionTransformer, **arguments: object) -> VisionTransformer:
     """A tiny random ViT in float64, evaluation mode, whose FFNs matter."""
     torch.manual_seed(0)
     settings = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 3, "num_heads": 2, "num_classes": 5}
-    model = VisionTransformer(**{**settings, **arguments}).double().eval()
+    model = cls(**{**settings, **arguments}).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)

@@ -17,7 +17,7 @@ from nplight.vit import OpenViT
 def _load_rules() -> None:
     """Make a first dual tensor, at which torch compiles its rules with a deprecated tool of its own and warns of it."""
     with warnings.catch_warnings(), forward_ad.dual_level():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore")
         forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from nplight.errors import CheckpointError, listed
+from nplight.modules.google_npz import load_google_npz
 
 BUNDLED_PREFIX = "bundled:"
 # Where other programs keep the weights inside a checkpoint, in the order they are looked for.
 _NESTED = ("state_dict", "model")
-# What stands before each name when a LightningModule holds the model as `self.model`.
-_LIGHTNING = "model."
+# What stands before each name when a LightningModule holds the model as `self.model`, or a parallel wrapper does.
+_WRAPPERS = ("model.", "module.")
 
 
 def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
@@ -26,13 +27,17 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
     Args:
         model: of the architecture that the weights were made for.
         checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file (a state dict, alone or under `state_dict` or
-            `model`, its keys with or without Lightning's `model.` before them), or `bundled:NAME` for one that
-            comes with nplight.
+            `model`, as MAE has it, its keys with or without a wrapper's `module.` or `model.` before them), a `.npz`
+            of Google's layout, or `bundled:NAME` for one that comes with nplight.
 
     Raises:
         CheckpointError: the file is missing, damaged, would run code, or is not of the model's architecture; every
             missing, unexpected and differently shaped weight is named.
     """
+    if str(checkpoint).endswith(".npz"):
+        _check_file(checkpoint)
+        load_google_npz(model, Path(checkpoint))
+        return
     weights = read_weights(checkpoint)
     own = model.state_dict()
     problems = []
@@ -62,9 +67,13 @@ def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
             raise CheckpointError(f"`checkpoint` must be a file or one of {listed(names)}, got {name}")
         with as_file(resource) as path:
             return _read_file(path)
+    _check_file(checkpoint)
+    return _read_file(Path(checkpoint))
+
+
+def _check_file(checkpoint: str | Path) -> None:
     if not Path(checkpoint).is_file():
         raise CheckpointError(f"`checkpoint` must be a file that exists, got {checkpoint}")
-    return _read_file(Path(checkpoint))
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -85,5 +94,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(_NESTED)}")
-    prefixed = all(name.startswith(_LIGHTNING) for name in content)
-    return {name.removeprefix(_LIGHTNING) if prefixed else name: value for name, value in content.items()}
+    weights = dict(content)
+    while prefix := next((one for one in _WRAPPERS if weights and all(name.startswith(one) for name in weights)), None):
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    return weights

@@ -30,7 +30,8 @@ class ViTClassifier(LightningModule):
         num_classes: categories of the head.
         model_args: further arguments of the timm model, such as `img_size` or `depth`.
         pretrained: start from timm's weights (downloaded).
-        checkpoint: start from a file, or `bundled:NAME`; see `load_weights`.
+        checkpoint: start from a file (`.safetensors`, `.pth`, `.ckpt`, Google's `.npz`), or `bundled:NAME`; see
+            `load_weights`.
         learning_rate: its maximum, after the warm-up.
         weight_decay: of AdamW.
         warmup: share of all steps that the warm-up takes.

@@ -9,9 +9,11 @@ from torch import nn
 
 from nplight.errors import UnsupportedModelError, listed
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.timm_distilled import TimmDistilledViT
 from nplight.vit.timm_vit import TimmViT
 
-FAMILIES: tuple[type[OpenViT], ...] = (TimmViT,)
+# The first that matches opens a model: special classes stand before those they derive from.
+FAMILIES: tuple[type[OpenViT], ...] = (TimmDistilledViT, TimmViT)
 
 
 def open_vit(model: nn.Module | OpenViT) -> OpenViT:

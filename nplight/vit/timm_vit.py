@@ -1,32 +1,34 @@
-"""timm's `VisionTransformer`, classifying from its class token."""
+"""timm's `VisionTransformer`, whatever tokens it classifies from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import ClassVar, cast
 
-from timm.layers.layer_scale import LayerScale
-from timm.models.vision_transformer import Block, VisionTransformer
+from timm.models.vision_transformer import Block, LayerScale, VisionTransformer
 from torch import Tensor, nn
 
 from nplight.errors import UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
 
-# The methods that `TimmViT` replays piece by piece: a subclass with its own would give other numbers.
-_REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
+# The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
+# would give other numbers.
+_REPLAYED = ("forward", "forward_features", "forward_head", "pool")
 
 
 class TimmViT(OpenViT):
-    """ViT, DeiT, DINOv2-style and register-token models as timm builds them; path token: the class token.
+    """ViT, DeiT, DINOv2, CLIP, MAE and SigLIP models as timm builds them of its plain `Block`.
 
-    LayerScale and register tokens are supported; the registers are left unedited.
+    Path tokens: the class token (`global_pool='token'`); every token that is averaged (`'avg'`) or that the attention
+    pool reads (`'map'`), which leaves out class and register tokens unless the model pools them too.
     """
 
-    supports = "timm VisionTransformer that classifies from its class token (global_pool='token', timm's plain Block)"
+    own_class: ClassVar[type[VisionTransformer]] = VisionTransformer
+    supports = "timm VisionTransformer of plain blocks, global_pool 'token', 'avg' or 'map'"
 
     def __init__(self, model: VisionTransformer) -> None:
-        reasons = list(_refusals(model))
+        reasons = list(refusals(model, type(self).own_class))
         if reasons:
             raise UnsupportedModelError(
                 f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
@@ -34,12 +36,17 @@ class TimmViT(OpenViT):
             )
         self.model: VisionTransformer = model
         self.down = tuple(_down(cast(Block, block)) for block in model.blocks)
-        self.path_tokens = slice(0, 1)
+        self.path_tokens = self._path_tokens(model)
         self.num_classes = model.num_classes
 
     @classmethod
     def matches(cls, model: nn.Module) -> bool:
         return isinstance(model, VisionTransformer)
+
+    def _path_tokens(self, model: VisionTransformer) -> slice:
+        if model.global_pool == "token":
+            return slice(0, 1)
+        return slice(0 if getattr(model, "pool_include_prefix", False) else model.num_prefix_tokens, None)
 
     def embed(self, images: Tensor) -> Tensor:
         stream = self.model.patch_drop(self.model._pos_embed(self.model.patch_embed(images)))
@@ -60,12 +67,15 @@ class TimmViT(OpenViT):
         return (channels, height, width)
 
 
-def _refusals(model: VisionTransformer) -> Iterator[str]:
-    overridden = [name for name in _REPLAYED if getattr(type(model), name) is not getattr(VisionTransformer, name)]
+def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterator[str]:
+    """Why a model cannot be opened as one of class `known`, if it cannot."""
+    overridden = [name for name in _REPLAYED if getattr(type(model), name) is not getattr(known, name)]
     if overridden:
         yield f"its class overrides {', '.join(overridden)}"
-    if model.cls_token is None or model.global_pool != "token" or model.attn_pool is not None:
-        yield f"it does not classify from a class token (global_pool={model.global_pool!r})"
+    if model.global_pool not in ("token", "avg", "map"):
+        yield f"its head pools tokens by {model.global_pool!r}"
+    if model.global_pool == "token" and model.cls_token is None:
+        yield "it has no class token to classify from"
     if model.num_classes < 2:
         yield f"its head tells {model.num_classes} categories apart, at least 2 are needed"
     for layer, block in enumerate(model.blocks):

@@ -21,7 +21,7 @@ def weights(vit: VisionTransformer) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".ckpt"])
 @pytest.mark.parametrize("nested", [None, "state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["", "model."])
+@pytest.mark.parametrize("prefix", ["", "model.", "module.", "model.module."])
 def test_every_format_gives_the_same_weights(
     vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path, suffix: str, nested: str | None, prefix: str
 ) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from timm.layers import GluMlp, SwiGLU, SwiGLUPacked
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
@@ -20,7 +22,19 @@ VARIANTS = {
     "norm before the blocks": {"pre_norm": True},
     "norm before the down projection": {"scale_mlp_norm": True},
     "any image size": {"dynamic_img_size": True},
+    "mean of the patch tokens": {"global_pool": "avg"},
+    "mean, norm before the blocks' output": {"global_pool": "avg", "fc_norm": False},
+    "mean without a class token": {"global_pool": "avg", "class_token": False},
+    "mean with registers": {"global_pool": "avg", "reg_tokens": 2},
+    "attention pool": {"global_pool": "map", "class_token": False},
+    "gated FFN": {"mlp_layer": GluMlp},
+    "SwiGLU": {"mlp_layer": SwiGLU},
+    "packed SwiGLU": {"mlp_layer": SwiGLUPacked, "mlp_ratio": 4},
+    "distilled": {"cls": VisionTransformerDistilled},
 }
+PATH_TOKENS = {"plain": [0], "registers": [0], "mean of the patch tokens": [1, 2, 3, 4], "distilled": [0, 1],
+               "mean without a class token": [0, 1, 2, 3], "mean with registers": [3, 4, 5, 6],
+               "attention pool": [0, 1, 2, 3]}  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -29,16 +43,18 @@ def test_the_pieces_in_order_are_the_model(variant: str, images: Tensor) -> None
     vit = open_vit(model)
     torch.testing.assert_close(vit.forward(images), model(images), rtol=0, atol=0)
     assert vit.depth == 3
-    assert vit.widths == (64, 64, 64)
+    assert vit.widths == tuple(block.mlp.fc2.in_features for block in model.blocks)
     assert vit.num_classes == 5
+    if variant in PATH_TOKENS:
+        assert list(range(vit.embed(images).shape[1]))[vit.path_tokens] == PATH_TOKENS[variant]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_down_projection_is_what_the_neurons_add_to_the_stream(variant: str, images: Tensor) -> None:
     vit = open_vit(make_vit(**VARIANTS[variant]))
     block, down = vit.model.blocks[1], vit.down[1]
-    change = torch.randn(4, 64, dtype=torch.float64)
-    neurons = torch.randn(4, 64, dtype=torch.float64)
+    change = torch.randn(4, down.width, dtype=torch.float64)
+    neurons = torch.randn(4, down.width, dtype=torch.float64)
     added = block.ls2(block.mlp.fc2(neurons + change)) - block.ls2(block.mlp.fc2(neurons))
     torch.testing.assert_close(down.increment(change), added)
     gradient = torch.randn(4, 16, dtype=torch.float64)
@@ -52,9 +68,7 @@ class _Changed(VisionTransformer):
 
 UNSUPPORTED = {
     "no ViT": (lambda: timm.create_model("resnet18"), "ResNet"),
-    "mean pooling": (lambda: make_vit(global_pool="avg"), "class token"),
-    "attention pooling": (lambda: make_vit(global_pool="map"), "class token"),
-    "distilled": (lambda: timm.create_model("deit_tiny_distilled_patch16_224"), "VisionTransformerDistilled"),
+    "largest token": (lambda: make_vit(global_pool="max"), "pools tokens by 'max'"),
     "norm after the FFN": (lambda: make_vit(block_fn=ResPostBlock), "ResPostBlock"),
     "parallel attention and FFN": (lambda: make_vit(block_fn=ParallelScalingBlock), "ParallelScalingBlock"),
     "no head": (lambda: make_vit(num_classes=0), "at least 2"),
@@ -70,7 +84,7 @@ UNSUPPORTED = {
 @pytest.mark.parametrize("case", UNSUPPORTED)
 def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     build, reason = UNSUPPORTED[case]
-    with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}.*Supported: timm VisionTransformer"):
+    with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}.*Supported: timm "):
         open_vit(build())
 
 
