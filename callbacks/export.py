@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from nplight.callbacks.common import on_first_process, run_folder
 from nplight.store import write_whole
-from nplight.vit import find_vit
+from nplight.vit import open_vit
 
 
 class WeightsExport(Callback):
@@ -32,7 +32,7 @@ class WeightsExport(Callback):
             return
         weights = {
             name: value.detach().cpu().contiguous()
-            for name, value in find_vit(pl_module, self.vit).model.state_dict().items()
+            for name, value in open_vit(pl_module, self.vit).model.state_dict().items()
         }
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
         metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}

@@ -18,7 +18,7 @@ from nplight.metrics import ConditionMetrics, ConditionResult, all_conditions, p
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import RunFolder
 from nplight.tables import result_tables
-from nplight.vit import find_vit, fingerprint
+from nplight.vit import fingerprint, open_vit
 
 
 class PathEvaluation(Callback):
@@ -63,7 +63,7 @@ class PathEvaluation(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _evaluates(trainer):
             return
-        vit = find_vit(pl_module, self.vit)
+        vit = open_vit(pl_module, self.vit)
         self._run = run_folder(trainer, self.run_dir)
         settings = {
             "fractions": list(self.fractions),
@@ -132,14 +132,14 @@ class PathEvaluation(Callback):
             assert search is not None
             sizes, top_k = search.sizes, search.top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
-        num_classes = find_vit(pl_module, self.vit).num_classes
+        num_classes = open_vit(pl_module, self.vit).num_classes
         self._metrics = ConditionMetrics(conditions, num_classes).to(pl_module.device)
 
     def _update(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         found = read_batch(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
-        vit = find_vit(pl_module, self.vit)
+        vit = open_vit(pl_module, self.vit)
         vit.check_targets(found.labels.long(), len(found), "labels")
         with trainer.precision_plugin.forward_context():
             edited = predictions(

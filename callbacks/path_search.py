@@ -16,7 +16,7 @@ from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_
 from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, METHODS, CategoryVotes, SearchOptions, search
 from nplight.store import PathTable, RunFolder, part_files, write_part
-from nplight.vit import OpenViT, find_vit, fingerprint
+from nplight.vit import OpenViT, fingerprint, open_vit
 
 TARGETS = ("label", "prediction")
 
@@ -100,12 +100,13 @@ class NeuronPathSearch(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _searches(trainer):
             return
-        vit = find_vit(pl_module, self.vit)
+        vit = open_vit(pl_module, self.vit)
         vit.check_top_k(self.top_k)
         self._ranked = min(self.options.ranked, min(vit.widths))
         self._run = run_folder(trainer, self.run_dir)
         settings = self._settings(trainer, vit)
-        self._done = on_first_process(trainer, lambda: _claim(self._run, settings))
+        skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
+        self._done = on_first_process(trainer, lambda: _claim(self._run, settings, skipped))
         self._seen = 0
 
     def on_validation_batch_end(
@@ -125,7 +126,7 @@ class NeuronPathSearch(Callback):
         self._search(trainer, pl_module, found)
         if batch_idx == trainer.num_val_batches[0] - 1:
             trainer.strategy.barrier("nplight: every process has written its paths")
-            num_classes = find_vit(pl_module, self.vit).num_classes
+            num_classes = open_vit(pl_module, self.vit).num_classes
             self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(num_classes))
 
     def on_predict_batch_end(
@@ -160,7 +161,7 @@ class NeuronPathSearch(Callback):
         try:
             with trainer.precision_plugin.forward_context():
                 paths = search(
-                    find_vit(pl_module, self.vit),
+                    open_vit(pl_module, self.vit),
                     batch.images,
                     targets,
                     method=self.method,
@@ -212,9 +213,11 @@ def _searches(trainer: Trainer) -> bool:
     return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING) and not trainer.sanity_checking
 
 
-def _claim(run: RunFolder, settings: dict[str, Any]) -> torch.Tensor:
-    """Take the run folder, and say which images it already holds, by index."""
+def _claim(run: RunFolder, settings: dict[str, Any], skipped: Sequence[tuple[str, str]]) -> torch.Tensor:
+    """Take the run folder, list the files that the data left out, and say which images it already holds, by index."""
     run.claim("search", settings)
+    if skipped:
+        run.write_skipped(skipped)
     parts = part_files(run)
     if not parts:
         return torch.empty(0, dtype=torch.int64)

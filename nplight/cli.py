@@ -16,7 +16,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
-from nplight.vit import find_vit
+from nplight.vit import open_vit
 
 
 class _Parser(LightningArgumentParser):
@@ -127,7 +127,7 @@ class PathCLI(LightningCLI):
         # The link of `num_classes` is dropped in silence for a model that has no such argument.
         wanted = getattr(self.datamodule, "num_classes", None)
         with contextlib.suppress(UnsupportedModelError):
-            found = find_vit(self.model).num_classes
+            found = open_vit(self.model).num_classes
             if wanted is not None and found != wanted:
                 raise ArgumentError(f"the model tells {found} categories apart, but the data has {wanted}")
 

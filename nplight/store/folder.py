@@ -20,6 +20,7 @@ PATHS = "paths"
 CATEGORY_PATHS = "category_paths.json"
 METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
+SKIPPED = "skipped_files.csv"
 
 
 class RunFolder:
@@ -112,14 +113,11 @@ class RunFolder:
     def write_metrics(self, rows: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> None:
         """Write one row a condition, as `metrics.json` (with `header`) and as `metrics.csv`."""
         self.write(METRICS_JSON, _json({**header, "conditions": list(rows)}))
+        self._write_csv(METRICS_CSV, rows)
 
-        def write_csv(path: Path) -> None:
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-
-        write_whole(self.path / METRICS_CSV, write_csv)
+    def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Write `skipped_files.csv`: files that could not be read, and why."""
+        self._write_csv(SKIPPED, [{"file": file, "reason": reason} for file, reason in skipped])
 
     def write(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all."""
@@ -128,6 +126,15 @@ class RunFolder:
             path.write_text(text, encoding="utf-8")
 
         write_whole(self.path / name, write_text)
+
+    def _write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        def write_rows(path: Path) -> None:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+        write_whole(self.path / name, write_rows)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name

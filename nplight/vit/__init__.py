@@ -3,7 +3,8 @@
 from nplight.vit.fingerprint import fingerprint
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
-from nplight.vit.registry import FAMILIES, find_vit, open_vit
+from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.state import gradients, undisturbed
 
-__all__ = ["FAMILIES", "DownProjection", "OpenViT", "fingerprint", "find_vit", "gradients", "open_vit", "undisturbed"]
+__all__ = ["FAMILIES", "DownProjection", "OpenViT", "fingerprint", "gradients", "open_vit", "undisturbed"]
+find_vit = open_vit

@@ -37,7 +37,7 @@ class TimmViT(OpenViT):
         self.model: VisionTransformer = model
         self.down = tuple(_down(cast(Block, block)) for block in model.blocks)
         self.path_tokens = self._path_tokens(model)
-        self.num_classes = model.num_classes
+        self.num_classes = categories(model)
 
     @classmethod
     def matches(cls, model: nn.Module) -> bool:
@@ -76,8 +76,8 @@ def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterat
         yield f"its head pools tokens by {model.global_pool!r}"
     if model.global_pool == "token" and model.cls_token is None:
         yield "it has no class token to classify from"
-    if model.num_classes < 2:
-        yield f"its head tells {model.num_classes} categories apart, at least 2 are needed"
+    if categories(model) < 2:
+        yield f"its head tells {categories(model)} categories apart, at least 2 are needed"
     for layer, block in enumerate(model.blocks):
         if type(block) is not Block:
             yield f"block {layer} is a {type(block).__name__}"
@@ -88,6 +88,11 @@ def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterat
         else:
             continue
         break  # the other blocks are alike
+
+
+def categories(model: VisionTransformer) -> int:
+    """How many categories the head tells apart; a head that was replaced by hand leaves `num_classes` behind."""
+    return model.head.out_features if isinstance(model.head, nn.Linear) else model.num_classes
 
 
 def _down(block: Block) -> DownProjection:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nplight import UnsupportedModelError, open_vit
 from nplight.errors import ArgumentError
-from nplight.vit import find_vit, fingerprint, gradients, undisturbed
+from nplight.vit import fingerprint, gradients, undisturbed
 from tests.conftest import make_vit
 
 VARIANTS = {
@@ -112,20 +112,20 @@ def test_images_of_a_wrong_kind_are_refused(
 
 def test_the_only_vit_in_a_module_is_found(vit: VisionTransformer) -> None:
     outer = nn.ModuleDict({"backbone": nn.ModuleDict({"vit": vit}), "other": nn.Linear(2, 2)})
-    assert find_vit(outer).model is vit
-    assert find_vit(outer, "backbone.vit").model is vit
-    assert find_vit(vit).model is vit
+    assert open_vit(outer).model is vit
+    assert open_vit(outer, "backbone.vit").model is vit
+    assert open_vit(vit).model is vit
 
 
 def test_two_vits_must_be_told_apart(vit: VisionTransformer) -> None:
     both = nn.ModuleDict({"student": vit, "teacher": make_vit()})
-    assert find_vit(both, "student").model is vit
+    assert open_vit(both, "student").model is vit
     with pytest.raises(UnsupportedModelError, match=r"holds 2 Vision Transformers, student, teacher; name one"):
-        find_vit(both)
+        open_vit(both)
     with pytest.raises(UnsupportedModelError, match="`vit` must name a module inside ModuleDict, got 'pupil'"):
-        find_vit(both, "pupil")
+        open_vit(both, "pupil")
     with pytest.raises(UnsupportedModelError, match="Linear, which cannot be opened"):
-        find_vit(nn.Linear(2, 2))
+        open_vit(nn.Linear(2, 2))
 
 
 def test_a_guarded_model_is_left_as_found_also_after_an_error(vit: VisionTransformer) -> None:

@@ -1,0 +1,121 @@
+"""timm's `Eva`: EVA, EVA-02, DINOv3 and the ViTs with rotary position embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from timm.models.eva import Eva, EvaBlock
+from torch import Tensor, nn
+
+from nplight.errors import UnsupportedModelError
+from nplight.vit.open_vit import OpenViT
+from nplight.vit.projection import DownProjection
+
+# The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
+_REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
+
+
+class TimmEva(OpenViT):
+    """EVA, EVA-02 and DINOv3 as timm builds them.
+
+    Path tokens: the class token where it is what the head sees (global_pool='token'), every patch token where their
+    mean is (global_pool='avg'). Every kind of rotary embedding, the one that differs from block to block too.
+
+    A model with a rotary embedding is open at its own image size alone, also with dynamic_img_size: the embedding
+    follows from the grid of patches, which a stream of tokens does not tell. `set_input_size` changes that size.
+    """
+
+    supports = "timm Eva that classifies from its class token or the mean of its patches (timm's EvaBlock)"
+
+    def __init__(self, model: Eva) -> None:
+        reasons = list(_refusals(model))
+        if reasons:
+            raise UnsupportedModelError(
+                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
+                f"Supported: {self.supports}"
+            )
+        self.model: Eva = model
+        self.down = tuple(_down(cast(EvaBlock, block)) for block in model.blocks)
+        self.path_tokens = slice(0, 1) if model.global_pool == "token" else slice(model.num_prefix_tokens, None)
+        self.num_classes = _categories(model)
+
+    @classmethod
+    def matches(cls, model: nn.Module) -> bool:
+        """Whether `model` is timm's `Eva` or derives from it."""
+        return isinstance(model, Eva)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Patches, prefix tokens and the absolute position; the rotary one enters in each block.
+
+        Raises:
+            ArgumentError: images of another size, for which the rotary embedding would be that of another grid.
+        """
+        if self.model.rope is not None and self.model.dynamic_img_size:
+            self.check_images(images)
+        stream, _ = self.model._pos_embed(self.model.patch_embed(images))
+        norm_pre = getattr(self.model, "norm_pre", None)  # early versions of timm have none
+        return cast(Tensor, stream if norm_pre is None else norm_pre(stream))
+
+    def block(self, layer: int, stream: Tensor) -> Tensor:
+        """One `EvaBlock` with its rotary embedding."""
+        return cast(Tensor, self.model.blocks[layer](stream, rope=self._rope(layer)))
+
+    def head(self, stream: Tensor) -> Tensor:
+        """Norm, pooling and classifier."""
+        return self.model.forward_head(self.model.norm(stream))
+
+    def image_shape(self) -> tuple[int, int | None, int | None]:
+        """Any size only for a model with dynamic_img_size and no rotary embedding."""
+        patch_embed = self.model.patch_embed
+        channels = patch_embed.proj.in_channels
+        if self.model.rope is None and self.model.dynamic_img_size:
+            return (channels, None, None)
+        height, width = cast("tuple[int, int]", patch_embed.img_size)
+        return (channels, height, width)
+
+    def _rope(self, layer: int) -> Tensor | None:
+        """The rotary embedding of one block for the model's own grid, asked for in the way the model asks for it.
+
+        Never kept from call to call: the mixed kind follows from weights, and the model may change its size.
+        """
+        rope: Any = self.model.rope
+        if rope is None:
+            return None
+        if self.model.dynamic_img_size or not hasattr(rope, "feat_shape"):
+            patch_embed = self.model.patch_embed
+            size = cast("tuple[int, int]", patch_embed.img_size)
+            found = rope.get_embed(shape=patch_embed.dynamic_feat_size(size))
+        else:
+            found = rope.get_embed()
+        return cast(Tensor, found[layer] if getattr(self.model, "rope_mixed", False) else found)
+
+
+def _refusals(model: Eva) -> Iterator[str]:
+    overridden = [name for name in _REPLAYED if getattr(type(model), name, None) is not getattr(Eva, name, None)]
+    if overridden:
+        yield f"its class overrides {', '.join(overridden)}"
+    if getattr(model, "attn_pool", None) is not None:
+        yield "it classifies from an attention pooling"
+    elif model.global_pool not in ("token", "avg"):
+        yield f"it classifies neither from its class token nor from the mean (global_pool={model.global_pool!r})"
+    if _categories(model) < 2:
+        yield f"its head tells {_categories(model)} categories apart, at least 2 are needed"
+    for layer, block in enumerate(model.blocks):
+        if type(block) is not EvaBlock:
+            yield f"block {layer} is a {type(block).__name__}"
+        elif not isinstance(getattr(block.mlp, "fc2", None), nn.Linear):
+            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
+        else:
+            continue
+        break  # the other blocks are alike
+
+
+def _categories(model: Eva) -> int:
+    # A head that somebody put in place of timm's leaves `num_classes` as it was.
+    return model.head.out_features if isinstance(model.head, nn.Linear) else model.num_classes
+
+
+def _down(block: EvaBlock) -> DownProjection:
+    # What enters `fc2` has passed the gate, and the norm that some variants put before it.
+    return DownProjection(block.mlp.fc2, block.gamma_2)

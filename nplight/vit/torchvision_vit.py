@@ -1,0 +1,100 @@
+"""torchvision's `VisionTransformer`: vit_b_16 … vit_h_14."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
+
+from nplight.errors import UnsupportedModelError
+from nplight.vit.open_vit import OpenViT
+from nplight.vit.projection import DownProjection
+
+
+class TorchvisionViT(OpenViT):
+    """ViT as torchvision builds it; path token: the class token.
+
+    The head may have been replaced, as long as a linear layer ends it. One image size: the model's own.
+    """
+
+    supports = "torchvision VisionTransformer (its own Encoder and EncoderBlock)"
+
+    def __init__(self, model: VisionTransformer) -> None:
+        reasons = list(_refusals(model))
+        if reasons:
+            raise UnsupportedModelError(
+                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
+                f"Supported: {self.supports}"
+            )
+        self.model = model
+        # torchvision carries no types.
+        self._vit: Any = model
+        self.down = tuple(DownProjection(block.mlp[3]) for block in self._vit.encoder.layers)
+        self.path_tokens = slice(0, 1)
+        self.num_classes = _categories(model)
+
+    @classmethod
+    def matches(cls, model: nn.Module) -> bool:
+        """Whether `model` is torchvision's `VisionTransformer` or derives from it."""
+        return isinstance(model, VisionTransformer)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Patches, class token and position."""
+        patches = self._vit._process_input(images)
+        stream = torch.cat([self._vit.class_token.expand(len(images), -1, -1), patches], dim=1)
+        return cast(Tensor, self._vit.encoder.dropout(stream + self._vit.encoder.pos_embedding))
+
+    def block(self, layer: int, stream: Tensor) -> Tensor:
+        """One `EncoderBlock`, by operations that have a derivative in both directions."""
+        with _plain_attention():
+            return cast(Tensor, self._vit.encoder.layers[layer](stream))
+
+    def head(self, stream: Tensor) -> Tensor:
+        """Norm and classifier of the class token."""
+        return cast(Tensor, self._vit.heads(self._vit.encoder.ln(stream)[:, 0]))
+
+    def image_shape(self) -> tuple[int, int | None, int | None]:
+        """Three channels and the one square size the model was built for."""
+        return (3, self._vit.image_size, self._vit.image_size)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Without the fused attention of inference, which has no forward-mode derivative; the switch is put back after."""
+    found = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(found)
+
+
+def _refusals(model: VisionTransformer) -> Iterator[str]:
+    replayed = ("forward", "_process_input")
+    overridden = [name for name in replayed if getattr(type(model), name) is not getattr(VisionTransformer, name)]
+    if overridden:
+        yield f"its class overrides {', '.join(overridden)}"
+    if _categories(model) < 2:
+        yield f"its head tells {_categories(model)} categories apart by a last linear layer, at least 2 are needed"
+    if type(model.encoder) is not Encoder:
+        yield f"its encoder is a {type(model.encoder).__name__}"
+        return
+    for layer, block in enumerate(model.encoder.layers):
+        if type(block) is not EncoderBlock:
+            yield f"block {layer} is a {type(block).__name__}"
+        elif not isinstance(block.mlp, MLPBlock) or not isinstance(block.mlp[3], nn.Linear):
+            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `mlp[3]`"
+        else:
+            continue
+        break  # the other blocks are alike
+
+
+def _categories(model: VisionTransformer) -> int:
+    """What the last layer of the head tells apart; 0 where that is not linear."""
+    # `num_classes` stays as it was when somebody replaces the head.
+    last = list(model.heads.modules())[-1]
+    return last.out_features if isinstance(last, nn.Linear) else 0
