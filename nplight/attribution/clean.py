@@ -18,11 +18,13 @@ class CleanPass:
     """One unedited forward pass.
 
     Attributes:
+        images: (images, channels, height, width), what passed.
         values: layer -> (images, path tokens, width), the clean neurons; float32 at least.
         first: (images, tokens, features), the stream that leaves block 0.
         logits: (images, categories), float32 at least.
     """
 
+    images: Tensor
     values: Mapping[int, Tensor]
     first: Tensor
     logits: Tensor
@@ -43,7 +45,7 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
         first = vit.block(0, vit.embed(images))
         logits = at_least_float32(vit.forward_from(1, first))
     check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
-    return CleanPass({layer: at_least_float32(found) for layer, found in values.items()}, first, logits)
+    return CleanPass(images, {layer: at_least_float32(found) for layer, found in values.items()}, first, logits)
 
 
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:

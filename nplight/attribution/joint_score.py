@@ -12,7 +12,6 @@ from nplight.vit import OpenViT
 
 def path_score(
     vit: OpenViT,
-    images: Tensor,
     clean: CleanPass,
     targets: Tensor,
     neurons: Tensor,
@@ -28,14 +27,14 @@ def path_score(
 
     Args:
         vit: the opened model, undisturbed.
-        images: (images, channels, height, width).
-        clean: their clean pass.
+        clean: the clean pass of the images.
         targets: (images,) int64.
         neurons: (images, layers, K) int64, distinct in a layer.
         nodes: (m,) quadrature nodes.
         weights: (m,) quadrature weights.
         chunk_size: (image, node) rows in flight.
     """
+    images = clean.images
     picks = neurons.unsqueeze(2).unbind(1)  # for each layer (images, 1, K)
     tokens = clean.values[0].shape[1]
     on_path = {

@@ -135,9 +135,7 @@ def joint_score(
     neurons = neurons.to(images.device).expand(len(images), -1, -1)
 
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> Tensor:
-        scores = path_score(
-            vit, images[part], clean, wanted, neurons[part], nodes=nodes, weights=weights, chunk_size=chunk
-        )
+        scores = path_score(vit, clean, wanted, neurons[part], nodes=nodes, weights=weights, chunk_size=chunk)
         check_finite("the joint score is NaN or infinite", scores)
         return scores
 
