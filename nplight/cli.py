@@ -122,6 +122,11 @@ class PathCLI(LightningCLI):
 
     def after_instantiate_classes(self) -> None:
         """Hand over the images to predict, and hold model and data together."""
+        if self.subcommand != "fit" and getattr(self.model, "head_is_new", False):
+            raise ArgumentError(
+                f"`pretrained` weights are for other categories than the {self.datamodule.num_classes} of the data, so "
+                f"that the head would be random; fit the model first and give its `checkpoint`"
+            )
         if self.subcommand == "predict":
             self.datamodule.predict_images = self.config[self.subcommand].images
         # The link of `num_classes` is dropped in silence for a model that has no such argument.
@@ -155,7 +160,10 @@ def _refusal(error: BaseException | None) -> NplightError | None:
 
 
 def _end_with(message: object) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    text = str(message)
+    if text.startswith("Caught ") and "DataLoader worker" in text:  # the refusal is the last line of a traceback
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    print(f"error: {text}", file=sys.stderr)
     raise SystemExit(2) from None
 
 

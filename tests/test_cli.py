@@ -207,6 +207,35 @@ def test_a_model_for_other_categories_is_refused(quick: Path, capsys: pytest.Cap
     assert "the model tells 7 categories apart, but the data has 10" in error
 
 
+def test_pretrained_weights_for_other_categories_must_be_fitted_first(
+    quick: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    config["model"]["class_path"] = f"{__name__}.NewHead"
+    quick.write_text(yaml.safe_dump(config))
+    error = refused(["validate", "--config", str(quick)], capsys)
+    assert "`pretrained` weights are for other categories than the 10 of the data" in error
+    main(["fit", "--config", str(quick), "--trainer.max_steps=1", "--trainer.max_epochs=1", *QUICK])
+
+
+def test_a_broken_image_in_a_loader_process_is_named_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.png").write_bytes(b"no image")
+    command = ["predict", "--config", str(DIGITS), "--images", str(tmp_path / "cut.png")]
+    error = refused([*command, "--data.init_args.num_workers=1"], capsys)
+    assert error.startswith("error: `images` holds a file that cannot be read as an image, ")
+    assert "cut.png" in error.splitlines()[0]
+
+
+class NewHead(ViTClassifier):
+    """Stands for a model with published weights of other categories, which no test can download."""
+
+    def __init__(self, model_name: str, *, num_classes: int, **arguments: Any) -> None:
+        super().__init__(model_name, num_classes=num_classes, **arguments)
+        self.head_is_new = True
+
+
 class Unlinked(ViTClassifier):
     """A model class with no `num_classes` to link the data's to."""
 

@@ -1,17 +1,28 @@
 """Images: data modules with a discover and a held-out split."""
 
 from nplight.data.batch import ImageBatch, read_batch, with_index
+from nplight.data.cifar import CIFAR10DataModule, CIFAR100DataModule
 from nplight.data.digits import Digits, DigitsDataModule
 from nplight.data.image_files import ImageFiles
+from nplight.data.image_folder import ImageFolderDataModule
+from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
 from nplight.data.module import PathDataModule
+from nplight.data.preprocessing import Preprocessing
 from nplight.data.split import stratified_split
 
 __all__ = [
+    "CIFAR100DataModule",
+    "CIFAR10DataModule",
     "Digits",
     "DigitsDataModule",
     "ImageBatch",
     "ImageFiles",
+    "ImageFolderDataModule",
+    "ImageSource",
+    "LabelledDataModule",
+    "LabelledImages",
     "PathDataModule",
+    "Preprocessing",
     "read_batch",
     "stratified_split",
     "with_index",

@@ -46,11 +46,12 @@ class ImageFiles(Dataset[dict[str, Any]]):
         try:
             with Image.open(file) as image:
                 return {"image": self._read_image(image), "index": index, "file": str(file)}
-        except OSError as error:
+        except Exception as error:  # damaged files fail in a dozen ways
             raise ArgumentError(f"`images` holds a file that cannot be read as an image, {file}: {error}") from error
 
 
 def _images_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
+    found = (file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
+    return sorted(file for file in found if not file.name.startswith("."))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
@@ -18,6 +21,14 @@ from nplight.data.split import stratified_split
 from nplight.errors import ArgumentError, check_at_least
 
 DISCOVER_FRACTION = 0.8
+MOST_WORKERS = 8
+
+
+def default_workers() -> int:
+    """Loader processes that leave a processor to the run; none where there are few processors."""
+    # Those that this process may use: a cluster's job does not own the whole machine.
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, own - 1) if own >= 4 else 0
 
 
 class PathDataModule(LightningDataModule):
@@ -25,7 +36,8 @@ class PathDataModule(LightningDataModule):
 
     `validate` runs the two loaders one after the other; `test` the held-out one; `predict` the images of
     `predict_images`. On any number of devices each image is counted once. A sample is a mapping of `image`, `label`,
-    `index` (its number in the data set) and `file`.
+    `index` (its number in the data set) and `file`. Loaders keep their processes from one epoch to the next, and pin
+    their memory when the images go to a CUDA device.
 
     Args:
         batch_size: images a batch and device.
@@ -78,8 +90,17 @@ class PathDataModule(LightningDataModule):
         discover, held_out = self._split(labels)
         return Subset(data, discover.tolist()), Subset(data, held_out.tolist())
 
+    @property
+    def predicting(self) -> bool:
+        """Whether the Trainer runs `predict`, whose images are those of `predict_images` alone."""
+        return self.trainer is not None and self.trainer.state.fn == TrainerFn.PREDICTING
+
     def identity(self) -> dict[str, Any]:
         """What tells this data and split from another's: part of a run folder's settings."""
+        if self.predicting:
+            files = self._predicted().files
+            digest = hashlib.sha256("\n".join(map(str, files)).encode(errors="surrogateescape")).hexdigest()[:16]
+            return {"data": type(self).__name__, "images": len(files), "predicted": digest}
         _, labels = self.evaluation_data()
         discover, _ = self._split(labels)
         digest = hashlib.sha256(labels.numpy().tobytes() + discover.numpy().tobytes()).hexdigest()[:16]
@@ -97,9 +118,12 @@ class PathDataModule(LightningDataModule):
         return self._evaluation_loader(self.splits()[1])
 
     def predict_dataloader(self) -> DataLoader[Any]:
+        return self._evaluation_loader(self._predicted())
+
+    def _predicted(self) -> ImageFiles:
         if not self.predict_images:
             raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
-        return self._evaluation_loader(ImageFiles(self.predict_images, self.read_image))
+        return ImageFiles(self.predict_images, self.read_image)
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         return stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed, num_classes=self.num_classes)
@@ -122,5 +146,6 @@ class PathDataModule(LightningDataModule):
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            pin_memory=self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator),
             **options,
         )

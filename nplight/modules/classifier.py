@@ -36,6 +36,10 @@ class ViTClassifier(LightningModule):
         weight_decay: of AdamW.
         warmup: share of all steps that the warm-up takes.
 
+    Attributes:
+        model: the timm model.
+        head_is_new: timm's weights are for other categories, so that the head starts at random.
+
     Raises:
         ArgumentError: timm knows no such model, or cannot build it so.
         CheckpointError: the checkpoint does not fit.
@@ -68,6 +72,8 @@ class ViTClassifier(LightningModule):
             )
         except TypeError as error:
             raise ArgumentError(f"`model_args` do not fit {model_name}: {error}") from error
+        published = getattr(self.model, "pretrained_cfg", {}).get("num_classes")
+        self.head_is_new = pretrained and published != num_classes
         if checkpoint:
             load_weights(self.model, checkpoint)
         self.learning_rate = learning_rate
@@ -118,8 +124,7 @@ class ViTClassifier(LightningModule):
 
     def _report(self, name: str) -> None:
         # Over all loaders together: the images of both splits.
-        self.log(name, self.accuracy.compute(), prog_bar=True)
-        self.accuracy.reset()
+        self.log(name, self.accuracy, prog_bar=True)
 
 
 def _labels(batch: ImageBatch) -> Tensor:

@@ -7,4 +7,3 @@ from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.state import gradients, undisturbed
 
 __all__ = ["FAMILIES", "DownProjection", "OpenViT", "fingerprint", "gradients", "open_vit", "undisturbed"]
-find_vit = open_vit

@@ -1,0 +1,125 @@
+"""CIFAR-10 and CIFAR-100, as torchvision has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torchvision.datasets import CIFAR10, CIFAR100
+
+from nplight.data.labelled import ImageSource, LabelledDataModule
+from nplight.data.preprocessing import Preprocessing
+from nplight.errors import ArgumentError
+
+
+class CIFARSource(ImageSource):
+    """One split of a torchvision CIFAR data set that is on disk.
+
+    Args:
+        data: torchvision's data set.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self.class_names = tuple(data.classes)
+        part = "train" if data.train else "test"
+        self.files = [f"{part}/{number:05d}" for number in range(len(data))]
+        self.labels = torch.tensor(data.targets, dtype=torch.int64)
+
+    def open(self, number: int) -> Image.Image:
+        image: Image.Image = self._data[number][0]
+        return image
+
+
+class _CIFARDataModule(LabelledDataModule):
+    dataset: ClassVar[Any]
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        download: bool = False,
+        preprocessing: str | Preprocessing = "weights",
+        preprocessing_overrides: dict[str, Any] | None = None,
+        max_per_category: int | None = None,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        split_seed: int = 0,
+        predict_images: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(
+            preprocessing=preprocessing,
+            preprocessing_overrides=preprocessing_overrides,
+            max_per_category=max_per_category,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            split_seed=split_seed,
+            predict_images=predict_images,
+        )
+        self.root = Path(root)
+        self.download = download
+        if not download and not (self.root / self.dataset.base_folder).is_dir():
+            raise self._absent("is not there")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        source = self._evaluation_images[0]
+        assert isinstance(source, CIFARSource)
+        return source.class_names
+
+    def prepare_data(self) -> None:
+        """Download the images, once, where that is asked for; Lightning calls it in one process of each machine."""
+        if not self.download:
+            return
+        try:
+            self.dataset(self.root, download=True)
+        except (OSError, RuntimeError) as error:
+            raise ArgumentError(
+                f"`download`: {self.dataset.__name__} cannot be fetched to {self.root} ({error}); "
+                f"put {self.dataset.url} there by other means"
+            ) from error
+
+    def source(self, *, train: bool) -> CIFARSource:
+        try:
+            return CIFARSource(self.dataset(self.root, train=train))
+        except RuntimeError as error:
+            raise self._absent("is not there, or not whole") from error
+
+    def _absent(self, what: str) -> ArgumentError:
+        name = self.dataset.__name__
+        return ArgumentError(
+            f"`root` must be the folder that holds {name}'s {self.dataset.base_folder}/, which {what} in {self.root}; "
+            f"name another root, or set download: true"
+        )
+
+
+class CIFAR10DataModule(_CIFARDataModule):
+    """CIFAR-10: trains on its 50,000 training images, finds and tests paths with its 10,000 test images.
+
+    Args:
+        root: the folder that holds, or shall hold, `cifar-10-batches-py`.
+        download: fetch it if it is not there.
+        preprocessing: see `LabelledDataModule`.
+        preprocessing_overrides: see `LabelledDataModule`.
+        max_per_category: see `LabelledDataModule`.
+        batch_size: images a batch and device.
+        num_workers: loader processes a device; `None`: as the processors allow.
+        split_seed: chooses the discover / held-out split.
+        predict_images: files and folders for `predict`.
+
+    Raises:
+        ArgumentError: an argument is wrong, or the images are not there.
+    """
+
+    dataset = CIFAR10
+    num_classes = 10
+
+
+class CIFAR100DataModule(_CIFARDataModule):
+    """CIFAR-100 with its 100 fine categories; arguments and errors as `CIFAR10DataModule`."""
+
+    dataset = CIFAR100
+    num_classes = 100

@@ -1,0 +1,82 @@
+"""Folders of class folders: which categories there are, and which images each has."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from nplight.errors import ArgumentError, listed
+
+
+def class_folders(argument: str, folder: Path) -> list[str]:
+    """The names of the class folders of `folder`, sorted; hidden ones are not looked at.
+
+    Raises:
+        ArgumentError: no folder, or none in it, naming `argument`.
+    """
+    if not folder.is_dir():
+        got = "is a file" if folder.exists() else "does not exist"
+        raise ArgumentError(f"`{argument}` must be a folder with a folder of images for each category; {folder} {got}")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise ArgumentError(
+            f"`{argument}` must be a folder with a folder of images for each category; {folder} holds no folder"
+        )
+    return names
+
+
+def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
+    """The categories in the order of a text file.
+
+    Args:
+        file: one category a line: the name of its folder and, if wanted, white space and a readable name.
+        folders: the class folders that there are.
+
+    Returns:
+        Folder -> readable name, the folder's where there is none, in the order of the file.
+
+    Raises:
+        ArgumentError: the file cannot be read or names a folder twice, a folder is not in it or is not there.
+    """
+    if not file.is_file():
+        raise ArgumentError(f"`class_names` must be a text file with one category a line, but {file} is none")
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"`class_names` must be a text file in UTF-8, but {file} is not: {error}") from error
+    parts = [_parse(line, folders) for line in lines if line]
+    named = [folder for folder, _ in parts]
+    twice = [folder for folder, count in Counter(named).items() if count > 1]
+    problems = [f"names twice: {listed(twice, 20)}"] if twice else []
+    problems += differences(named, folders)
+    if problems:
+        raise ArgumentError(f"`class_names` must name every class folder once, but {file} {'; '.join(problems)}")
+    return dict(parts)
+
+
+def differences(named: Collection[str], folders: Collection[str]) -> list[str]:
+    """What is in one of two sets of categories alone, in words; empty if nothing is."""
+    missing, unknown = sorted(set(folders) - set(named)), sorted(set(named) - set(folders))
+    found = [f"lacks: {listed(missing, 20)}"] if missing else []
+    return found + ([f"has, but there is no such class folder: {listed(unknown, 20)}"] if unknown else [])
+
+
+def _parse(line: str, folders: Collection[str]) -> tuple[str, str]:
+    if line in folders:  # whose own name may hold spaces
+        return line, line
+    folder, *name = line.split(maxsplit=1)
+    return folder, name[0] if name else folder
+
+
+def image_names(folder: Path, category: str) -> list[str]:
+    """The images at any depth of a class folder, relative to `folder`, with `/`; hidden files are not looked at."""
+    return [
+        (Path(place) / name).relative_to(folder).as_posix()
+        for place, _, names in os.walk(folder / category, followlinks=True)
+        for name in names
+        if name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+    ]

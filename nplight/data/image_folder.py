@@ -1,0 +1,190 @@
+"""Any folder of class folders: ImageNet's validation images, or a researcher's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from PIL import Image
+from torch import Tensor
+
+from nplight.data.class_folders import class_folders, differences, image_names, read_class_names
+from nplight.data.image_check import CHECKS, broken
+from nplight.data.labelled import ImageSource, LabelledDataModule
+from nplight.data.preprocessing import Preprocessing
+from nplight.errors import ArgumentError, check_choice, listed
+
+Result = TypeVar("Result")
+ON_ERROR = ("raise", "skip")
+_MANY = 10_000
+
+
+class FolderSource(ImageSource):
+    """The images of a folder of class folders, in order of their names relative to it.
+
+    Args:
+        folder: holds the class folders.
+        categories: the class folder of each category.
+    """
+
+    def __init__(self, folder: Path, categories: Sequence[str]) -> None:
+        found = sorted(
+            (name, label) for label, category in enumerate(categories) for name in image_names(folder, category)
+        )
+        self.folder = folder
+        self.files = [name for name, _ in found]
+        self.labels = torch.tensor([label for _, label in found], dtype=torch.int64)
+
+    def open(self, number: int) -> Image.Image:
+        path = self.folder / self.files[number]
+        try:
+            with Image.open(path) as image:
+                image.load()
+                return image
+        except Exception as error:  # damaged files fail in a dozen ways
+            raise ArgumentError(
+                f"{path} cannot be read as an image: {error}; check: full finds such files before work starts, "
+                f"and on_error: skip leaves them out"
+            ) from error
+
+
+class ImageFolderDataModule(LabelledDataModule):
+    """A folder with a folder of images for each category: paths from `folder`, training on `train_folder`.
+
+    The images lie at any depth of the class folders. A sample's `file` is relative to `folder`, and its `index` is its
+    number among all images there, in order of their names, whatever is skipped or left out.
+
+    Args:
+        folder: the images to find and test paths with.
+        train_folder: the images to train on, in class folders of the same names.
+        class_names: a text file with a category a line, in the order of the model's head: the class folder's name and,
+            if wanted, white space and a readable name (ImageNet's `n01440764 tench`). `None`: the folders, sorted.
+        preprocessing: see `LabelledDataModule`.
+        preprocessing_overrides: see `LabelledDataModule`.
+        on_error: what broken images do: `raise` refuses them all together, `skip` leaves them out.
+        check: how broken images are looked for before work starts: `quick` reads the beginning and the end of each
+            file, `full` decodes it.
+        max_per_category: see `LabelledDataModule`.
+        batch_size: images a batch and device.
+        num_workers: loader processes a device; `None`: as the processors allow.
+        split_seed: chooses the discover / held-out split.
+        predict_images: files and folders for `predict`.
+
+    Attributes:
+        skipped: file and reason of each image that was left out, once `setup` has looked; with the training images,
+            relative to `train_folder`, in `fit`.
+
+    Raises:
+        ArgumentError: an argument is wrong, the folders are not there, or the categories are not the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        train_folder: str | None = None,
+        class_names: str | None = None,
+        preprocessing: str | Preprocessing = "weights",
+        preprocessing_overrides: dict[str, Any] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        check: Literal["quick", "full"] = "quick",
+        max_per_category: int | None = None,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        split_seed: int = 0,
+        predict_images: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(
+            preprocessing=preprocessing,
+            preprocessing_overrides=preprocessing_overrides,
+            max_per_category=max_per_category,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            split_seed=split_seed,
+            predict_images=predict_images,
+        )
+        check_choice("on_error", on_error, ON_ERROR)
+        check_choice("check", check, CHECKS)
+        self.folder = Path(folder)
+        self.train_folder = None if train_folder is None else Path(train_folder)
+        self.on_error = on_error
+        self.check = check
+        self.skipped: tuple[tuple[str, str], ...] = ()
+        folders = class_folders("folder", self.folder)
+        self._names = (
+            {name: name for name in folders} if class_names is None else read_class_names(Path(class_names), folders)
+        )
+        if len(folders) < 2:
+            raise ArgumentError(
+                f"`folder` must hold at least 2 categories to tell apart; {folder} has {folders[0]} alone"
+            )
+        if self.train_folder is not None:
+            self._check_train_folder(self.train_folder)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self._names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self._names.values())
+
+    def source(self, *, train: bool) -> FolderSource:
+        if not train:
+            return FolderSource(self.folder, list(self._names))
+        if self.train_folder is None:
+            raise ArgumentError("`train_folder` must be given to fit; images of `folder` are never trained on")
+        return FolderSource(self.train_folder, list(self._names))
+
+    def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:
+        """Those of `numbers` (images,) that are no broken images.
+
+        Raises:
+            ArgumentError: there are broken ones, unless they are skipped, or too few images of a category.
+        """
+        assert isinstance(source, FolderSource)
+        self._refuse_few(source, source.labels, "")
+        files = [source.files[number] for number in numbers.tolist()]
+        if len(files) > _MANY:
+            rank_zero_info(f"Looking for broken images among {len(files):,} (check: {self.check}) …")
+        bad = self._by_first_process(lambda: broken(source.folder, files, self.check))
+        if not bad:
+            return numbers
+        if self.on_error == "raise":
+            reasons = "; ".join(f"{files[position]}: {reason}" for position, reason in bad[:20])
+            more = f"; and {len(bad) - 20} more" if len(bad) > 20 else ""
+            raise ArgumentError(
+                f"{len(bad)} of the {len(files)} images of {source.folder} cannot be read; mend or remove them, or "
+                f"leave them out with on_error: skip ({reasons}{more})"
+            )
+        rank_zero_info(f"{len(bad)} of the {len(files)} images of {source.folder} cannot be read and are skipped")
+        self.skipped += tuple((files[position], reason) for position, reason in bad)
+        good = torch.ones(len(numbers), dtype=torch.bool)
+        good[[position for position, _ in bad]] = False
+        self._refuse_few(source, source.labels[numbers[good]], " that can be read")
+        return numbers[good]
+
+    def _check_train_folder(self, train_folder: Path) -> None:
+        if train_folder.resolve() == self.folder.resolve():
+            raise ArgumentError(f"`train_folder` must be another folder than `folder`, got {train_folder} for both")
+        if found := differences(class_folders("train_folder", train_folder), self._names):
+            raise ArgumentError(f"`train_folder` must have the class folders of `folder`, but it {'; '.join(found)}")
+
+    def _refuse_few(self, source: FolderSource, labels: Tensor, which: str) -> None:
+        least = 1 if source.folder == self.train_folder else 2  # one for each side of the split
+        counts = labels.bincount(minlength=self.num_classes).tolist()
+        few = [f"{name} ({count})" for name, count in zip(self._names, counts) if count < least]
+        if few:
+            raise ArgumentError(
+                f"every class folder of {source.folder} must hold at least {least} images{which}, but these have "
+                f"fewer: {listed(few, 20)}; add images to them or take them away"
+            )
+
+    def _by_first_process(self, work: Callable[[], Result]) -> Result:
+        """Do what every process would do alike only once."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return work()
+        return cast(Result, self.trainer.strategy.broadcast(work() if self.trainer.is_global_zero else None))

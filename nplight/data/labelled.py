@@ -1,0 +1,257 @@
+"""What the data modules of images with labels on disk have in common: preprocessing, choice of images, samples."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from nplight.data.module import PathDataModule, default_workers
+from nplight.data.preprocessing import Preprocessing
+from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_choice
+from nplight.seeds import stream
+from nplight.vit import OpenViT, open_vit
+
+PREPROCESSINGS = ("weights", "paper")
+
+
+class ImageSource(ABC):
+    """Images with labels on disk, numbered from 0 in an order that never changes.
+
+    Attributes:
+        files: the name of each image.
+        labels: (images,) int64.
+    """
+
+    files: Sequence[str]
+    labels: Tensor
+
+    @abstractmethod
+    def open(self, number: int) -> Image.Image:
+        """One of the images, decoded."""
+
+
+class LabelledImages(Dataset[dict[str, Any]]):
+    """Some images of a source; a sample is a mapping of `image`, `label`, `index` and `file`.
+
+    Args:
+        source: has them all.
+        numbers: (images,) int64, which of them.
+        read: turns an image into the tensor that a model takes.
+    """
+
+    def __init__(self, source: ImageSource, numbers: Tensor, read: Callable[[Image.Image], Tensor]) -> None:
+        self.source = source
+        self.numbers = numbers
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        number = int(self.numbers[position])
+        return {
+            "image": self._read(self.source.open(number)),
+            "label": int(self.source.labels[number]),
+            "index": number,
+            "file": self.source.files[number],
+        }
+
+
+class LabelledDataModule(PathDataModule):
+    """Images with labels on disk, preprocessed as the model's weights expect.
+
+    Before any work starts `setup` settles the preprocessing, says it, holds it against the model, and finds the images.
+
+    Args:
+        preprocessing: `weights`: as timm tells for the Trainer's model; `paper`: as the published program does; or a
+            `Preprocessing`.
+        preprocessing_overrides: attributes of `Preprocessing` that shall be different.
+        max_per_category: at most so many images of each category, chosen by `split_seed`; `None`: all.
+        batch_size: images a batch and device.
+        num_workers: loader processes a device; `None`: as the processors allow.
+        split_seed: chooses the discover / held-out split.
+        predict_images: files and folders for `predict`.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        preprocessing: str | Preprocessing = "weights",
+        preprocessing_overrides: dict[str, Any] | None = None,
+        max_per_category: int | None = None,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        split_seed: int = 0,
+        predict_images: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(
+            batch_size=batch_size,
+            num_workers=default_workers() if num_workers is None else num_workers,
+            split_seed=split_seed,
+            predict_images=predict_images,
+        )
+        if not isinstance(preprocessing, Preprocessing):
+            check_choice("preprocessing", preprocessing, PREPROCESSINGS)
+        if max_per_category is not None:
+            # Each category is split in two.
+            check_at_least("max_per_category", max_per_category, 2)
+        self._wanted = preprocessing
+        self._overrides = dict(preprocessing_overrides or {})
+        self._resolved: Preprocessing | None = None
+        self._said = ""
+        self.max_per_category = max_per_category
+        # Refuses bad overrides now, whatever the model will be.
+        settled = (preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing.paper()).override(
+            **self._overrides
+        )
+        if preprocessing != "weights":
+            self._resolved = settled
+
+    @abstractmethod
+    def source(self, *, train: bool) -> ImageSource:
+        """All images to train on, or to evaluate with; called once."""
+
+    def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:
+        """Those of `numbers` (images,) that can be used, or a refusal."""
+        return numbers
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are read.
+
+        Raises:
+            ArgumentError: it is to come from the weights of a model that is not there yet.
+        """
+        if self._resolved is None:
+            raise ArgumentError(
+                "`preprocessing` 'weights' is known once a Trainer has set the data up for its model; "
+                "without one give a Preprocessing, Preprocessing.of(model), say"
+            )
+        return self._resolved
+
+    def setup(self, stage: str) -> None:
+        self._settle(None if self.trainer is None else self.trainer.lightning_module)
+        if stage == "fit":
+            self.train_data()
+        if stage != "predict":
+            self.evaluation_data()
+
+    def train_data(self) -> Dataset[Any]:
+        return LabelledImages(*self._train_images, self.preprocessing.read_augmented)
+
+    def evaluation_data(self) -> tuple[Dataset[Any], Tensor]:
+        source, numbers = self._evaluation_images
+        return LabelledImages(source, numbers, self.preprocessing.read), source.labels[numbers]
+
+    def read_image(self, image: Image.Image) -> Tensor:
+        return self.preprocessing.read(image)
+
+    def identity(self) -> dict[str, Any]:
+        found = {**super().identity(), "preprocessing": self.preprocessing.describe()}
+        return found if self.predicting else {**found, "files": self._digest()}
+
+    @cached_property
+    def _train_images(self) -> tuple[ImageSource, Tensor]:
+        return self._choose(train=True)
+
+    @cached_property
+    def _evaluation_images(self) -> tuple[ImageSource, Tensor]:
+        return self._choose(train=False)
+
+    def _choose(self, *, train: bool) -> tuple[ImageSource, Tensor]:
+        source = self.source(train=train)
+        return source, self.usable(source, choose(source.labels, self.max_per_category, seed=self.split_seed))
+
+    def _settle(self, module: nn.Module | None) -> None:
+        if module is not None:
+            if self._wanted == "weights":
+                self._resolved = _of_weights(module).override(**self._overrides)
+            # A model that cannot be found by itself may be named to the callbacks, which then refuse its images.
+            with suppress(UnsupportedModelError):
+                check_fits(self.preprocessing, open_vit(module))
+        said = f"Preprocessing: {self.preprocessing.describe()}"
+        if said != self._said:
+            rank_zero_info(said)
+        self._said = said
+
+    def _digest(self) -> str:
+        source, numbers = self._evaluation_images
+        digest = hashlib.sha256()
+        for number in numbers.tolist():
+            digest.update(
+                f"{number} {int(source.labels[number])} ".encode() + os.fsencode(source.files[number]) + b"\n"
+            )
+        return digest.hexdigest()[:16]
+
+
+def _of_weights(module: nn.Module) -> Preprocessing:
+    try:
+        model = open_vit(module).model
+    except UnsupportedModelError as error:
+        raise ArgumentError(f"`preprocessing` cannot come from the weights: {error}; give a Preprocessing") from error
+    return Preprocessing.of(model)
+
+
+def choose(labels: Tensor, most: int | None, *, seed: int) -> Tensor:
+    """Choose at most `most` images of each category; which, depends on the seed and the category alone.
+
+    Args:
+        labels: (images,) int64.
+        most: images of a category; `None`: all.
+        seed: chooses them.
+
+    Returns:
+        Positions in `labels`, ascending, int64.
+    """
+    if most is None:
+        return torch.arange(len(labels))
+    chosen = []
+    for category in labels.unique().tolist():
+        members = (labels == category).nonzero().flatten()
+        # Another stream than the split's, which would otherwise know which came first.
+        chosen.append(members[torch.randperm(len(members), generator=stream(seed, -1 - category))[:most]])
+    return torch.cat(chosen).sort().values
+
+
+def check_fits(preprocessing: Preprocessing, vit: OpenViT) -> None:
+    """Refuse a preprocessing that gives images which the model does not take.
+
+    Raises:
+        ArgumentError: another size or number of channels, or a size that the patch size does not divide.
+    """
+    channels, *wanted = vit.image_shape()
+    size = preprocessing.image_size
+    way_out = "set preprocessing_overrides: {image_size: [height, width]}, or build the model for another size"
+    if channels != 3:
+        raise ArgumentError(f"the model must take images of 3 channels, as files are read, but it takes {channels}")
+    if any(edge not in (None, own) for edge, own in zip(wanted, size)):
+        takes = " x ".join("any" if edge is None else str(edge) for edge in wanted)
+        raise ArgumentError(
+            f"`image_size` of the preprocessing must be {takes}, which the model takes, got {size[0]} x {size[1]}; "
+            f"{way_out}"
+        )
+    patch_embed = getattr(vit.model, "patch_embed", None)
+    patch = getattr(patch_embed, "patch_size", None)
+    if (
+        isinstance(patch, tuple)
+        and not getattr(patch_embed, "dynamic_img_pad", False)
+        and any(edge % part for edge, part in zip(size, patch))
+    ):
+        raise ArgumentError(
+            f"`image_size` of the preprocessing must be a multiple of the model's patch size {patch[0]} x {patch[1]}, "
+            f"got {size[0]} x {size[1]}; {way_out}"
+        )
