@@ -59,7 +59,7 @@ class ImageFolderDataModule(LabelledDataModule):
 
     Args:
         folder: the images to find and test paths with.
-        train_folder: the images to train on, in class folders of the same names.
+        train_folder: the images to train on, in class folders of the same names; looked at in `fit` alone.
         class_names: a text file with a category a line, in the order of the model's head: the class folder's name and,
             if wanted, white space and a readable name (ImageNet's `n01440764 tench`). `None`: the folders, sorted.
         preprocessing: see `LabelledDataModule`.
@@ -121,8 +121,6 @@ class ImageFolderDataModule(LabelledDataModule):
             raise ArgumentError(
                 f"`folder` must hold at least 2 categories to tell apart; {folder} has {folders[0]} alone"
             )
-        if self.train_folder is not None:
-            self._check_train_folder(self.train_folder)
 
     @property
     def num_classes(self) -> int:
@@ -137,6 +135,7 @@ class ImageFolderDataModule(LabelledDataModule):
             return FolderSource(self.folder, list(self._names))
         if self.train_folder is None:
             raise ArgumentError("`train_folder` must be given to fit; images of `folder` are never trained on")
+        self._check_train_folder(self.train_folder)
         return FolderSource(self.train_folder, list(self._names))
 
     def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ def test_class_names_that_cannot_be_read_are_refused(folder: Path, tmp_path: Pat
 )
 def test_a_folder_that_has_no_class_folders_is_refused(folder: Path, argument: str, path: str, reason: str) -> None:
     with pytest.raises(ArgumentError, match=f"`{argument}` must be a folder with a folder of images .*{reason}"):
-        data_of(folder, **{argument: str(folder.parent / path)})
+        data_of(folder, **{argument: str(folder.parent / path)}).setup("fit")
 
 
 def test_one_category_is_refused(tmp_path: Path) -> None:
@@ -281,14 +281,16 @@ def test_training_images_are_augmented_and_have_the_same_categories(folder: Path
         data_of(folder, train_folder=str(tmp_path / "train")).setup("fit")
     (tmp_path / "train" / "cow").mkdir()
     with pytest.raises(ArgumentError, match=r"`train_folder` must have the class folders of `folder`, but it .*: cow"):
-        data_of(folder, train_folder=str(tmp_path / "train"))
+        data_of(folder, train_folder=str(tmp_path / "train")).setup("fit")
 
 
 def test_images_to_train_on_must_be_given_and_be_others(folder: Path) -> None:
     with pytest.raises(ArgumentError, match="`train_folder` must be given to fit"):
         data_of(folder).setup("fit")
     with pytest.raises(ArgumentError, match="`train_folder` must be another folder than `folder`"):
-        data_of(folder, train_folder=f"{folder}/cat/..")
+        data_of(folder, train_folder=f"{folder}/cat/..").setup("fit")
+    # The other commands do not look there.
+    data_of(folder, train_folder=f"{folder}/nowhere").setup("validate")
 
 
 class Wrapped(LightningModule):
