@@ -8,7 +8,7 @@ from nplight import open_vit
 from nplight.attribution import plain_joint_score, plain_search, quadrature
 from nplight.vit import undisturbed
 from tests.conftest import Reference
-from tests.neurons.test_intervene import forward_by_hand
+from tests.neurons.test_intervene import with_class_token
 
 
 def test_the_oracle_reproduces_the_published_program(reference: Reference) -> None:
@@ -30,14 +30,14 @@ def test_the_joint_score_is_the_sum_it_is_defined_as(vit: VisionTransformer, ima
             on_path = torch.zeros_like(values).scatter(1, neurons[:, layer], 1)
             return clean[layer] * torch.where(on_path == 1, alpha, 1.0) + shift * on_path
 
-        return forward_by_hand(vit, images, edit).softmax(1).gather(1, targets[:, None])[:, 0]
+        return with_class_token(vit, images, edit).softmax(1).gather(1, targets[:, None])[:, 0]
 
     def keep(layer: int, values: Tensor) -> Tensor:
         clean[layer] = values
         return values
 
     with torch.no_grad():
-        forward_by_hand(vit, images, keep)
+        with_class_token(vit, images, keep)
         step = 1e-5
         slopes = [(probability(float(alpha), step) - probability(float(alpha), -step)) / (2 * step) for alpha in nodes]
         value = torch.stack([clean[layer].gather(1, neurons[:, layer]).sum(1) for layer in range(3)]).sum(0)

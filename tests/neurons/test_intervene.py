@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from hypothesis import given
@@ -12,21 +10,17 @@ from torch import Tensor, nn
 from nplight import intervene, record
 from nplight.errors import ArgumentError, EditNotAppliedError
 from nplight.neurons import path_masks, pruned_masks
+from tests.by_hand import Edit, forward_by_hand
 from tests.conftest import Reference
 
-Edit = Callable[[int, Tensor], Tensor]
 
+def with_class_token(model: VisionTransformer, images: Tensor, edit: Edit) -> Tensor:
+    """A forward pass by hand with the class token's neurons, (images, width), passed through `edit`."""
 
-def forward_by_hand(model: VisionTransformer, images: Tensor, edit: Edit) -> Tensor:
-    """The model's arithmetic written out, with the class token's neurons passed through `edit`."""
-    stream = model.patch_embed(images)
-    stream = torch.cat([model.cls_token.expand(len(images), -1, -1), stream], dim=1) + model.pos_embed
-    for layer, block in enumerate(model.blocks):
-        stream = stream + block.attn(block.norm1(stream))
-        neurons = block.mlp.act(block.mlp.fc1(block.norm2(stream)))
-        edited = torch.cat([edit(layer, neurons[:, 0]).unsqueeze(1), neurons[:, 1:]], dim=1)
-        stream = stream + block.mlp.fc2(edited)
-    return model.head(model.norm(stream)[:, 0])
+    def edit_first(layer: int, neurons: Tensor) -> Tensor:
+        return torch.cat([edit(layer, neurons[:, 0]).unsqueeze(1), neurons[:, 1:]], dim=1)
+
+    return forward_by_hand(model, images, edit_first)
 
 
 def hooks_of(model: nn.Module) -> int:
@@ -53,7 +47,7 @@ def test_an_edit_equals_a_forward_written_by_hand(
 
     with torch.no_grad(), intervene(vit, path, operation):
         edited = vit(images)
-    torch.testing.assert_close(edited, forward_by_hand(vit, images, edit))
+    torch.testing.assert_close(edited, with_class_token(vit, images, edit))
     assert not torch.allclose(edited, vit(images))
     assert hooks_of(vit) == 0
 
