@@ -163,7 +163,12 @@ def test_bad_commands_are_refused_in_a_few_lines(
     [
         ("steps: 2", "steps: 0", "error: `steps` must be an integer of at least 1, got 0"),
         ("steps: 2", "stepz: 2", "'stepz' is not accepted"),
-        ("method: jas", "method: guess", "error: `method` must be one of 'jas', got 'guess'"),
+        (
+            "method: jas",
+            "method: guess",
+            "error: `method` must be one of 'jas', 'activation', 'influence_pattern', 'influence_pattern_chain', "
+            "'integrated_gradients', 'conductance', 'gradient_activation', 'cross_layer', 'random', got 'guess'",
+        ),
         ("rule: riemann-left", "rule: simpson", "error: `rule` must be one of"),
         ("top_k: 1", "top_k: 257", "error: `top_k` must be at most 256"),
         ("max_epochs", "max_epoch", "max_epoch"),

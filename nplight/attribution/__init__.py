@@ -5,7 +5,7 @@ from nplight.attribution.clean import CleanPass, at_least_float32, check_finite,
 from nplight.attribution.engine import PathScores, progressive_search
 from nplight.attribution.joint_score import path_score
 from nplight.attribution.oracle import plain_joint_score, plain_search
-from nplight.attribution.quadrature import RULES, Rule, quadrature
+from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 
 __all__ = [
     "RULES",
@@ -15,6 +15,7 @@ __all__ = [
     "at_least_float32",
     "check_finite",
     "clean_pass",
+    "integral",
     "path_score",
     "plain_joint_score",
     "plain_search",

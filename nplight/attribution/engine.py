@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nplight.attribution.clean import CleanPass
 from nplight.attribution.graph_rows import GraphRows
+from nplight.attribution.quadrature import integral
 from nplight.attribution.tangent_rows import TangentRows
 from nplight.vit import OpenViT
 
@@ -72,8 +73,8 @@ def progressive_search(
     for layer in range(vit.depth):
         down, value = vit.down[layer], values[layer]
         token_gradient, path_gradient = rows.advance(layer, value)
-        gradient = down.pull_back(_integral(weights, token_gradient))
-        joint = (value + path_value[..., None]) * (gradient + _integral(weights, path_gradient)[..., None])
+        gradient = down.pull_back(integral(weights, token_gradient))
+        joint = (value + path_value[..., None]) * (gradient + integral(weights, path_gradient)[..., None])
 
         # Stable: of equal scores the lower index comes first, on every device.
         best = joint.mean(1).sort(dim=1, descending=True, stable=True)
@@ -91,11 +92,5 @@ def progressive_search(
     return PathScores(
         ranking=torch.stack(rankings, 1),
         ranking_scores=torch.stack(ranking_scores, 1),
-        scores=(path_value * _integral(weights, path_gradient)).mean(1),
+        scores=(path_value * integral(weights, path_gradient)).mean(1),
     )
-
-
-def _integral(weights: Tensor, values: Tensor) -> Tensor:
-    """Weighted sum over the nodes: (m,), (images, m, …) -> (images, …)."""
-    integral: Tensor = torch.tensordot(values, weights, dims=([1], [0]))
-    return integral

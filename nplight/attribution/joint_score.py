@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.clean import CleanPass, target_probability
+from nplight.attribution.quadrature import integral
 from nplight.neurons import overwrite
 from nplight.vit import OpenViT
 
@@ -59,4 +60,4 @@ def path_score(
             probability = target_probability(vit.forward_from(0, stream[image]), targets[image])
         gradients.append(torch.autograd.grad(probability.sum(), shift)[0])
     gradient: Tensor = torch.cat(gradients).unflatten(0, (len(images), len(nodes)))
-    return (path_value * (weights[:, None] * gradient).sum(1)).mean(1)
+    return (path_value * integral(weights, gradient)).mean(1)

@@ -77,3 +77,11 @@ def quadrature(steps: int = 20, rule: str = "riemann-left") -> tuple[Tensor, Ten
     check_choice("rule", rule, RULES)
     check_at_least("steps", steps, 1)
     return RULES[rule](steps)
+
+
+def integral(weights: Tensor, values: Tensor) -> Tensor:
+    """Weighted sum over nodes: (m,), (images, m, …) -> (images, …).
+
+    Element by element: under autocast a product of matrices would round to half precision.
+    """
+    return (weights.reshape(-1, *[1] * (values.ndim - 2)) * values).sum(1)

@@ -20,15 +20,35 @@ from nplight.attribution import (
 )
 from nplight.errors import NonFiniteError, check_choice
 from nplight.paths import PathBatch, check_neurons
+from nplight.search.activation import activation
+from nplight.search.conductance import conductance
+from nplight.search.cross_layer import cross_layer
+from nplight.search.gradient_activation import gradient_activation
+from nplight.search.influence_pattern import influence_pattern
+from nplight.search.influence_pattern_chain import influence_pattern_chain
+from nplight.search.integrated_gradients import integrated_gradients
 from nplight.search.jas import jas
 from nplight.search.options import SearchOptions
+from nplight.search.random import random
 from nplight.vit import OpenViT, gradients, open_vit, undisturbed
 
 Method = Callable[[OpenViT, CleanPass, Tensor, SearchOptions, int], PathScores]
 
 Result = TypeVar("Result")
 
-METHODS: Mapping[str, Method] = MappingProxyType({"jas": jas})
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "jas": jas,
+        "activation": activation,
+        "influence_pattern": influence_pattern,
+        "influence_pattern_chain": influence_pattern_chain,
+        "integrated_gradients": integrated_gradients,
+        "conductance": conductance,
+        "gradient_activation": gradient_activation,
+        "cross_layer": cross_layer,
+        "random": random,
+    }
+)
 
 
 def search(

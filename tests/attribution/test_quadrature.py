@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nplight import RULES
-from nplight.attribution import quadrature
+from nplight.attribution import integral, quadrature
 from nplight.errors import ArgumentError
 
 
@@ -66,3 +66,14 @@ def test_powers_up_to_the_degree_of_the_rule_are_exact_and_no_more(rule: str, st
 def test_bad_arguments_are_refused(steps: int, rule: str, reason: str) -> None:
     with pytest.raises(ArgumentError, match=reason):
         quadrature(steps, rule)
+
+
+def test_an_integral_is_summed_in_full_precision_under_autocast() -> None:
+    """A product of matrices would be rounded to half precision there."""
+    _, weights = quadrature(20)
+    values = torch.rand(3, 20, 5, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.einsum("k,bktd->btd", weights, values.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = integral(weights.float(), values)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-7)
