@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nplight.errors import CheckpointError, listed
 from nplight.modules.google_npz import load_google_npz
+from nplight.modules.mismatch import check_fits
 
 BUNDLED_PREFIX = "bundled:"
 # Where other programs keep the weights inside a checkpoint, in the order they are looked for.
@@ -39,20 +40,8 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
         load_google_npz(model, Path(checkpoint))
         return
     weights = read_weights(checkpoint)
-    own = model.state_dict()
-    problems = []
-    if missing := [name for name in own if name not in weights]:
-        problems.append(f"missing {listed(missing, 50)}")
-    if unexpected := [name for name in weights if name not in own]:
-        problems.append(f"unexpected {listed(unexpected, 50)}")
-    if reshaped := [
-        f"{name} {tuple(weights[name].shape)} for {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]:
-        problems.append(f"of another shape {listed(reshaped, 50)}")
-    if problems:
-        raise CheckpointError(f"`checkpoint` {checkpoint} does not fit the model: {'; '.join(problems)}")
+    shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (weights, model.state_dict())]
+    check_fits(checkpoint, *shapes)
     model.load_state_dict(weights)
 
 

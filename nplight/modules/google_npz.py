@@ -9,7 +9,8 @@ import numpy as np
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from nplight.errors import CheckpointError, listed
+from nplight.errors import CheckpointError
+from nplight.modules.mismatch import check_fits
 
 _POSITION = "Transformer/posembed_input/pos_embedding"
 
@@ -38,20 +39,7 @@ def load_google_npz(model: nn.Module, path: Path) -> None:
             found = {name: arrays[name].shape for name in arrays.files}
     except Exception as error:  # damaged files fail in a dozen ways
         raise CheckpointError(f"`checkpoint` {path} cannot be read as arrays (it may be cut off): {error}") from error
-    wanted = _layout(model)
-    problems = []
-    if missing := [name for name in wanted if name not in found]:
-        problems.append(f"missing {listed(missing, 50)}")
-    if unexpected := [name for name in found if name not in wanted]:
-        problems.append(f"unexpected {listed(unexpected, 50)}")
-    if reshaped := [
-        f"{name} {found[name]} for {shape}"
-        for name, shape in wanted.items()
-        if name in found and found[name] != shape and name != _POSITION
-    ]:
-        problems.append(f"of another shape {listed(reshaped, 50)}")
-    if problems:
-        raise CheckpointError(f"`checkpoint` {path} does not fit the model: {'; '.join(problems)}")
+    check_fits(path, found, _layout(model), resized=(_POSITION,))
     model.load_pretrained(str(path))
 
 

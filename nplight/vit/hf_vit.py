@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from nplight.errors import UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
 
@@ -24,12 +23,7 @@ class HuggingFaceViT(OpenViT):
     supports = "transformers ViTForImageClassification (attention 'sdpa' or 'eager')"
 
     def __init__(self, model: nn.Module) -> None:
-        reasons = list(_refusals(model))
-        if reasons:
-            raise UnsupportedModelError(
-                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
-                f"Supported: {self.supports}"
-            )
+        self.refuse(model, _refusals(model))
         self.model = model
         # transformers is not imported here, so that its types are not known.
         outer: Any = model

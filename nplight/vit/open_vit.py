@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from nplight.errors import ArgumentError, check_at_least
+from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least
 from nplight.vit.projection import DownProjection
 
 
@@ -36,6 +37,19 @@ class OpenViT(ABC):
     @abstractmethod
     def matches(cls, model: nn.Module) -> bool:
         """Whether `model` is of this family, supported variant or not."""
+
+    @classmethod
+    def refuse(cls, model: nn.Module, reasons: Iterable[str]) -> None:
+        """Refuse a model of the family for some reasons; none is no refusal.
+
+        Raises:
+            UnsupportedModelError: with the class, the reasons and what is supported.
+        """
+        if found := list(reasons):
+            raise UnsupportedModelError(
+                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(found)}. "
+                f"Supported: {cls.supports}"
+            )
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:

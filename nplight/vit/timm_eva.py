@@ -8,9 +8,9 @@ from typing import Any, cast
 from timm.models.eva import Eva, EvaBlock
 from torch import Tensor, nn
 
-from nplight.errors import UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
+from nplight.vit.refusals import categories, other_blocks, overridden, too_few
 
 # The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
 _REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
@@ -29,16 +29,11 @@ class TimmEva(OpenViT):
     supports = "timm Eva that classifies from its class token or the mean of its patches (timm's EvaBlock)"
 
     def __init__(self, model: Eva) -> None:
-        reasons = list(_refusals(model))
-        if reasons:
-            raise UnsupportedModelError(
-                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
-                f"Supported: {self.supports}"
-            )
+        self.refuse(model, _refusals(model))
         self.model: Eva = model
         self.down = tuple(_down(cast(EvaBlock, block)) for block in model.blocks)
         self.path_tokens = slice(0, 1) if model.global_pool == "token" else slice(model.num_prefix_tokens, None)
-        self.num_classes = _categories(model)
+        self.num_classes = categories(model)
 
     @classmethod
     def matches(cls, model: nn.Module) -> bool:
@@ -92,28 +87,13 @@ class TimmEva(OpenViT):
 
 
 def _refusals(model: Eva) -> Iterator[str]:
-    overridden = [name for name in _REPLAYED if getattr(type(model), name, None) is not getattr(Eva, name, None)]
-    if overridden:
-        yield f"its class overrides {', '.join(overridden)}"
+    yield from overridden(model, Eva, _REPLAYED)
     if getattr(model, "attn_pool", None) is not None:
         yield "it classifies from an attention pooling"
     elif model.global_pool not in ("token", "avg"):
         yield f"it classifies neither from its class token nor from the mean (global_pool={model.global_pool!r})"
-    if _categories(model) < 2:
-        yield f"its head tells {_categories(model)} categories apart, at least 2 are needed"
-    for layer, block in enumerate(model.blocks):
-        if type(block) is not EvaBlock:
-            yield f"block {layer} is a {type(block).__name__}"
-        elif not isinstance(getattr(block.mlp, "fc2", None), nn.Linear):
-            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
-        else:
-            continue
-        break  # the other blocks are alike
-
-
-def _categories(model: Eva) -> int:
-    # A head that somebody put in place of timm's leaves `num_classes` as it was.
-    return model.head.out_features if isinstance(model.head, nn.Linear) else model.num_classes
+    yield from too_few(categories(model))
+    yield from other_blocks(model.blocks, EvaBlock)
 
 
 def _down(block: EvaBlock) -> DownProjection:

@@ -8,9 +8,9 @@ from typing import ClassVar, cast
 from timm.models.vision_transformer import Block, LayerScale, VisionTransformer
 from torch import Tensor, nn
 
-from nplight.errors import UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
+from nplight.vit.refusals import categories, other_blocks, overridden, too_few
 
 # The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
 # would give other numbers.
@@ -28,12 +28,7 @@ class TimmViT(OpenViT):
     supports = "timm VisionTransformer of plain blocks, global_pool 'token', 'avg' or 'map'"
 
     def __init__(self, model: VisionTransformer) -> None:
-        reasons = list(refusals(model, type(self).own_class))
-        if reasons:
-            raise UnsupportedModelError(
-                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
-                f"Supported: {self.supports}"
-            )
+        self.refuse(model, refusals(model, type(self).own_class))
         self.model: VisionTransformer = model
         self.down = tuple(_down(cast(Block, block)) for block in model.blocks)
         self.path_tokens = self._path_tokens(model)
@@ -69,30 +64,17 @@ class TimmViT(OpenViT):
 
 def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterator[str]:
     """Why a model cannot be opened as one of class `known`, if it cannot."""
-    overridden = [name for name in _REPLAYED if getattr(type(model), name) is not getattr(known, name)]
-    if overridden:
-        yield f"its class overrides {', '.join(overridden)}"
+    yield from overridden(model, known, _REPLAYED)
     if model.global_pool not in ("token", "avg", "map"):
         yield f"its head pools tokens by {model.global_pool!r}"
     if model.global_pool == "token" and model.cls_token is None:
         yield "it has no class token to classify from"
-    if categories(model) < 2:
-        yield f"its head tells {categories(model)} categories apart, at least 2 are needed"
+    yield from too_few(categories(model))
+    yield from other_blocks(model.blocks, Block)
     for layer, block in enumerate(model.blocks):
-        if type(block) is not Block:
-            yield f"block {layer} is a {type(block).__name__}"
-        elif not isinstance(getattr(block.mlp, "fc2", None), nn.Linear):
-            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
-        elif not isinstance(block.ls2, (nn.Identity, LayerScale)):
+        if not isinstance(getattr(block, "ls2", nn.Identity()), (nn.Identity, LayerScale)):
             yield f"the FFN of block {layer} is followed by a {type(block.ls2).__name__}"
-        else:
-            continue
-        break  # the other blocks are alike
-
-
-def categories(model: VisionTransformer) -> int:
-    """How many categories the head tells apart; a head that was replaced by hand leaves `num_classes` behind."""
-    return model.head.out_features if isinstance(model.head, nn.Linear) else model.num_classes
+            return
 
 
 def _down(block: Block) -> DownProjection:

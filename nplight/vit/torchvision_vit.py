@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
-from nplight.errors import UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
 
@@ -24,12 +23,7 @@ class TorchvisionViT(OpenViT):
     supports = "torchvision VisionTransformer (its own Encoder and EncoderBlock)"
 
     def __init__(self, model: VisionTransformer) -> None:
-        reasons = list(_refusals(model))
-        if reasons:
-            raise UnsupportedModelError(
-                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
-                f"Supported: {self.supports}"
-            )
+        self.refuse(model, _refusals(model))
         self.model = model
         # torchvision carries no types.
         self._vit: Any = model
