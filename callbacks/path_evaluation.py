@@ -63,25 +63,20 @@ class PathEvaluation(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _evaluates(trainer):
             return
-        vit = open_vit(pl_module, self.vit)
-        self._run = run_folder(trainer, self.run_dir)
-        settings = {
-            "fractions": list(self.fractions),
-            "seed": self.seed,
-            "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
-            "model": fingerprint(vit.model),
-        }
-        on_first_process(trainer, lambda: self._run.claim("evaluation", settings))
-        self._stored: tuple[dict[int, CategoryPaths], int] | None = None
-        if self.paths is not None:
-            self._stored = RunFolder(self.paths).read_category_paths()
-            for paths in self._stored[0].values():
-                check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
-        elif _search_of(trainer) is None:
+        if self.paths is None and _search_of(trainer) is None:
             raise ArgumentError(
                 "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
                 "or in `validate` a NeuronPathSearch in the same Trainer"
             )
+        self._stored: tuple[dict[int, CategoryPaths], int] | None = None
+        if self.paths is not None:
+            vit, stored = open_vit(pl_module, self.vit), RunFolder(self.paths)
+            self._stored = stored.read_category_paths()
+            for paths in self._stored[0].values():
+                check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
+            identity = getattr(getattr(trainer, "datamodule", None), "identity", None)
+            if callable(identity):
+                stored.check_same("search", identity())
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if _evaluates(trainer):
@@ -132,24 +127,33 @@ class PathEvaluation(Callback):
             assert search is not None
             sizes, top_k = search.sizes, search.top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
-        num_classes = open_vit(pl_module, self.vit).num_classes
-        self._metrics = ConditionMetrics(conditions, num_classes).to(pl_module.device)
+        vit = open_vit(pl_module, self.vit)
+        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
+        self._run = run_folder(trainer, self.run_dir)
+        settings = {
+            "fractions": list(self.fractions),
+            "seed": self.seed,
+            "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
+            "model": fingerprint(vit.model),
+        }
+        on_first_process(trainer, lambda: self._run.claim("evaluation", settings))
+        self._metrics = ConditionMetrics(conditions, vit.num_classes).to(pl_module.device)
 
     def _update(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         found = read_batch(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
         vit = open_vit(pl_module, self.vit)
-        vit.check_targets(found.labels.long(), len(found), "labels")
+        vit.check_targets(found.labels, len(found), "labels")
         with trainer.precision_plugin.forward_context():
             edited = predictions(
-                vit, found.images, found.labels.long(), self._metrics.conditions, self._paths(trainer), seed=self.seed
+                vit, found.images, found.labels, self._metrics.conditions, self._paths(trainer), seed=self.seed
             )
         broken = (~edited[0].isfinite().all(1)).nonzero().flatten().tolist()
         if broken:
             raise NonFiniteError("the clean pass gave NaN or infinite values", broken)
         for condition, probabilities in zip(self._metrics.conditions, edited):
-            self._metrics.update(condition, edited[0], probabilities, found.labels.long())
+            self._metrics.update(condition, edited[0], probabilities, found.labels)
 
     def _paths(self, trainer: Trainer) -> dict[int, CategoryPaths]:
         if self._stored is not None:

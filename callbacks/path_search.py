@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +13,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.callbacks.common import on_first_process, run_folder
 from nplight.data import ImageBatch, read_batch, with_index
-from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice, listed
+from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, METHODS, CategoryVotes, SearchOptions, search
+from nplight.seeds import checksums
 from nplight.store import PathTable, RunFolder, part_files, write_part
 from nplight.vit import OpenViT, fingerprint, open_vit
 
@@ -103,8 +105,24 @@ class NeuronPathSearch(Callback):
         vit = open_vit(pl_module, self.vit)
         vit.check_top_k(self.top_k)
         self._ranked = min(self.options.ranked, min(vit.widths))
+        self.category_paths = {}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if _searches(trainer):
+            if math.isinf(trainer.num_val_batches[0]):
+                raise ArgumentError(
+                    "the first validation loader must have a length, at whose end category paths are formed; "
+                    "give its data set a __len__, or set limit_val_batches to a number"
+                )
+            self._start(trainer, pl_module)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start(trainer, pl_module)
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
         self._run = run_folder(trainer, self.run_dir)
-        settings = self._settings(trainer, vit)
+        settings = self._settings(trainer, open_vit(pl_module, self.vit))
         skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
         self._done = on_first_process(trainer, lambda: _claim(self._run, settings, skipped))
         self._seen = 0
@@ -149,14 +167,26 @@ class NeuronPathSearch(Callback):
         batch = with_index(batch, self._seen)
         self._seen += len(batch)
         assert batch.index is not None
-        new = ~torch.isin(batch.index.cpu(), self._done)
-        if new.any():
-            self._search_new(trainer, pl_module, _select(batch, new.nonzero().flatten()))
+        index = batch.index.tolist()
+        if len(set(index)) < len(index):
+            raise ArgumentError(f"`index` must number each image of a batch differently, got {listed(index, 20)}")
+        sums = checksums(batch.images)
+        others = [number for number, checksum in zip(index, sums) if self._done.get(number, checksum) != checksum]
+        if others:
+            raise RunFolderError(
+                f"`run_dir` {self._run.path} already holds paths of other images under the numbers {listed(others)}; "
+                f"name another run_dir, and give each image an `index` of its own that does not depend on the order"
+            )
+        new = [position for position, number in enumerate(index) if number not in self._done]
+        if new:
+            chosen = [sums[position] for position in new]
+            self._search_new(trainer, pl_module, _select(batch, torch.tensor(new)), chosen)
 
-    def _search_new(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch) -> None:
+    def _search_new(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch, sums: Sequence[int]) -> None:
         assert batch.index is not None
+        predicted = self.target == "prediction" or trainer.state.fn == TrainerFn.PREDICTING
         names = batch.files or tuple(f"image {number}" for number in batch.index.tolist())
-        targets = None if batch.labels is None or self.target == "prediction" else batch.labels.long()
+        targets = None if predicted else batch.labels
         options = self.options
         try:
             with trainer.precision_plugin.forward_context():
@@ -175,7 +205,15 @@ class NeuronPathSearch(Callback):
         except NonFiniteError as error:
             culprits = listed(names[position] for position in error.positions)
             raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
-        write_part(self._run, paths, index=batch.index, files=names, labels=batch.labels, method=self.method)
+        write_part(
+            self._run,
+            paths,
+            index=batch.index,
+            files=names,
+            labels=batch.labels,
+            checksums=sums,
+            method=self.method,
+        )
 
     def _form_category_paths(self, num_classes: int) -> dict[int, CategoryPaths]:
         sizes = self.sizes
@@ -213,17 +251,16 @@ def _searches(trainer: Trainer) -> bool:
     return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING) and not trainer.sanity_checking
 
 
-def _claim(run: RunFolder, settings: dict[str, Any], skipped: Sequence[tuple[str, str]]) -> torch.Tensor:
-    """Take the run folder, list the files that the data left out, and say which images it already holds, by index."""
+def _claim(run: RunFolder, settings: dict[str, Any], skipped: Sequence[tuple[str, str]]) -> dict[int, int]:
+    """Take the run folder, list the files that the data left out, and say which images it holds: index -> checksum."""
     run.claim("search", settings)
     if skipped:
         run.write_skipped(skipped)
     parts = part_files(run)
     if not parts:
-        return torch.empty(0, dtype=torch.int64)
-    done = PathTable(parts)["index"]
-    assert isinstance(done, torch.Tensor)
-    return done
+        return {}
+    table = PathTable(parts).to_arrow(["index", "checksum"])
+    return dict(zip(table["index"].to_pylist(), table["checksum"].to_pylist()))
 
 
 def _select(batch: ImageBatch, positions: torch.Tensor) -> ImageBatch:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from jsonargparse import ActionConfigFile
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
 from nplight.run_logger import RunLogger
@@ -29,12 +30,34 @@ class _Parser(LightningArgumentParser):
 
 
 class _SaveConfig(SaveConfigCallback):
-    """Keeps the configuration of the run in its folder."""
+    """Keeps the configuration of the run in its folder, once the callbacks before it have accepted that folder."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Too early: a folder of another run is refused when the run starts."""
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+        """Write `config.yaml`."""
+        if trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save for `fit`."""
+        self.save_config(trainer, pl_module, "fit")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save for `validate`."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self.save_config(trainer, pl_module, "validate")
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save for `test`."""
+        self.save_config(trainer, pl_module, "test")
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save for `predict`."""
+        self.save_config(trainer, pl_module, "predict")
 
 
 class PathCLI(LightningCLI):

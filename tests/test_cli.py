@@ -103,6 +103,10 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     tested = json.loads((run / "test" / "metrics.json").read_text())
     assert tested["conditions"] == metrics["conditions"]
 
+    other = ["--data.init_args.split_seed=5", "--run_dir", str(tmp_path / "else")]
+    error = refused(["test", "--config", str(quick), "--paths", str(run), *other], capsys)
+    assert "were found with other data (split: " in error
+
     scan = (load_digits().images[7] * 255 / 16).astype(np.uint8)
     Image.fromarray(scan).save(tmp_path / "seven.png")
     main(["predict", "--config", str(quick), "--images", str(tmp_path / "seven.png"), *QUICK])

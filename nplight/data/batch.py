@@ -45,13 +45,14 @@ def read_batch(batch: Any) -> ImageBatch:
     if isinstance(batch, Tensor):
         return ImageBatch(batch)
     if isinstance(batch, Mapping) and isinstance(batch.get("image"), Tensor):
-        files = batch.get("file")
-        return ImageBatch(
-            batch["image"], batch.get("label"), batch.get("index"), None if files is None else tuple(map(str, files))
-        )
+        images, files = batch["image"], batch.get("file")
+        names = None if files is None else tuple(map(str, files))
+        if names is not None and len(names) != len(images):
+            raise ArgumentError(f"`file` of a batch must name each of its {len(images)} images, got {len(names)} names")
+        return ImageBatch(images, _column("label", batch, images), _column("index", batch, images), names)
     if isinstance(batch, Sequence) and 1 <= len(batch) <= 3 and all(isinstance(part, Tensor) for part in batch):
-        images, labels, index = (*batch, None, None)[:3]
-        return ImageBatch(images, labels, index)
+        named = dict(zip(("image", "label", "index"), batch))
+        return ImageBatch(batch[0], _column("label", named, batch[0]), _column("index", named, batch[0]))
     found = f"keys {sorted(batch)}" if isinstance(batch, Mapping) else type(batch).__name__
     raise ArgumentError(
         f"the batch must be a mapping with `image` (and `label`, `index`, `file`) or a tuple of tensors "
@@ -65,3 +66,22 @@ def with_index(batch: ImageBatch, start: int) -> ImageBatch:
         return batch
     index = torch.arange(start, start + len(batch))
     return ImageBatch(batch.images, batch.labels, index, batch.files)
+
+
+def _column(name: str, batch: Mapping[str, Any], images: Tensor) -> Tensor | None:
+    """A whole number for each image, on the images' device."""
+    value = batch.get(name)
+    if value is None:
+        return None
+    try:
+        column = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(
+            f"`{name}` of a batch must be whole numbers, got {type(value).__name__}: {error}"
+        ) from error
+    if column.shape != images.shape[:1] or column.is_floating_point():
+        raise ArgumentError(
+            f"`{name}` of a batch must be a whole number for each of its {len(images)} images, "
+            f"got {column.dtype} of shape {tuple(column.shape)}"
+        )
+    return column.to(images.device, torch.int64)

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import RandomAffine
 
 from nplight.data.module import PathDataModule
+from nplight.data.preprocessing import to_rgb
 from nplight.data.split import stratified_split
 
 SIZE = 16
@@ -99,7 +100,7 @@ class DigitsDataModule(PathDataModule):
         return {**super().identity(), "seed": self.seed}
 
     def read_image(self, image: Image.Image) -> Tensor:
-        resized = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        resized = to_rgb(image).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         return _normalise(torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255)
 
 

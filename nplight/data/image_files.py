@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class ImageFiles(Dataset[dict[str, Any]]):
         file = self.files[index]
         try:
             with Image.open(file) as image:
-                return {"image": self._read_image(image), "index": index, "file": str(file)}
+                return {"image": self._read_image(image), "index": index, "file": _shown(file)}
         except Exception as error:  # damaged files fail in a dozen ways
             raise ArgumentError(f"`images` holds a file that cannot be read as an image, {file}: {error}") from error
 
@@ -54,4 +55,9 @@ def _images_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = (file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS)
-    return sorted(file for file in found if not file.name.startswith("."))
+    return sorted(file for file in found if not file.name.startswith(".") and file.is_file())
+
+
+def _shown(file: Path) -> str:
+    """The name as text, also where its bytes are none."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")

@@ -96,12 +96,35 @@ class _Count(Metric):
         return self.count
 
 
+class _MacroAccuracy(Metric):
+    """Mean over the categories that have images of the accuracy of each.
+
+    torchmetrics' own macro average also counts a category without images, as 0, as soon as an image is taken for it:
+    then the conditions would not average over the same categories.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(num_classes, 2, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        right = (preds.argmax(1) == target).long()
+        self.counts.index_add_(0, target, torch.stack([right, torch.ones_like(right)], 1))
+
+    def compute(self) -> Tensor:
+        right, images = self.counts[self.counts[:, 1] > 0].unbind(1)
+        return (right / images).mean()
+
+
 def _collection(num_classes: int) -> MetricCollection:
     return MetricCollection(
         {
             "images": _Count(),
             "accuracy": MulticlassAccuracy(num_classes, average="micro"),
-            "accuracy_macro": MulticlassAccuracy(num_classes, average="macro"),
+            "accuracy_macro": _MacroAccuracy(num_classes),
             "probability": MeanMetric(),
             "probability_deviation": ProbabilityDeviation(),
             "accuracy_deviation": AccuracyDeviation(),

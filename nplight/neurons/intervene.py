@@ -69,17 +69,18 @@ def intervene(
             drawn = random_priority(len(masks[0]), vit.widths, generator)
             priority = [values.to(neurons.device) for values in drawn]
         masks = pruned_masks(masks, fraction, priority)
-    return scaled_neurons(vit, masks, 2.0 if operation == "enhance" else 0.0)
+    return scaled_neurons(vit, masks, 2.0 if operation == "enhance" else 0.0, shared=neurons.ndim == 2)
 
 
 @contextmanager
-def scaled_neurons(vit: OpenViT, masks: Sequence[Tensor], factor: float) -> Iterator[None]:
+def scaled_neurons(vit: OpenViT, masks: Sequence[Tensor], factor: float, *, shared: bool = False) -> Iterator[None]:
     """Multiply the masked neurons at the path tokens by `factor` in every forward pass inside.
 
     Args:
         vit: the opened model.
         masks: for each layer (images or 1, width) bool.
         factor: 0 removes, 2 enhances.
+        shared: one mask for every image of a batch.
 
     Raises:
         ArgumentError: in a forward pass, when the batch is not of as many images as the masks.
@@ -88,7 +89,7 @@ def scaled_neurons(vit: OpenViT, masks: Sequence[Tensor], factor: float) -> Iter
 
     def scale(mask: Tensor) -> SiteFunction:
         def edit(found: Tensor) -> Tensor:
-            if len(mask) not in (1, len(found)):
+            if not shared and len(mask) != len(found):
                 raise ArgumentError(
                     f"`neurons` hold paths of {len(mask)} images, but the batch has {len(found)}; "
                     f"give one path an image, or one (layers, K) path for all"

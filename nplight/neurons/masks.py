@@ -58,5 +58,5 @@ def random_priority(images: int, widths: Sequence[int], generator: torch.Generat
 
     On the CPU so that a seed means the same neurons on every device.
     """
-    drawn = torch.rand(images, sum(widths), generator=generator)
+    drawn = torch.rand(images, sum(widths), generator=generator, dtype=torch.float32)
     return list(drawn.split(list(widths), dim=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import torch
@@ -39,8 +38,10 @@ def random_scores(images: Tensor, widths: Sequence[int], *, seed: int) -> list[T
     Returns:
         For each layer (images, width) float32 in [0, 1), on the CPU.
     """
-    pixels = images.detach().to("cpu", torch.float32).contiguous()
     drawn = torch.stack(
-        [torch.rand(sum(widths), generator=seeds.stream(seed, zlib.crc32(image.numpy().tobytes()))) for image in pixels]
+        [
+            torch.rand(sum(widths), generator=seeds.stream(seed, crc), dtype=torch.float32)
+            for crc in seeds.checksums(images)
+        ]
     )
     return list(drawn.split(list(widths), dim=1))

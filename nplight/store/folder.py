@@ -67,6 +67,21 @@ class RunFolder:
             )
         self.write(SETTINGS, _json({**stored, section: wanted}))
 
+    def check_same(self, section: str, identity: Mapping[str, Any]) -> None:
+        """Refuse a run whose settings differ from `identity`, that of the data at hand, where both say something.
+
+        Raises:
+            RunFolderError: every difference listed.
+        """
+        stored = self._read_json(SETTINGS).get(section, {})
+        wanted = {name: value for name, value in json.loads(json.dumps(identity)).items() if name in stored}
+        there = {name: stored[name] for name in wanted}
+        if there != wanted:
+            raise RunFolderError(
+                f"the paths of {self.path} were found with other data ({_differences(there, wanted)}), so that images "
+                f"they were found with could be tested; use the same data and split"
+            )
+
     def write_category_paths(self, paths: Mapping[int, CategoryPaths], top_k: int) -> None:
         """Write the category paths of every number of neurons a layer."""
         content = {

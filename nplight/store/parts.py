@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
+from pyarrow.fs import LocalFileSystem
 from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, listed
@@ -28,6 +29,7 @@ def write_part(
     index: Tensor,
     files: Sequence[str],
     labels: Tensor | None,
+    checksums: Sequence[int],
     method: str,
 ) -> None:
     """Write the paths of some images as one Parquet file, whole or not at all.
@@ -38,6 +40,7 @@ def write_part(
         index: (images,) int64, each image's number in its data set; none of them written before.
         files: each image's file or name.
         labels: (images,) int64, or `None` where there are none.
+        checksums: of each image's pixels, by which a run that goes on knows them again.
         method: which search.
     """
     order = index.argsort().cpu()
@@ -59,6 +62,7 @@ def write_part(
             "prediction": column(paths.predictions),
             "probability": column(paths.probability),
             "score": column(paths.scores),
+            "checksum": pa.array([checksums[position] for position in order.tolist()], pa.int64()),
             "method": pa.array([method] * count, pa.string()),
             "neurons": tensors(paths.neurons.int()),
             "neuron_scores": tensors(paths.neuron_scores),
@@ -67,15 +71,25 @@ def write_part(
         }
     )
     name = f"part-{int(index.min()):010d}.parquet"
-    write_whole(run.parts / name, lambda path: pq.write_table(table, path, compression="zstd"))
+    if (run.parts / name).exists():
+        raise RunFolderError(
+            f"{run.parts / name} is there already: image {int(index.min())} came twice, from a sampler that repeats "
+            f"images or from two runs at once; every image must come once, with an index of its own"
+        )
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:  # not by name, which could look like an address
+            pq.write_table(table, file, compression="zstd")
+
+    write_whole(run.parts / name, write)
 
 
 class PathTable:
     """The stored image paths of a run, ordered by index; columns are read when they are asked for.
 
     Columns: `index`, `file`, `label` (-1 in tensors, null elsewhere, where there is none), `target`, `prediction`,
-    `probability` (of the target, in [0, 1]), `score`, `method`, `neurons` and `neuron_scores` (layers, K),
-    `ranking` and `ranking_scores` (layers, R).
+    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `method`, `neurons` and
+    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R).
 
     Args:
         parts: the Parquet files.
@@ -86,7 +100,7 @@ class PathTable:
 
     def __init__(self, parts: Sequence[Path]) -> None:
         try:
-            self._data = ds.dataset([str(part) for part in parts], format="parquet")
+            self._data = ds.dataset([str(part) for part in parts], format="parquet", filesystem=LocalFileSystem())
             index = self._data.to_table(columns=["index"])["index"].to_numpy()
         except (pa.ArrowInvalid, OSError) as error:
             raise RunFolderError(f"{parts[0].parent} holds a damaged part: {error}") from error

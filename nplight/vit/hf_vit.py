@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
+from nplight.vit.refusals import is_linear
 
 _LIBRARY = "transformers.models.vit.modeling_vit"
 _ATTENTION = ("sdpa", "eager")
@@ -77,7 +78,7 @@ def _refusals(model: Any) -> Iterator[str]:
     for index, layer in enumerate(_layers(model)):
         if not _is_library_class(type(layer), "ViTLayer"):
             yield f"block {index} is a {type(layer).__name__}"
-        elif not isinstance(_down(layer), nn.Linear):
+        elif not is_linear(_down(layer)):
             yield f"the FFN of block {index} has no linear down projection"
         else:
             continue

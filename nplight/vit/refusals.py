@@ -26,12 +26,17 @@ def too_few(count: int) -> Iterator[str]:
         yield f"its head tells {count} categories apart, at least 2 are needed"
 
 
+def is_linear(module: object) -> bool:
+    """Whether a module computes what its weight and bias say: one with a forward of its own (LoRA, say) may not."""
+    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward and "forward" not in vars(module)
+
+
 def other_blocks(blocks: Iterable[Any], known: type[nn.Module]) -> Iterator[str]:
     """A timm block of another class than `known`, or without a linear down projection `fc2`."""
     for layer, block in enumerate(blocks):
         if type(block) is not known:
             yield f"block {layer} is a {type(block).__name__}"
             return  # the others are alike
-        if not isinstance(getattr(block.mlp, "fc2", None), nn.Linear):
+        if not is_linear(getattr(block.mlp, "fc2", None)):
             yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
             return

@@ -12,6 +12,7 @@ from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBloc
 
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.projection import DownProjection
+from nplight.vit.refusals import is_linear
 
 
 class TorchvisionViT(OpenViT):
@@ -80,7 +81,7 @@ def _refusals(model: VisionTransformer) -> Iterator[str]:
     for layer, block in enumerate(model.encoder.layers):
         if type(block) is not EncoderBlock:
             yield f"block {layer} is a {type(block).__name__}"
-        elif not isinstance(block.mlp, MLPBlock) or not isinstance(block.mlp[3], nn.Linear):
+        elif not isinstance(block.mlp, MLPBlock) or not is_linear(block.mlp[3]):
             yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `mlp[3]`"
         else:
             continue

@@ -352,7 +352,79 @@ def test_the_progress_bar_counts_images_of_all_processes(reference: Reference, l
         def setup(self, *_: Any, **__: Any) -> None:
             pass
 
+        def on_validation_start(self, *_: Any) -> None:
+            pass
+
     trainer = make_trainer(bar, Look(), enable_progress_bar=True)
     trainer.validate(Foreign(reference.model), loaders, verbose=False)
     assert [(name, size) for name, size, _ in seen] == [("Searching paths", 7)] * 6 + [("Testing paths", 7)] * 6
     assert all(text.endswith(" images/s") for _, _, text in seen)
+
+
+def test_predict_attributes_predictions_also_where_there_are_labels(reference: Reference, tmp_path: Path) -> None:
+    images, wrong = reference.images[::9], (reference.labels[::9] + 1) % 10
+    data = DataLoader(TensorDataset(images, wrong), batch_size=4)
+    make_trainer(NeuronPathSearch(run_dir=tmp_path, **OPTIONS)).predict(Foreign(reference.model), data)
+    table = nplight.read_paths(tmp_path)
+    assert torch.equal(table["target"], reference.expected["logits"][::9].argmax(1))
+    assert torch.equal(table["label"], wrong)
+
+
+def test_weights_of_a_ckpt_path_are_part_of_the_settings(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    module = Foreign(reference.model)
+    trainer = make_trainer(max_steps=1)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    with torch.no_grad():
+        reference.model.head.bias[0] += 1
+    trainer.save_checkpoint(tmp_path / "other.ckpt")
+
+    def run(name: str) -> None:
+        search = NeuronPathSearch(run_dir=tmp_path / "run", **OPTIONS)
+        make_trainer(search).validate(module, loaders[0], ckpt_path=tmp_path / name, verbose=False)
+
+    run("one.ckpt")
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunFolderError, match=r"other settings \(model: "):
+        run("other.ckpt")
+    assert contents(tmp_path / "run") == before
+
+
+def test_images_that_come_twice_are_refused(reference: Reference, tmp_path: Path) -> None:
+    images, labels = reference.images[:8], reference.labels[:8]
+
+    def run(index: list[int], batch_size: int) -> None:
+        data = DataLoader(TensorDataset(images, labels, torch.tensor(index)), batch_size=batch_size)
+        search = NeuronPathSearch(run_dir=tmp_path / f"{batch_size}", **OPTIONS)
+        make_trainer(search).predict(Foreign(reference.model), data)
+
+    with pytest.raises(ArgumentError, match="`index` must number each image of a batch differently"):
+        run([0, 1, 2, 3, 3, 4, 5, 6], 8)
+    with pytest.raises(RunFolderError, match="is there already: image 0 came twice"):
+        run([0, 1, 2, 3, 0, 1, 2, 3], 4)
+    assert len(nplight.read_paths(tmp_path / "4")) == 4
+
+
+def test_other_images_under_the_same_numbers_are_refused(reference: Reference, tmp_path: Path) -> None:
+    def run(images: Tensor) -> None:
+        search = NeuronPathSearch(run_dir=tmp_path, **OPTIONS)
+        make_trainer(search).predict(Foreign(reference.model), DataLoader(images, batch_size=4))
+
+    run(reference.images[:8])
+    before = contents(tmp_path)
+    run(reference.images[:8])
+    with pytest.raises(RunFolderError, match="already holds paths of other images under the numbers 0, 1, 2, 3"):
+        run(reference.images[8:16])
+    assert contents(tmp_path) == before
+
+
+def test_a_discover_loader_without_a_length_is_refused(reference: Reference, tmp_path: Path) -> None:
+    class Endless(torch.utils.data.IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            yield from zip(reference.images, reference.labels)
+
+    data = DataLoader(Endless(), batch_size=4)
+    with pytest.raises(ArgumentError, match="the first validation loader must have a length"):
+        make_trainer(NeuronPathSearch(run_dir=tmp_path)).validate(Foreign(reference.model), data, verbose=False)

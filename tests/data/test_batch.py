@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,3 +52,20 @@ def test_images_without_an_index_are_numbered_and_others_keep_theirs() -> None:
 def test_other_batches_are_refused(batch: object, found: str) -> None:
     with pytest.raises(ArgumentError, match=rf"the batch must be a mapping with `image` .*, got {found}"):
         read_batch(batch)
+
+
+@pytest.mark.parametrize("value", [[1, 0], np.array([1, 0]), torch.tensor([1, 0], dtype=torch.uint8)])
+def test_numbers_come_in_any_form_and_leave_as_int64(value: object) -> None:
+    found = read_batch({"image": IMAGES, "label": value, "index": value})
+    for column in (found.labels, found.index):
+        assert column.tolist() == [1, 0]
+        assert column.dtype == torch.int64
+
+
+@pytest.mark.parametrize("value", [torch.tensor([1]), torch.tensor([[1], [0]]), torch.tensor([0.5, 1.0]), "ab"])
+@pytest.mark.parametrize("name", ["label", "index"])
+def test_numbers_of_another_shape_or_kind_are_refused(name: str, value: object) -> None:
+    with pytest.raises(ArgumentError, match=f"`{name}` of a batch must be"):
+        read_batch({"image": IMAGES, name: value})
+    with pytest.raises(ArgumentError, match="`file` of a batch must name each of its 2 images, got 1 names"):
+        read_batch({"image": IMAGES, "file": ["a"]})

@@ -99,3 +99,13 @@ def test_results_are_those_computed_by_hand_over_unequal_batches() -> None:
         "probability_deviation",
         "accuracy_deviation",
     ]
+
+
+def test_macro_accuracy_averages_over_the_categories_that_have_images_alone() -> None:
+    conditions = all_conditions(1, (), ())[:1]
+    metrics = ConditionMetrics(conditions, 3)
+    # Categories 0 and 1 have images; one of them is taken for category 2.
+    predicted = torch.eye(3)[[0, 2, 1, 1]]
+    metrics.update(conditions[0], predicted, predicted, torch.tensor([0, 0, 1, 1]))
+    (result,) = metrics.compute()
+    assert (result.accuracy, result.accuracy_macro) == (0.75, 0.75)

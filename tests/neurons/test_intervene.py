@@ -104,6 +104,11 @@ def test_an_edit_that_never_ran_is_an_error(vit: VisionTransformer, images: Tens
 def test_a_batch_of_another_size_is_refused(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
     with pytest.raises(ArgumentError, match="paths of 4 images, but the batch has 3"), intervene(vit, neurons, "keep"):
         vit(images[:3])
+    with (
+        pytest.raises(ArgumentError, match="paths of 1 images, but the batch has 4"),
+        intervene(vit, neurons[:1], "keep"),
+    ):
+        vit(images)
     assert hooks_of(vit) == 0
 
 

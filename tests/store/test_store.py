@@ -38,6 +38,7 @@ def write(run: RunFolder, index: list[int], labels: bool = True, seed: int = 0) 
         index=numbers,
         files=[f"image {number}" for number in index],
         labels=numbers % 2 if labels else None,
+        checksums=[number + 7 for number in index],
         method="jas",
     )
     return paths
@@ -95,7 +96,9 @@ def test_images_without_labels_have_none(tmp_path: Path) -> None:
 
 def test_float64_stays_float64(tmp_path: Path) -> None:
     paths = batch(2, dtype=torch.float64)
-    write_part(RunFolder(tmp_path), paths, index=torch.arange(2), files=["a", "b"], labels=None, method="jas")
+    write_part(
+        RunFolder(tmp_path), paths, index=torch.arange(2), files=["a", "b"], labels=None, checksums=[1, 2], method="jas"
+    )
     assert torch.equal(read_paths(tmp_path)["ranking_scores"], paths.ranking_scores)
 
 

@@ -163,3 +163,14 @@ def test_a_fingerprint_tells_weights_apart(vit: VisionTransformer) -> None:
     with torch.no_grad():
         vit.head.bias[0] += 1e-12
     assert fingerprint(vit) != before
+
+
+class _LoRA(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x[..., : self.out_features]
+
+
+def test_a_projection_with_a_forward_of_its_own_is_refused(vit: VisionTransformer) -> None:
+    vit.blocks[1].mlp.fc2 = _LoRA(64, 16).double()
+    with pytest.raises(UnsupportedModelError, match="the FFN of block 1, a Mlp, has no linear down projection"):
+        open_vit(vit)
