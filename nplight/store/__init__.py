@@ -1,6 +1,18 @@
 """The run folder: Parquet in, Parquet out."""
 
-from nplight.store.folder import RunFolder, write_whole
-from nplight.store.parts import PathTable, part_files, read_paths, write_part
+from nplight.store.folder import RunFolder
+from nplight.store.parts import part_files, write_part
+from nplight.store.stored import StoredImages, stored_images
+from nplight.store.table import PathTable, read_paths
+from nplight.store.whole import write_whole
 
-__all__ = ["PathTable", "RunFolder", "part_files", "read_paths", "write_part", "write_whole"]
+__all__ = [
+    "PathTable",
+    "RunFolder",
+    "StoredImages",
+    "part_files",
+    "read_paths",
+    "stored_images",
+    "write_part",
+    "write_whole",
+]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Any
-
-import torch
 
 from nplight.errors import RunFolderError
 from nplight.paths import CategoryPaths
+from nplight.store import lock
+from nplight.store.category_file import from_json, to_json
+from nplight.store.whole import leftovers, remove, write_whole
 
 SETTINGS = "settings.json"
 PATHS = "paths"
@@ -22,9 +24,29 @@ METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
 SKIPPED = "skipped_files.csv"
 
+RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "search": (CATEGORY_PATHS, SKIPPED, f"{PATHS}/part-*.parquet", f"{PATHS}/damaged-*.parquet"),
+        "evaluation": (
+            METRICS_JSON,
+            METRICS_CSV,
+            "comparison.md",
+            "comparison.tex",
+            "selectivity.json",
+            "report.html",
+        ),
+    }
+)
+"""What each section of the settings stands for; the results of a section rest on those of the sections before it.
+
+A section whose name goes on after a space, as `search jas`, is a part of the one before the space.
+"""
+
 
 class RunFolder:
     """A folder of results: `paths/`, `category_paths.json`, `metrics.json`, `metrics.csv`, `settings.json`.
+
+    From `claim` to `release` (or to the end of a `with`, or of the process) no other process can claim it.
 
     Args:
         path: where it is or will be.
@@ -35,37 +57,61 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        blocking = next((part for part in (self.path, *self.path.parents) if part.exists()), None)
-        if blocking is not None and not blocking.is_dir():
+        self._holds = False
+        try:
+            blocking = next((part for part in (self.path, *self.path.parents) if part.exists()), None)
+            blocked = blocking is not None and not blocking.is_dir()
+        except OSError as error:
+            raise RunFolderError(
+                f"`run_dir` {self.path} cannot be used: {error.strerror}; name another --run_dir"
+            ) from error
+        if blocked:
             raise RunFolderError(f"`run_dir` must be a folder, but {blocking} is a file; name another --run_dir")
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
     @property
     def parts(self) -> Path:
         """The folder of the Parquet parts."""
         return self.path / PATHS
 
-    def claim(self, section: str, settings: Mapping[str, Any]) -> None:
+    def claim(self, section: str, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Use the folder for a run with these settings: new, or a run with the very same to go on with.
 
+        The version of nplight is one of the settings. One process alone calls this, for all of its run.
+
         Args:
-            section: what the settings are for, `search` or `evaluation`.
+            section: what the settings are for: `search`, a part of it as `search jas`, or `evaluation`.
             settings: plain values.
+            overwrite: remove the section's results, and those that rest on them, and start anew; files that no run
+                writes are left alone.
 
         Raises:
-            RunFolderError: it holds results of other settings, every difference listed, or cannot be written.
+            RunFolderError: another run is in it, it holds results of other settings, every difference listed, or it
+                cannot be written.
         """
-        wanted = json.loads(json.dumps(settings))
-        stored = self._read_json(SETTINGS) if (self.path / SETTINGS).exists() else {}
-        if section in stored and stored[section] != wanted:
-            raise RunFolderError(
-                f"`run_dir` {self.path} already holds a run with other settings "
-                f"({_differences(stored[section], wanted)}); name another --run_dir, or delete the folder"
-            )
-        if section not in stored and section == "search" and self.parts.exists() and any(self.parts.iterdir()):
-            raise RunFolderError(
-                f"`run_dir` {self.path} holds paths of an unknown run (no {SETTINGS}); name another --run_dir"
-            )
-        self.write(SETTINGS, _json({**stored, section: wanted}))
+        if not self._holds:
+            alone = lock.acquire(self.path)
+            self._holds = True
+            for path in [*leftovers(self.path), *leftovers(self.parts)] if alone else ():
+                remove(path)
+        try:
+            self._settle(section, json.loads(json.dumps({"nplight": _version(), **settings})), overwrite)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let other runs claim the folder; more than once does no harm."""
+        if self._holds:
+            self._holds = False
+            lock.release(self.path)
 
     def check_same(self, section: str, identity: Mapping[str, Any]) -> None:
         """Refuse a run whose settings differ from `identity`, that of the data at hand, where both say something.
@@ -82,39 +128,23 @@ class RunFolder:
                 f"they were found with could be tested; use the same data and split"
             )
 
-    def write_category_paths(self, paths: Mapping[int, CategoryPaths], top_k: int) -> None:
-        """Write the category paths of every number of neurons a layer."""
-        content = {
-            "top_k": top_k,
-            "method": paths[top_k].method,
-            "images": paths[top_k].images.tolist(),
-            "paths": {
-                str(size): {"neurons": found.neurons.tolist(), "votes": found.votes.tolist()}
-                for size, found in paths.items()
-            },
-        }
-        self.write(CATEGORY_PATHS, json.dumps(content) + "\n")
+    def write_category_paths(self, paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
+        """Write the category paths of every method, for every number of neurons a layer."""
+        self.write(CATEGORY_PATHS, to_json(paths, top_k))
 
-    def read_category_paths(self) -> tuple[dict[int, CategoryPaths], int]:
-        """The category paths by number of neurons a layer, and the number of the path itself (`top_k`).
+    def read_category_paths(self) -> tuple[dict[str, dict[int, CategoryPaths]], int]:
+        """The category paths by method and number of neurons a layer, and the number of the path itself (`top_k`).
 
         Raises:
             RunFolderError: there are none, or they are damaged.
         """
         content = self._read_json(CATEGORY_PATHS)
         try:
-            paths = {
-                int(size): CategoryPaths(
-                    torch.tensor(found["neurons"]),
-                    torch.tensor(found["votes"], dtype=torch.float64),
-                    torch.tensor(content["images"]),
-                    content["method"],
-                )
-                for size, found in content["paths"].items()
-            }
-            return paths, int(content["top_k"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunFolderError(f"{self.path / CATEGORY_PATHS} is damaged: {error}") from error
+            return from_json(content)
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise RunFolderError(
+                f"{self.path / CATEGORY_PATHS} is damaged: {error!r}; the same validate again forms it anew"
+            ) from error
 
     def category_digest(self) -> str:
         """What tells these category paths from others.
@@ -128,28 +158,60 @@ class RunFolder:
     def write_metrics(self, rows: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> None:
         """Write one row a condition, as `metrics.json` (with `header`) and as `metrics.csv`."""
         self.write(METRICS_JSON, _json({**header, "conditions": list(rows)}))
-        self._write_csv(METRICS_CSV, rows)
+        self.write_csv(METRICS_CSV, rows)
 
     def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
         """Write `skipped_files.csv`: files that could not be read, and why."""
-        self._write_csv(SKIPPED, [{"file": file, "reason": reason} for file, reason in skipped])
+        self.write_csv(SKIPPED, [{"file": file, "reason": reason} for file, reason in skipped])
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file, whole or not at all."""
+        """Write a text file in UTF-8, whole or not at all."""
+        write_whole(self.path / name, lambda path: path.write_bytes(text.encode(errors="backslashreplace")))
 
-        def write_text(path: Path) -> None:
-            path.write_text(text, encoding="utf-8")
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write a table with a head, whole or not at all; what a row lacks is left empty."""
 
-        write_whole(self.path / name, write_text)
-
-    def _write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         def write_rows(path: Path) -> None:
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            # File names are bytes, and need not be text in any encoding.
+            with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+                names = dict.fromkeys(name for row in rows for name in row)
+                writer = csv.DictWriter(file, fieldnames=list(names), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
 
         write_whole(self.path / name, write_rows)
+
+    def _settle(self, section: str, wanted: dict[str, Any], overwrite: bool) -> None:
+        if overwrite:
+            self._erase(section)
+        stored = self._read_json(SETTINGS) if (self.path / SETTINGS).exists() else {}
+        if section in stored and stored[section] != wanted:
+            raise RunFolderError(
+                f"`run_dir` {self.path} already holds a run with other settings "
+                f"({_differences(stored[section], wanted)}); "
+                f"name another --run_dir, or replace its results with --overwrite"
+            )
+        if section == "search" and section not in stored and any(self.parts.glob("part-*.parquet")):
+            raise RunFolderError(
+                f"`run_dir` {self.path} holds paths of an unknown run (no {SETTINGS}); "
+                f"name another --run_dir, or replace its results with --overwrite"
+            )
+        if stored.get(section) != wanted:
+            self.write(SETTINGS, _json({**stored, section: wanted}))
+
+    def _erase(self, section: str) -> None:
+        sections = list(RESULTS)
+        gone = sections[sections.index(section) :] if section in sections else [section]
+        for name in reversed(gone):
+            for pattern in RESULTS.get(name, ()):
+                for path in self.path.glob(pattern):
+                    remove(path)
+        try:
+            stored = self._read_json(SETTINGS)
+        except RunFolderError:
+            stored = {}
+        kept = [name for name in stored if name not in gone and name.partition(" ")[0] not in gone]
+        self.write(SETTINGS, _json({name: stored[name] for name in kept}))
 
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
@@ -157,36 +219,32 @@ class RunFolder:
             raise RunFolderError(f"{self.path} must be a run folder with {name}, but there is none")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunFolderError(f"{path} is damaged: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise RunFolderError(f"{path} is damaged: {error}; start anew with --overwrite") from error
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be read: {error.strerror}; make it readable") from error
         if not isinstance(content, dict):
-            raise RunFolderError(f"{path} is damaged: it holds no JSON object")
+            raise RunFolderError(f"{path} is damaged: it holds no JSON object; start anew with --overwrite")
         return content
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
-
-    Raises:
-        RunFolderError: the folder cannot be written to.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _version() -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RunFolderError(f"`run_dir`: {path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        return version("nplight")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
-    return ", ".join(f"{name}: {stored.get(name)} there, {wanted.get(name)} now" for name in names)
+def _differences(stored: Any, wanted: Mapping[str, Any]) -> str:
+    there = stored if isinstance(stored, dict) else {}
+    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
+    return ", ".join(f"{name}: {_short(there.get(name))} there, {_short(wanted.get(name))} now" for name in names)
+
+
+def _short(value: object, limit: int = 100) -> str:
+    text = str(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

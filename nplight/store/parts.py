@@ -1,25 +1,63 @@
-"""Image paths as Parquet: written part by part, read as one table."""
+"""The Parquet parts of a run: some images' paths by one method, each part whole, sealed, and sure of what it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
-from pyarrow.fs import LocalFileSystem
 from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, listed
 from nplight.paths import PathBatch
-from nplight.store.folder import RunFolder, write_whole
+from nplight.store.folder import RunFolder
+from nplight.store.seal import checked_footer, sealed
+from nplight.store.whole import write_whole
 
-if TYPE_CHECKING:
-    import pandas as pd
+SCHEMA_VERSION = 1
+_KEY = b"nplight"
+_METHOD = r"[A-Za-z0-9][A-Za-z0-9_.@-]*"
+_NAME = re.compile(rf"part-({_METHOD})-\d{{10,}}\.parquet")
+
+
+class DamagedPartError(RunFolderError):
+    """A part is not as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a part says of itself.
+
+    Attributes:
+        path: where it is.
+        method: the search that found its paths.
+        rows: its images.
+        first: the smallest index of them.
+        index: all of them, where they are equally far apart; else `None`.
+        labels: smallest and largest label; `None`: they have none.
+        columns: a number that differs for other columns, types or shapes.
+    """
+
+    path: Path
+    method: str
+    rows: int
+    first: int
+    index: range | None
+    labels: tuple[int, int] | None
+    columns: int
+
+    def may_hold(self, label: int) -> bool:
+        """Whether an image of this label can be in it."""
+        return self.labels is not None and self.labels[0] <= label <= self.labels[1]
 
 
 def write_part(
@@ -36,32 +74,145 @@ def write_part(
 
     Args:
         run: the run folder.
-        paths: the paths.
-        index: (images,) int64, each image's number in its data set; none of them written before.
+        paths: the paths, of at least one image.
+        index: (images,) int64, each image's number in its data set, 0 or more; none of them written before.
         files: each image's file or name.
         labels: (images,) int64, or `None` where there are none.
-        checksums: of each image's pixels, by which a run that goes on knows them again.
-        method: which search.
+        checksums: of each image's pixels, 0 or more, by which a run that goes on knows them again.
+        method: the name of the search.
+
+    Raises:
+        ArgumentError: lengths differ, an index stands twice or is negative, or the name cannot be one of a file.
+        RunFolderError: such a part is there already, or the folder cannot be written to.
     """
+    _check(paths, index, files, labels, checksums, method)
+    first = int(index.min())
+    path = run.parts / _name(method, first)
+    if os.path.lexists(path):
+        raise RunFolderError(
+            f"{path} is there already: image {first} came twice, from a sampler that repeats "
+            f"images or from two runs at once; every image must come once, with an index of its own"
+        )
+    table = _table(paths, index, files, labels, checksums, method)
+    about = {
+        "version": SCHEMA_VERSION,
+        "method": method,
+        "rows": len(paths),
+        "first": first,
+        "step": _step(index),
+        "labels": None if labels is None else [int(labels.min()), int(labels.max())],
+        "columns": crc32(str(table.schema).encode()),
+    }
+
+    def write(temporary: Path) -> None:
+        buffer = pa.BufferOutputStream()
+        content = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
+        pq.write_table(content, buffer, compression="zstd", write_page_checksum=True)
+        temporary.write_bytes(sealed(buffer.getvalue().to_pybytes()))
+
+    write_whole(path, write)
+
+
+def part_files(run: RunFolder, method: str | None = None) -> list[Path]:
+    """What is named as the parts of a run, or of one method in it; not what a killed run left half written.
+
+    Raises:
+        RunFolderError: the folder cannot be read.
+    """
+    try:
+        names = sorted(os.listdir(run.parts)) if run.parts.is_dir() else []
+    except OSError as error:
+        raise RunFolderError(f"{run.parts} cannot be read: {error.strerror}; make it readable") from error
+    return [run.parts / name for name in names if (found := _NAME.fullmatch(name)) and method in (None, found[1])]
+
+
+def open_part(path: Path, *, whole: bool = False) -> Part:
+    """What a part says of itself, once its footer (or, if `whole`, every byte) is seen to be what was written.
+
+    Raises:
+        DamagedPartError: it is damaged, no plain file, not what its name says, or of another version.
+        RunFolderError: it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ValueError("it is a link or no file at all")
+        metadata = pq.read_metadata(pa.BufferReader(checked_footer(path, whole=whole)))
+        about = json.loads(metadata.metadata[_KEY])
+        if about["version"] != SCHEMA_VERSION:
+            raise ValueError(f"it is of version {about['version']}, and this nplight reads {SCHEMA_VERSION}")
+        labels = about["labels"] and (about["labels"][0], about["labels"][1])
+        rows, first, step = about["rows"], about["first"], about["step"]
+        index = step and range(first, first + rows * step, step)
+        part = Part(path, about["method"], rows, first, index, labels, about["columns"])
+        if part.rows != metadata.num_rows or path.name != _name(part.method, part.first):
+            raise ValueError(f"it holds {metadata.num_rows} rows of {_name(part.method, part.first)}")
+    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise DamagedPartError(
+            f"{path} is damaged: {error}; the same command again sets it aside and searches its images anew"
+        ) from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}; make it readable") from error
+    return part
+
+
+def _name(method: str, first: int) -> str:
+    return f"part-{method}-{first:010d}.parquet"
+
+
+def _step(index: Tensor) -> int | None:
+    steps = index.sort().values.diff().unique().tolist()
+    return 1 if not steps else int(steps[0]) if len(steps) == 1 else None
+
+
+def _check(
+    paths: PathBatch,
+    index: Tensor,
+    files: Sequence[str],
+    labels: Tensor | None,
+    checksums: Sequence[int],
+    method: str,
+) -> None:
+    if not re.fullmatch(_METHOD, method):
+        raise ArgumentError(f"`method` must be of letters, digits, '_', '-', '.' and '@', got {method!r}")
+    lengths = [len(paths), len(index), len(files), len(checksums), len(index if labels is None else labels)]
+    if len(set(lengths)) > 1 or not len(paths):
+        raise ArgumentError(
+            f"`paths`, `index`, `files`, `checksums` and `labels` must be of as many images, at least one, "
+            f"got {listed(lengths)}"
+        )
+    if int(index.min()) < 0 or len(index.unique()) < len(index):
+        raise ArgumentError(f"`index` must number each image differently, from 0 on, got {listed(index.tolist())}")
+
+
+def _table(
+    paths: PathBatch,
+    index: Tensor,
+    files: Sequence[str],
+    labels: Tensor | None,
+    checksums: Sequence[int],
+    method: str,
+) -> pa.Table:
     order = index.argsort().cpu()
     count = len(order)
 
-    def column(values: Tensor) -> pa.Array:
-        return pa.array(values.detach().cpu()[order].numpy())
+    def values(of: Tensor) -> np.ndarray:
+        rows = of.detach().cpu()[order]
+        return np.ascontiguousarray((rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows).numpy())
 
-    def tensors(values: Tensor) -> pa.Array:
-        array = np.ascontiguousarray(values.detach().cpu()[order].numpy())
-        return pa.FixedShapeTensorArray.from_numpy_ndarray(array)
+    def tensors(of: Tensor) -> pa.Array:
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(values(of))
 
-    table = pa.table(
+    # File names are bytes, and need not be text in any encoding.
+    names = [files[position].encode(errors="backslashreplace").decode() for position in order.tolist()]
+    return pa.table(
         {
-            "index": column(index),
-            "file": pa.array([files[position] for position in order.tolist()], pa.string()),
-            "label": pa.nulls(count, pa.int64()) if labels is None else column(labels.to(torch.int64)),
-            "target": column(paths.targets),
-            "prediction": column(paths.predictions),
-            "probability": column(paths.probability),
-            "score": column(paths.scores),
+            "index": values(index),
+            "file": pa.array(names, pa.string()),
+            "label": pa.nulls(count, pa.int64()) if labels is None else values(labels.to(torch.int64)),
+            "target": values(paths.targets),
+            "prediction": values(paths.predictions),
+            "probability": values(paths.probability),
+            "score": values(paths.scores),
             "checksum": pa.array([checksums[position] for position in order.tolist()], pa.int64()),
             "method": pa.array([method] * count, pa.string()),
             "neurons": tensors(paths.neurons.int()),
@@ -70,118 +221,3 @@ def write_part(
             "ranking_scores": tensors(paths.ranking_scores),
         }
     )
-    name = f"part-{int(index.min()):010d}.parquet"
-    if (run.parts / name).exists():
-        raise RunFolderError(
-            f"{run.parts / name} is there already: image {int(index.min())} came twice, from a sampler that repeats "
-            f"images or from two runs at once; every image must come once, with an index of its own"
-        )
-
-    def write(path: Path) -> None:
-        with path.open("wb") as file:  # not by name, which could look like an address
-            pq.write_table(table, file, compression="zstd")
-
-    write_whole(run.parts / name, write)
-
-
-class PathTable:
-    """The stored image paths of a run, ordered by index; columns are read when they are asked for.
-
-    Columns: `index`, `file`, `label` (-1 in tensors, null elsewhere, where there is none), `target`, `prediction`,
-    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `method`, `neurons` and
-    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R).
-
-    Args:
-        parts: the Parquet files.
-
-    Raises:
-        RunFolderError: a file is damaged, or an image stands twice.
-    """
-
-    def __init__(self, parts: Sequence[Path]) -> None:
-        try:
-            self._data = ds.dataset([str(part) for part in parts], format="parquet", filesystem=LocalFileSystem())
-            index = self._data.to_table(columns=["index"])["index"].to_numpy()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise RunFolderError(f"{parts[0].parent} holds a damaged part: {error}") from error
-        values, counts = np.unique(index, return_counts=True)
-        if (counts > 1).any():
-            raise RunFolderError(f"{parts[0].parent} holds images {listed(values[counts > 1].tolist())} more than once")
-        self._order = pa.array(index.argsort(kind="stable"))
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return tuple(self._data.schema.names)
-
-    def __getitem__(self, column: str) -> Tensor | list[str]:
-        """A column: a tensor (images, …), or for `file` and `method` a list of strings."""
-        array = self.to_arrow([column])[column].combine_chunks()
-        if pa.types.is_string(array.type):
-            return [str(value) for value in array.to_pylist()]
-        if column == "label":
-            array = array.fill_null(-1)
-        values = torch.from_numpy(np.array(_to_numpy(array)))
-        return values.long() if values.dtype == torch.int32 else values
-
-    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All columns, or some of them.
-
-        Raises:
-            ArgumentError: there is no such column.
-        """
-        unknown = [column for column in columns or () if column not in self.columns]
-        if unknown:
-            raise ArgumentError(f"a column must be one of {listed(self.columns, 20)}, got {listed(unknown)}")
-        return self._data.to_table(columns=columns).combine_chunks().take(self._order)
-
-    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """All columns, or some of them; tensors as one NumPy array a row."""
-        import pandas as pd
-
-        table = self.to_arrow(columns)
-        return pd.DataFrame({name: _series(table[name].combine_chunks()) for name in table.column_names})
-
-    def batches(self, columns: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-        """Numeric columns a few thousand images at a time, in no particular order, never all in memory."""
-        for batch in self._data.to_batches(columns=columns, batch_size=4096):
-            if batch.num_rows:
-                yield {name: torch.from_numpy(np.array(_to_numpy(batch[name]))) for name in columns}
-
-
-def part_files(run: RunFolder) -> list[Path]:
-    """The whole parts of a run, without what a killed run left half written."""
-    return sorted(run.parts.glob("part-*.parquet")) if run.parts.is_dir() else []
-
-
-def read_paths(directory: str | Path) -> PathTable:
-    """Read the stored image paths of a run.
-
-    Args:
-        directory: the run folder.
-
-    Raises:
-        RunFolderError: no run is there, or a part of it is damaged.
-    """
-    run = RunFolder(directory)
-    parts = part_files(run)
-    if not parts:
-        raise RunFolderError(
-            f"`directory` must be a run folder with a {run.parts.name}/ folder of parts, got {directory}"
-        )
-    return PathTable(parts)
-
-
-def _to_numpy(array: Any) -> np.ndarray[Any, Any]:
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if isinstance(array, pa.FixedShapeTensorArray):
-        return np.asarray(array.to_numpy_ndarray())
-    return np.asarray(array.to_numpy(zero_copy_only=False))
-
-
-def _series(array: Any) -> Any:
-    return list(_to_numpy(array)) if isinstance(array, pa.FixedShapeTensorArray) else array.to_pandas()

@@ -1,0 +1,118 @@
+"""One run at a time in a folder: an advisory lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nplight.errors import RunFolderError
+from nplight.store.whole import cannot_write
+
+LOCK = ".lock"
+_TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+
+
+@dataclass(slots=True)
+class _Held:
+    descriptor: int
+    holders: int
+
+
+_HELD: dict[Path, _Held] = {}
+
+
+def acquire(folder: Path) -> bool:
+    """Keep other processes' runs out of a folder, which is made if need be; this process may hold it several times.
+
+    Where the file system knows no locks nobody is kept out.
+
+    Returns:
+        Whether the folder was locked just now, so that nobody else can be writing into it.
+
+    Raises:
+        RunFolderError: another process holds it, or it cannot be written.
+    """
+    key = folder.resolve()
+    if key in _HELD:
+        _HELD[key].holders += 1
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A link in its place could make a file elsewhere the lock.
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        raise cannot_write(folder / LOCK, error) from error
+    try:
+        locked = _locked(folder, descriptor)
+        _write(descriptor, f"process {os.getpid()} on {socket.gethostname()}")
+    except (OSError, RunFolderError) as error:
+        os.close(descriptor)
+        raise error if isinstance(error, RunFolderError) else cannot_write(folder / LOCK, error) from error
+    _HELD[key] = _Held(descriptor, holders=1)
+    return locked
+
+
+def release(folder: Path) -> None:
+    """Give back what one `acquire` took; nothing where this process holds nothing."""
+    key = folder.resolve()
+    held = _HELD.get(key)
+    if held is None:
+        return
+    held.holders -= 1
+    if not held.holders:
+        del _HELD[key]
+        with contextlib.suppress(OSError):
+            _write(held.descriptor, "")
+        os.close(held.descriptor)
+
+
+def _locked(folder: Path, descriptor: int) -> bool:
+    try:
+        _lock(descriptor)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            return False
+        holder = "".join(filter(str.isprintable, os.read(descriptor, 200).decode(errors="replace")))
+        raise RunFolderError(
+            f"`run_dir` {folder} is in use by {holder or 'another process'}; "
+            f"wait for its end, or name another --run_dir"
+        ) from error
+    return True
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
+
+
+def _forget() -> None:
+    for held in _HELD.values():
+        os.close(held.descriptor)
+    _HELD.clear()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        # Windows locks bytes against reading, too: one behind the holder's name.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    # A forked child, a data loader's worker say, may outlive a killed run and would hold its lock.
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,80 @@
+"""What a run that goes on need not search again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nplight.store.folder import RunFolder
+from nplight.store.parts import DamagedPartError, Part, open_part, part_files
+from nplight.store.table import PathTable
+from nplight.store.whole import cannot_write
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredImages:
+    """The images whose paths a method has found, 16 bytes each.
+
+    Attributes:
+        index: (images,) int64, ascending.
+        checksums: (images,) int64, of each image's pixels.
+        damaged: the damaged parts that were set aside.
+    """
+
+    index: Tensor
+    checksums: Tensor
+    damaged: tuple[Path, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def checksums_of(self, index: Tensor) -> Tensor:
+        """The checksum under which each image is stored: (images,) int64 -> (images,) int64, -1 where it is not."""
+        wanted = index.cpu()
+        place = torch.searchsorted(self.index, wanted)
+        there = place < len(self.index)
+        there[there.clone()] = self.index[place[there]] == wanted[there]
+        found = torch.full_like(wanted, -1)
+        found[there] = self.checksums[place[there]]
+        return found.to(index.device)
+
+
+def stored_images(run: RunFolder, method: str) -> StoredImages:
+    """The images that a method's parts hold, every byte of them checked.
+
+    A damaged part is renamed, to `damaged-…`, so that its images are searched again; for one process alone.
+
+    Raises:
+        RunFolderError: an image stands twice, or a part cannot be read or renamed.
+    """
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(_opened, part_files(run, method)))
+    parts = [part for part in found if isinstance(part, Part)]
+    damaged = tuple(_set_aside(path) for path in found if isinstance(path, Path))
+    if not parts:
+        nothing = torch.empty(0, dtype=torch.int64)
+        return StoredImages(nothing, nothing, damaged)
+    rows = PathTable(parts).to_arrow(["index", "checksum"])
+    index, checksums = (torch.from_numpy(np.array(rows[name].to_numpy())) for name in rows.column_names)
+    return StoredImages(index, checksums, damaged)
+
+
+def _opened(path: Path) -> Part | Path:
+    try:
+        return open_part(path, whole=True)
+    except DamagedPartError:
+        return path
+
+
+def _set_aside(path: Path) -> Path:
+    numbers = (f"damaged-{number}-{path.name}" for number in range(1, 1 << 20))
+    aside = next(target for target in map(path.with_name, numbers) if not target.is_symlink() and not target.exists())
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise cannot_write(aside, error) from error

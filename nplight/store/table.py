@@ -1,0 +1,217 @@
+"""The stored image paths of a run, read as one table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import torch
+from pyarrow.fs import LocalFileSystem
+from torch import Tensor
+
+from nplight.errors import ArgumentError, RunFolderError, check_choice, listed
+from nplight.search import METHODS
+from nplight.store.folder import RunFolder
+from nplight.store.parts import Part, open_part, part_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+_AT_ONCE = 1024
+
+
+class PathTable:
+    """Stored image paths, ordered by method (as `METHODS` lists them, other names after them) and then by index.
+
+    Only the indices are held; columns are read when they are asked for.
+
+    Columns: `index`, `file`, `label` (-1 in tensors, null elsewhere, where there is none), `target`, `prediction`,
+    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `method`, `neurons` and
+    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Those whose K or R is not the same for all
+    its methods are there one method at a time, by `where`.
+
+    Args:
+        parts: the parts, at least one.
+        label: of which images alone; `None`: all.
+
+    Attributes:
+        methods: the names of the searches, in order.
+
+    Raises:
+        RunFolderError: a part is damaged, or an image stands twice under one method.
+    """
+
+    def __init__(self, parts: Sequence[Part], label: int | None = None) -> None:
+        self._parts = sorted(parts, key=lambda part: (_rank(part.method), part.method, part.first))
+        self._label = label
+        self.methods = tuple(dict.fromkeys(part.method for part in self._parts))
+        with self._reading():
+            self._schema = _common_schema(parts)
+        self._order = self._sorted()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self._schema.names)
+
+    def where(self, *, method: str | None = None, label: int | None = None) -> PathTable:
+        """The rows of a method, of a label, or both; only parts that can hold them are read.
+
+        Raises:
+            ArgumentError: there is no such method, or the rows are of another label already.
+        """
+        if method is not None:
+            check_choice("method", method, self.methods)
+        if None not in (label, self._label) and label != self._label:
+            raise ArgumentError(f"`label` must be {self._label}, the only one of this table, got {label}")
+        parts = [part for part in self._parts if method in (None, part.method)]
+        return PathTable(parts, self._label if label is None else label)
+
+    def __getitem__(self, column: str) -> Tensor | list[str]:
+        """A column: a tensor (images, …), or for `file` and `method` a list of strings."""
+        values = self.to_arrow([column])[column]
+        return values.to_pylist() if pa.types.is_string(values.type) else _tensor(column, values)
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All columns, or some of them.
+
+        Raises:
+            ArgumentError: there is no such column.
+        """
+        self._check_columns(columns or (), self.columns)
+        return self._scan(self._parts, columns).combine_chunks().take(pa.array(self._order))
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """All columns, or some of them; tensors as one NumPy array a row."""
+        import pandas as pd
+
+        table = self.to_arrow(columns)
+        return pd.DataFrame({name: _series(table[name]) for name in table.column_names})
+
+    def batches(self, columns: Sequence[str], *, size: int = 4096) -> Iterator[dict[str, Tensor]]:
+        """Numeric columns as by `[]`, at most `size` images at a time, part by part, never all in memory.
+
+        Raises:
+            ArgumentError: there is no such column, or it is none of numbers.
+        """
+        self._check_columns(columns, [field.name for field in self._schema if not pa.types.is_string(field.type)])
+        with self._reading():
+            for data in self._data(self._parts):
+                for batch in data.to_batches(columns=columns, batch_size=size, fragment_readahead=4):
+                    if batch.num_rows:
+                        rows = pa.Table.from_batches([batch])
+                        yield {name: _tensor(name, rows[name]) for name in columns}
+
+    def _check_columns(self, columns: Sequence[str], known: Sequence[str]) -> None:
+        unknown = [column for column in columns if column not in known]
+        if unknown:
+            hint = "" if len(self.methods) < 2 else "; columns of several shapes are read by where(method=...)"
+            raise ArgumentError(f"a column must be one of {listed(known, 20)}, got {listed(unknown)}{hint}")
+
+    def _sorted(self) -> np.ndarray[Any, Any]:
+        """The positions of the rows, as they are read, in the table's order."""
+        orders, start = [], 0
+        for method in self.methods:
+            parts = [part for part in self._parts if part.method == method]
+            index = self._index(parts)
+            order = index.argsort(kind="stable")
+            ordered = index[order]
+            twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+            if len(twice):
+                self._refuse(parts, twice)
+            orders.append(start + order)
+            start += len(index)
+        return np.concatenate(orders)
+
+    def _index(self, parts: Sequence[Part]) -> np.ndarray[Any, Any]:
+        known = [part.index for part in parts if part.index is not None]
+        if self._label is not None or len(known) < len(parts):
+            return np.asarray(self._scan(parts, ["index"])["index"].to_numpy())
+        return np.concatenate([np.arange(index.start, index.stop, index.step) for index in known])
+
+    def _refuse(self, parts: Sequence[Part], twice: np.ndarray[Any, Any]) -> None:
+        holders = [part.path.name for part in parts if twice[0] in self._index([part])]
+        raise RunFolderError(
+            f"{parts[0].path.parent} holds images {listed(twice.tolist())} more than once, image {twice[0]} in "
+            f"{listed(holders)}; delete one of these parts, or start anew with --overwrite"
+        )
+
+    def _data(self, parts: Sequence[Part]) -> Iterator[ds.Dataset]:
+        paths = [str(part.path) for part in parts if self._label is None or part.may_hold(self._label)]
+        # A data set keeps every footer it has read: some at a time, at least none.
+        for start in range(0, max(1, len(paths)), _AT_ONCE):
+            chosen = paths[start : start + _AT_ONCE]
+            data = ds.FileSystemDataset.from_paths(chosen, self._schema, _FORMAT, LocalFileSystem())
+            yield data if self._label is None else data.filter(ds.field("label") == self._label)
+
+    def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
+        with self._reading():
+            return pa.concat_tables([data.to_table(columns=columns) for data in self._data(parts)])
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            for part in self._parts:
+                open_part(part.path, whole=True)
+            raise RunFolderError(f"{self._parts[0].path.parent} cannot be read: {error}") from error
+
+
+def read_paths(directory: str | Path) -> PathTable:
+    """Read the stored image paths of a run.
+
+    Args:
+        directory: the run folder.
+
+    Raises:
+        RunFolderError: no run is there, or a part of it is damaged.
+    """
+    run = RunFolder(directory)
+    with ThreadPoolExecutor() as pool:  # for file systems that answer late
+        parts = list(pool.map(open_part, part_files(run)))
+    if not parts:
+        raise RunFolderError(
+            f"`directory` must be a run folder with a {run.parts.name}/ folder of parts, got {directory}"
+        )
+    return PathTable(parts)
+
+
+def _rank(method: str) -> int:
+    return list(METHODS).index(method) if method in METHODS else len(METHODS)
+
+
+def _common_schema(parts: Sequence[Part]) -> pa.Schema:
+    first, *others = [
+        list(pq.read_schema(path).remove_metadata()) for path in {part.columns: part.path for part in parts}.values()
+    ]
+    return pa.schema([field for field in first if all(field in other for other in others)])
+
+
+def _tensor(column: str, values: pa.ChunkedArray) -> Tensor:
+    tensor = torch.from_numpy(_to_numpy(values.fill_null(-1) if column == "label" else values))
+    return tensor.long() if tensor.dtype == torch.int32 else tensor
+
+
+def _to_numpy(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    if not isinstance(values.type, pa.FixedShapeTensorType):
+        return np.array(values.to_numpy())
+    empty = np.empty((0, *values.type.shape), values.type.value_type.to_pandas_dtype())
+    return np.concatenate([empty, *(chunk.to_numpy_ndarray() for chunk in values.chunks if len(chunk))])
+
+
+def _series(values: pa.ChunkedArray) -> Any:
+    return list(_to_numpy(values)) if isinstance(values.type, pa.FixedShapeTensorType) else values.to_pandas()

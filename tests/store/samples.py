@@ -1,0 +1,82 @@
+"""Made-up paths to store."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from nplight import CategoryPaths, PathBatch
+from nplight.store import RunFolder, write_part
+
+
+def batch(count: int, seed: int = 0, dtype: torch.dtype = torch.float32, ranked: int = 3) -> PathBatch:
+    draw = torch.Generator().manual_seed(seed)
+    ranking = torch.rand(count, 2, 9, generator=draw).argsort(-1)[..., :ranked]
+    scores = torch.rand(count, 2, ranked, generator=draw, dtype=torch.float64).to(dtype)
+    return PathBatch(
+        neurons=ranking[..., :1],
+        neuron_scores=scores[..., :1],
+        scores=scores.sum((1, 2)),
+        targets=torch.arange(count),
+        probability=scores[:, 0, 0],
+        predictions=torch.arange(count) + 1,
+        ranking=ranking,
+        ranking_scores=scores,
+    )
+
+
+def write(
+    run: RunFolder,
+    index: Sequence[int],
+    *,
+    labels: bool = True,
+    seed: int = 0,
+    method: str = "jas",
+    dtype: torch.dtype = torch.float32,
+    ranked: int = 3,
+) -> PathBatch:
+    """A part of images with label index mod 2 and checksum index + 7."""
+    paths = batch(len(index), seed, dtype, ranked)
+    numbers = torch.tensor(index)
+    write_part(
+        run,
+        paths,
+        index=numbers,
+        files=[f"image {number}" for number in index],
+        labels=numbers % 2 if labels else None,
+        checksums=[number + 7 for number in index],
+        method=method,
+    )
+    return paths
+
+
+def category_paths(size: int, method: str = "frequency", images: Sequence[int] = (4, 2)) -> CategoryPaths:
+    neurons = torch.arange(2 * 3 * size).view(2, 3, size)
+    return CategoryPaths(neurons, neurons.double() / 3, torch.tensor(images), method)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder but the lock, by its path."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The kernel itself lets no file grow beyond `size` bytes, as on a full disk."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def refusal(number: int) -> OSError:
+    return OSError(number, errno.errorcode[number])

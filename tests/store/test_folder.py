@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+from nplight import read_paths
+from nplight.errors import RunFolderError
+from nplight.store import RunFolder
+from tests.store.samples import category_paths, contents, largest_file, write
+
+
+def test_a_run_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.claim("search", {"steps": 20, "kept": (1, 5)})
+    before = contents(run.path)
+    run.claim("search", {"steps": 20, "kept": (1, 5)})
+    with pytest.raises(
+        RunFolderError,
+        match=r"other settings \(steps: 20 there, 8 now, rule: None there, midpoint now\); "
+        r"name another --run_dir, or replace its results with --overwrite",
+    ):
+        run.claim("search", {"steps": 8, "kept": (1, 5), "rule": "midpoint"})
+    assert contents(run.path) == before
+    run.claim("evaluation", {"seed": 0})
+    assert set(json.loads((run.path / "settings.json").read_text())) == {"search", "evaluation"}
+    run.release()
+
+
+def test_another_version_of_nplight_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunFolder(tmp_path) as run:
+        run.claim("search", {"steps": 20})
+    monkeypatch.setattr("nplight.store.folder.version", lambda name: "9.9.9")
+    with pytest.raises(RunFolderError, match=rf"\(nplight: {version('nplight')} there, 9\.9\.9 now\)"):
+        RunFolder(tmp_path).claim("search", {"steps": 20})
+
+
+def test_long_settings_are_listed_in_short(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        run.claim("search", {"names": ["a" * 1000]})
+    with pytest.raises(RunFolderError, match=r"\(names: \['a{98}… there, \['b{98}… now\)"):
+        RunFolder(tmp_path).claim("search", {"names": ["b" * 1000]})
+
+
+def test_paths_of_an_unknown_run_are_not_mixed_with_new_ones(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [0])
+    with pytest.raises(RunFolderError, match="holds paths of an unknown run"):
+        run.claim("search", {"steps": 20})
+    run.claim("search", {"steps": 20}, overwrite=True)
+    assert not any(run.parts.iterdir())
+    run.release()
+
+
+def finished(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    run.claim("search", {"steps": 20})
+    run.claim("search jas", {"rule": "midpoint"})
+    write(run, [0, 1])
+    write(run, [0, 1], method="activation")
+    (run.parts / "damaged-1-part-jas-0000000009.parquet").touch()
+    run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
+    run.write_skipped([("file", "reason")])
+    run.claim("evaluation", {"seed": 0})
+    run.write_metrics([{"accuracy": 1.0}], {})
+    run.write("comparison.md", "table")
+    run.release()
+    return run
+
+
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
+    mine = ["notes.txt", "model.safetensors", "logs/metrics.csv", "paths/mine.parquet", "paths/part-mine.txt"]
+    for name in mine:
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(name)
+    outside = tmp_path / "outside.parquet"
+    outside.write_text("precious")
+    (tmp_path / "run" / "paths" / "part-jas-0000000099.parquet").symlink_to(outside)
+    run = finished_with_link(tmp_path / "run")
+    run.claim("search", {"steps": 8}, overwrite=True)
+    assert set(contents(run.path)) == {*mine, "settings.json"}
+    assert outside.read_text() == "precious"
+    assert json.loads((run.path / "settings.json").read_text()) == {
+        "search": {"nplight": version("nplight"), "steps": 8}
+    }
+    run.release()
+
+
+def finished_with_link(path: Path) -> RunFolder:
+    # The claim of an empty folder would refuse the link as a path of an unknown run.
+    (path / "settings.json").write_text(json.dumps({"search": {"nplight": version("nplight"), "steps": 20}}))
+    return finished(path)
+
+
+def test_overwriting_the_evaluation_keeps_the_search(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(RunFolderError, match=r"seed: 0 there, 1 now"):
+        run.claim("evaluation", {"seed": 1})
+    run.claim("evaluation", {"seed": 1}, overwrite=True)
+    after = contents(tmp_path)
+    assert set(before) - set(after) == {"metrics.json", "metrics.csv", "comparison.md"}
+    assert {name for name in after if after[name] != before[name]} == {"settings.json"}
+    # The same settings start anew, too.
+    run.claim("search", {"steps": 20}, overwrite=True)
+    assert set(contents(tmp_path)) == {"settings.json"}
+    run.release()
+
+
+def test_leftovers_of_a_killed_run_are_swept_by_the_next(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    before = contents(tmp_path)
+    for name in (".settings.json.0123abcd.tmp", "paths/.part-jas-0000000002.parquet.0123abcd.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    assert len(read_paths(tmp_path)) == 4
+    run.claim("search", {"steps": 20})
+    assert contents(tmp_path) == before
+    run.release()
+
+
+def test_the_data_at_hand_must_be_that_of_the_run(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        run.claim("search", {"images": 10, "split": 0})
+    run.check_same("search", {"images": 10, "unknown": 3})
+    with pytest.raises(RunFolderError, match=r"found with other data \(images: 10 there, 11 now\)"):
+        run.check_same("search", {"images": 11, "split": 0})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", "[" * 100_000])
+def test_damaged_settings_are_named_and_can_be_overwritten(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settings.json").write_bytes(text.encode(errors="surrogateescape"))
+    run = RunFolder(tmp_path)
+    with pytest.raises(RunFolderError, match=r"settings\.json is damaged: .*; start anew with --overwrite"):
+        run.claim("search", {})
+    run.claim("search", {}, overwrite=True)
+    run.release()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(RunFolderError, match=r"`run_dir` must be a folder, but .*file is a file"):
+            RunFolder(path)
+    with pytest.raises(RunFolderError, match=r"`run_dir` .* cannot be used: File name too long"):
+        RunFolder(tmp_path / ("x" * 300))
+
+
+def test_a_full_disk_damages_nothing(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    before = contents(tmp_path)
+    with largest_file(100):
+        for work in (
+            lambda: write(run, [5, 6]),
+            lambda: run.write_category_paths({"jas": {5: category_paths(5)}}, 1),
+            lambda: run.write_metrics([{"accuracy": 0.5, "name": "x" * 100}], {}),
+        ):
+            with pytest.raises(RunFolderError, match=r"cannot be written: File too large; make room"):
+                work()
+    assert contents(tmp_path) == before
+
+
+def test_category_paths_of_several_methods_survive_the_file(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    paths = {
+        "jas": {size: category_paths(size) for size in (1, 5)},
+        "jas@5": {5: category_paths(5, "mean-score", images=(3, 9))},
+    }
+    run.write_category_paths(paths, top_k=1)
+    found, top_k = run.read_category_paths()
+    assert top_k == 1
+    assert {method: list(sizes) for method, sizes in found.items()} == {"jas": [1, 5], "jas@5": [5]}
+    for method, sizes in paths.items():
+        for size, wanted in sizes.items():
+            for name in ("neurons", "votes", "images"):
+                assert torch.equal(getattr(found[method][size], name), getattr(wanted, name))
+            assert found[method][size].method == wanted.method
+    digest = run.category_digest()
+    run.write_category_paths({"jas": paths["jas"]}, top_k=1)
+    assert run.category_digest() != digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.clear(),
+        lambda content: content.update(version=2),
+        lambda content: content.update(methods=[]),
+        lambda content: content.update(top_k=None),
+        lambda content: content["methods"].update(jas={"one": {}}),
+        lambda content: content["methods"]["jas"]["1"].pop("votes"),
+        lambda content: content["methods"]["jas"]["1"].update(neurons=[[1, 2], [3]]),
+        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[0.5]] * 3] * 2),
+        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[10**30]] * 3] * 2),
+        lambda content: content["methods"]["jas"]["1"].update(images=[1]),
+    ],
+)
+def test_damaged_category_paths_are_named(tmp_path: Path, change: object) -> None:
+    run = RunFolder(tmp_path)
+    run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
+    content = json.loads((tmp_path / "category_paths.json").read_text())
+    change(content)  # type: ignore[operator]
+    (tmp_path / "category_paths.json").write_text(json.dumps(content))
+    with pytest.raises(RunFolderError, match=r"category_paths\.json is damaged: .*the same validate again"):
+        run.read_category_paths()
+    with pytest.raises(RunFolderError, match=r"must be a run folder with category_paths\.json"):
+        RunFolder(tmp_path / "other").read_category_paths()
+
+
+def test_metrics_are_written_as_json_and_csv(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    rows = [{"condition": "clean", "accuracy": 0.5}, {"condition": "kept", "accuracy": 0.25, "kept": 5}]
+    run.write_metrics(rows, {"images": 4})
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"images": 4, "conditions": rows}
+    assert (tmp_path / "metrics.csv").read_text() == "condition,accuracy,kept\nclean,0.5,\nkept,0.25,5\n"
+
+
+def test_names_that_are_no_text_can_be_listed(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"\xff.png"), 'with "quotes", and\nlines.png', "=1+1.png"]
+    RunFolder(tmp_path).write_skipped([(name, "odd") for name in names])
+    with (tmp_path / "skipped_files.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["\\udcff.png", *names[1:]]

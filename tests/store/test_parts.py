@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nplight import read_paths
+from nplight.errors import ArgumentError, RunFolderError
+from nplight.store import RunFolder, part_files, parts, stored_images, write_part
+from nplight.store.parts import open_part
+from nplight.store.seal import sealed
+from tests.store.samples import batch, contents, write
+
+
+def test_a_part_knows_what_it_holds(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [9, 3, 6], method="jas@5")
+    write(run, [7, 0, 1], labels=False)
+    regular, other = (open_part(path, whole=True) for path in reversed(part_files(run)))
+    assert regular.path.name == "part-jas@5-0000000003.parquet"
+    assert (regular.method, regular.rows, regular.first, regular.index) == ("jas@5", 3, 3, range(3, 12, 3))
+    assert (regular.labels, other.labels, other.index) == ((0, 1), None, None)
+    assert other.path.name == "part-jas-0000000000.parquet"
+
+
+def test_any_parquet_reader_reads_a_part(tmp_path: Path) -> None:
+    paths = write(RunFolder(tmp_path), [4, 2])
+    (path,) = part_files(RunFolder(tmp_path))
+    table = pq.read_table(path, page_checksum_verification=True)
+    assert table["index"].to_pylist() == [2, 4]
+    assert table["neurons"].combine_chunks().to_numpy_ndarray().tolist() == paths.neurons[[1, 0]].tolist()
+    assert b'"method": "jas", "rows": 2' in table.schema.metadata[b"nplight"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "../jas"}, r"`method` must be of letters, digits, .*, got '\.\./jas'"),
+        ({"method": ""}, r"`method` must be"),
+        ({"files": ["a"]}, r"must be of as many images, at least one, got 2, 2, 1, 2, 2"),
+        ({"checksums": [1, 2, 3]}, r"must be of as many images"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, r"must be of as many images"),
+        ({"index": torch.tensor([3, 3])}, r"`index` must number each image differently, from 0 on, got 3, 3"),
+        ({"index": torch.tensor([-1, 3])}, r"`index` must number each image differently, from 0 on, got -1, 3"),
+    ],
+)
+def test_what_cannot_be_a_part_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    arguments = {"index": torch.tensor([1, 2]), "files": "ab", "labels": None, "checksums": [1, 2], "method": "jas"}
+    with pytest.raises(ArgumentError, match=message):
+        write_part(RunFolder(tmp_path), batch(2), **{**arguments, **changes})  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"at least one, got 0, 0"):
+        write_part(
+            RunFolder(tmp_path), batch(0), index=torch.arange(0), files=[], labels=None, checksums=[], method="jas"
+        )
+    assert contents(tmp_path) == {}
+
+
+def test_a_part_that_is_there_stays(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [3, 4])
+    before = contents(tmp_path)
+    with pytest.raises(RunFolderError, match=r"is there already: image 3 came twice"):
+        write(run, [5, 3], seed=1)
+    assert contents(tmp_path) == before
+    write(run, [3, 4], method="activation")
+    assert len(read_paths(tmp_path)) == 4
+
+
+def test_file_names_that_are_no_text_are_stored(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"\xff.png"), "ünder\n../../etc.png"]
+    write_part(
+        RunFolder(tmp_path), batch(2), index=torch.arange(2), files=names, labels=None, checksums=[0, 1], method="jas"
+    )
+    assert read_paths(tmp_path)["file"] == ["\\udcff.png", names[1]]
+
+
+def test_only_what_is_named_as_a_part_is_one(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert part_files(run) == []
+    write(run, [0])
+    for name in (
+        ".part-jas-0000000002.parquet.0123abcd.tmp",
+        "part-jas-0000000000 (copy).parquet",
+        "part-0000000000.parquet",
+        "part-jas-0000000000.parquet\n",
+        "damaged-1-part-jas-0000000009.parquet",
+        os.fsdecode(b"part-\xff-0000000000.parquet"),
+    ):
+        (run.parts / name).write_bytes(b"none of ours")
+    assert [path.name for path in part_files(run)] == ["part-jas-0000000000.parquet"]
+    assert part_files(run, "activation") == []
+    assert len(read_paths(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.write_bytes(b""), "it is cut short or no Parquet file"),
+        (lambda path: path.write_bytes(b"PAR1" * 3), "it is cut short or no Parquet file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "it is cut short or no Parquet file"),
+        (lambda path: path.write_bytes(b"x" + path.read_bytes()[1:]), None),
+        (lambda path: path.rename(path.with_name("part-jas-0000000007.parquet")), "it holds 2 rows of part-jas"),
+        (lambda path: path.rename(path.with_name("part-it-0000000000.parquet")), "it holds 2 rows of part-jas"),
+        (lambda path: (path.unlink(), path.mkdir()), "it is a link or no file at all"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "it is a link or no file at all"),
+        (lambda path: (path.rename(path.parent / "x"), path.symlink_to(path.parent / "x")), "it is a link"),
+    ],
+)  # fmt: skip
+def test_damage_is_named_with_the_way_out(tmp_path: Path, damage: Any, reason: str | None) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [0, 1])
+    damage(part_files(run)[0])
+    (path,) = part_files(run)
+    message = rf"{path.name} is damaged: {reason or 'its data is not what was written'}.*; the same command again sets"
+    with pytest.raises(RunFolderError, match=message):
+        open_part(path, whole=True)
+    if reason:
+        with pytest.raises(RunFolderError, match=message):
+            read_paths(tmp_path)
+    else:
+        assert len(read_paths(tmp_path)) == 2
+
+
+def test_parts_of_another_version_or_of_nobody_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path)
+    monkeypatch.setattr(parts, "SCHEMA_VERSION", 9)
+    write(run, [0, 1])
+    monkeypatch.undo()
+    with pytest.raises(RunFolderError, match=r"is damaged: it is of version 9, and this nplight reads 1"):
+        read_paths(tmp_path)
+    (path,) = part_files(run)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"index": [0, 1]}), sink)
+    path.write_bytes(sealed(sink.getvalue().to_pybytes()))
+    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.parquet is damaged"):
+        read_paths(tmp_path)
+
+
+def test_a_part_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [0, 1])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for work in (lambda: read_paths(tmp_path), lambda: stored_images(run, "jas")):
+        with pytest.raises(RunFolderError, match=r"parquet cannot be read: Permission denied; make it readable"):
+            work()
+    assert len(part_files(run)) == 1
+
+
+def _sample() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write(RunFolder(folder), [3, 8, 1, 9])
+        return part_files(RunFolder(folder))[0].read_bytes()
+
+
+SAMPLE = _sample()
+flips = st.lists(st.tuples(st.integers(0, len(SAMPLE) - 1), st.integers(1, 255)), min_size=1, max_size=4)
+cuts = st.integers(0, len(SAMPLE) - 1)
+splices = st.tuples(st.integers(0, len(SAMPLE)), st.integers(0, len(SAMPLE)), st.binary(max_size=40))
+
+
+def _broken(change: Any) -> bytes:
+    if isinstance(change, int):
+        return SAMPLE[:change]
+    if isinstance(change, tuple):
+        start, end, middle = change
+        return SAMPLE[:start] + middle + SAMPLE[end:]
+    content = bytearray(SAMPLE)
+    for place, value in change:
+        content[place] ^= value
+    return bytes(content)
+
+
+def _read(run: RunFolder) -> pa.Table | str:
+    try:
+        return read_paths(run.path).to_arrow()
+    except RunFolderError as error:
+        return str(error).partition(":")[0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(change=st.one_of(flips, cuts, splices))
+def test_no_damage_crashes_a_reader_or_changes_what_it_reads(change: Any) -> None:
+    content = _broken(change)
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(folder)
+        run.parts.mkdir()
+        path = run.parts / "part-jas-0000000001.parquet"
+        path.write_bytes(SAMPLE)
+        wanted = read_paths(folder).to_arrow()
+        path.write_bytes(content)
+        assert _read(run) in (wanted, f"{path} is damaged")
+        stored = stored_images(run, "jas")
+        assert len(stored) == (4 if content == SAMPLE else 0)
+        assert len(stored.damaged) == (content != SAMPLE)
+        assert [aside.read_bytes() for aside in stored.damaged] == [content] * len(stored.damaged)
