@@ -1,16 +1,63 @@
-"""Testing paths: conditions, predictions under each, and metrics over plain functions."""
+"""Testing paths: conditions, predictions under each, and metrics over plain functions.
 
-from nplight.metrics.conditions import Condition, all_conditions, predictions
+A figure travels as `Replicates`: itself, and itself under every weighting of the images. `estimate` makes of it a value
+with a 95% interval, `difference` that of two methods compared image by image.
+"""
+
+from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement
+from nplight.metrics.bootstrap import BootstrapMean, poisson_weights
+from nplight.metrics.conditions import Condition, all_conditions, path_predictions, predictions
 from nplight.metrics.deviation import AccuracyDeviation, ProbabilityDeviation, probability_deviation
+from nplight.metrics.distance import DistanceSummary, distance_summary, path_distance
 from nplight.metrics.evaluation import ConditionMetrics, ConditionResult
+from nplight.metrics.faithfulness import (
+    FaithfulnessCurve,
+    area,
+    area_replicates,
+    faithfulness_curve,
+    pruned_accuracy,
+)
+from nplight.metrics.figures import MEASURES
+from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
+from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
+from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
+from nplight.metrics.similarity import category_similarity, similar_pairs
 
 __all__ = [
+    "Agreement",
     "AccuracyDeviation",
+    "BootstrapMean",
     "Condition",
     "ConditionMetrics",
     "ConditionResult",
+    "DistanceSummary",
+    "Estimate",
+    "FaithfulnessCurve",
+    "MEASURES",
+    "NeuronCounts",
+    "NeuronFrequency",
+    "PathAgreement",
     "ProbabilityDeviation",
+    "Replicates",
+    "Selectivity",
+    "SelectivityMatrix",
+    "SelectivitySummary",
     "all_conditions",
+    "area",
+    "area_replicates",
+    "category_similarity",
+    "difference",
+    "distance_summary",
+    "estimate",
+    "faithfulness_curve",
+    "neuron_frequency",
+    "path_agreement",
+    "path_distance",
+    "path_predictions",
+    "poisson_weights",
     "predictions",
     "probability_deviation",
+    "pruned_accuracy",
+    "selectivity_summary",
+    "similar_pairs",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,15 @@ from torch import Tensor
 
 from nplight.attribution import at_least_float32
 from nplight.errors import check_fraction
-from nplight.neurons import path_masks, pruned_masks, random_priority, scaled_neurons
+from nplight.neurons import (
+    References,
+    Tokens,
+    path_masks,
+    pruned_masks,
+    random_priority,
+    replaced_neurons,
+    scaled_neurons,
+)
 from nplight.paths import CategoryPaths
 from nplight.seeds import stream
 from nplight.vit import OpenViT, undisturbed
@@ -50,7 +58,7 @@ def all_conditions(top_k: int, kept: Sequence[int], fractions: Sequence[float]) 
         Condition("clean"),
         Condition("removed", top_k),
         Condition("enhanced", top_k),
-        *(Condition("kept", size, fraction) for size in kept for fraction in fractions),
+        *(Condition("kept", size, fraction) for size in kept for fraction in dict.fromkeys(fractions)),
     )
 
 
@@ -60,44 +68,89 @@ def predictions(
     images: Tensor,
     labels: Tensor,
     conditions: Sequence[Condition],
-    paths: Mapping[int, CategoryPaths],
+    paths: Mapping[str, Mapping[int, CategoryPaths]],
     *,
     seed: int = 0,
-) -> list[Tensor]:
+    references: References | None = None,
+    tokens: Tokens = "path",
+) -> dict[str, list[Tensor]]:
     """Predict a batch under each condition, each image edited along the path of its own category.
 
-    Which neurons a fraction prunes is drawn for each category from `seed`, whatever the batch: 10% are among the 30%.
+    Which neurons a fraction prunes is drawn for each category from `seed`, whatever the batch and the method: 10% are
+    among the 30%.
 
     Args:
         vit: the opened model.
         images: (images, channels, height, width).
         labels: (images,) int64.
         conditions: the conditions.
-        paths: neurons a layer -> the category paths of that size.
+        paths: method -> neurons a layer -> the category paths of that size.
         seed: chooses which neurons a fraction below 1 prunes.
+        references: what stands in a pruned neuron; `None`: 0.
+        tokens: the tokens that are edited, `path` or `all`.
 
     Returns:
-        For each condition the probabilities (images, categories), float32 at least.
+        For each method and condition the probabilities (images, categories), float32 at least; those without an edit
+        are the same tensor for all methods.
     """
     priority = _category_priority(vit, labels, seed) if any(_is_partial(one) for one in conditions) else None
-    masks = {size: path_masks(found.of(labels), vit.widths) for size, found in paths.items()}
-    found = []
     with undisturbed(vit.model):
-        for condition in conditions:
-            with _edit(vit, condition, masks, priority):
-                found.append(at_least_float32(vit.forward(images)).softmax(-1))
+        values = None if references is None else references.of(images)
+        stream = vit.embed(images)
+
+        def probabilities() -> Tensor:
+            return at_least_float32(vit.forward_from(0, stream)).softmax(-1)
+
+        def edited(condition: Condition, masks: Mapping[int, list[Tensor]]) -> Tensor:
+            if condition.kept is None:
+                return clean
+            with _edit(vit, condition, masks[condition.kept], priority, values, tokens):
+                return probabilities()
+
+        clean = probabilities()
+        found = {}
+        for method, sizes in paths.items():
+            masks = {size: path_masks(one.of(labels), vit.widths) for size, one in sizes.items()}
+            found[method] = [edited(condition, masks) for condition in conditions]
     return found
 
 
+@torch.no_grad()
+def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tensor:
+    """Predict a batch under the path of every category, all other neurons of every image pruned to zero.
+
+    Args:
+        vit: the opened model.
+        images: (images, channels, height, width).
+        paths: the category paths.
+
+    Returns:
+        The predicted categories, (paths, images) int64.
+    """
+    with undisturbed(vit.model):
+        stream = vit.embed(images)
+        found = []
+        for neurons in paths.neurons.to(images.device):
+            pruned = pruned_masks(path_masks(neurons.unsqueeze(0), vit.widths), 1.0)
+            with scaled_neurons(vit, pruned, 0.0, shared=True):
+                found.append(vit.forward_from(0, stream).argmax(1))
+    return torch.stack(found)
+
+
 def _edit(
-    vit: OpenViT, condition: Condition, masks: Mapping[int, list[Tensor]], priority: list[Tensor] | None
+    vit: OpenViT,
+    condition: Condition,
+    path: list[Tensor],
+    priority: list[Tensor] | None,
+    values: Mapping[int, Tensor] | None,
+    tokens: Tokens,
 ) -> AbstractContextManager[None]:
-    if condition.kept is None:
-        return nullcontext()
-    path = masks[condition.kept]
     if condition.pruned is None:
-        return scaled_neurons(vit, path, 2.0 if condition.name == "enhanced" else 0.0)
-    return scaled_neurons(vit, pruned_masks(path, condition.pruned, priority), 0.0)
+        return scaled_neurons(vit, path, 2.0 if condition.name == "enhanced" else 0.0, tokens=tokens)
+    pruned = pruned_masks(path, condition.pruned, priority)
+    if values is not None:
+        return replaced_neurons(vit, pruned, values, tokens=tokens)
+    return scaled_neurons(vit, pruned, 0.0, tokens=tokens)
 
 
 def _is_partial(condition: Condition) -> bool:

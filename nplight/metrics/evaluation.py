@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
+from nplight.errors import ArgumentError, check_choice
 from nplight.metrics.conditions import Condition
-from nplight.metrics.deviation import AccuracyDeviation, ProbabilityDeviation
+from nplight.metrics.figures import MEASURES, ConditionFigures
+from nplight.metrics.replicates import Replicates, estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionResult:
-    """What was measured under one condition. All but `images` are fractions.
+    """What was measured under one condition. All figures are fractions.
+
+    Each figure has a 95% interval, `…_low` to `…_high`, over images; NaN without replicates.
 
     Attributes:
+        method: the search method whose paths were tested.
         condition: `clean`, `removed`, `enhanced` or `kept`.
         kept: neurons a layer, or `None`.
         pruned: share of the other neurons that is pruned, or `None`.
@@ -31,19 +34,30 @@ class ConditionResult:
         accuracy_deviation: accuracy edited - accuracy clean.
     """
 
+    method: str = "jas"
     condition: str
     kept: int | None
     pruned: float | None
     images: int
     accuracy: float
+    accuracy_low: float = math.nan
+    accuracy_high: float = math.nan
     accuracy_macro: float
+    accuracy_macro_low: float = math.nan
+    accuracy_macro_high: float = math.nan
     probability: float
+    probability_low: float = math.nan
+    probability_high: float = math.nan
     probability_deviation: float
+    probability_deviation_low: float = math.nan
+    probability_deviation_high: float = math.nan
     accuracy_deviation: float
+    accuracy_deviation_low: float = math.nan
+    accuracy_deviation_high: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file."""
-        return asdict(self)
+        """As plain values, for a file; `None` for what is not defined."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
 class ConditionMetrics(nn.Module):
@@ -52,82 +66,81 @@ class ConditionMetrics(nn.Module):
     Args:
         conditions: the conditions, `clean` among them.
         num_classes: number of categories.
+        method: the search method whose paths are tested.
+        replicates: of the bootstrap; 0 for no intervals.
+        seed: of the bootstrap. Methods are compared by paired differences if it is the same for all.
+
+    Raises:
+        ArgumentError: `clean` is missing.
     """
 
-    def __init__(self, conditions: Sequence[Condition], num_classes: int) -> None:
+    def __init__(
+        self,
+        conditions: Sequence[Condition],
+        num_classes: int,
+        *,
+        method: str = "jas",
+        replicates: int = 1000,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.conditions = tuple(conditions)
-        self._metrics = nn.ModuleList(_collection(num_classes) for _ in conditions)
+        self.method = method
+        if Condition("clean") not in self.conditions:
+            raise ArgumentError(f"`conditions` must hold Condition('clean') to compare with, got {self.conditions}")
+        clean = self.conditions.index(Condition("clean"))
+        self.figures = ConditionFigures(len(self.conditions), clean, num_classes, replicates=replicates, seed=seed)
 
-    def update(self, condition: Condition, clean: Tensor, edited: Tensor, labels: Tensor) -> None:
-        """Add images: probabilities without and with the edit (images, categories), labels (images,)."""
-        before, after = (values.gather(1, labels[:, None]).squeeze(1) for values in (clean, edited))
-        metrics = self._metrics[self.conditions.index(condition)]
-        assert isinstance(metrics, MetricCollection)
-        metrics.update(preds=edited, clean_preds=clean, target=labels, value=after, clean=before, edited=after)
+    def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
+        """Add images.
+
+        Args:
+            probabilities: for every condition, in order, (images, categories).
+            labels: (images,) int64.
+            keys: (images,) int64, what names each image whatever its batch: its index, say.
+
+        Raises:
+            ArgumentError: not as many probabilities as conditions, or `keys` of another kind or number.
+            NonFiniteError: a label's probability is NaN or infinite.
+        """
+        if len(probabilities) != len(self.conditions):
+            raise ArgumentError(
+                f"`probabilities` must be one tensor for each of the {len(self.conditions)} conditions, "
+                f"got {len(probabilities)}"
+            )
+        self.figures.update(probabilities, labels, keys)
 
     def compute(self) -> list[ConditionResult]:
         """The results in the order of the conditions, over all devices; every device must call it."""
-        results = []
-        for condition, metrics in zip(self.conditions, self._metrics):
-            assert isinstance(metrics, MetricCollection)
-            values = metrics.compute()
-            images = int(values.pop("images"))
-            # As many digits as a float32 holds, so that files read as measured.
-            numbers = {name: float(f"{value.item():.7g}") for name, value in values.items()}
-            results.append(ConditionResult(condition.name, condition.kept, condition.pruned, images, **numbers))
-        return results
+        return [self._result(condition) for condition in self.conditions]
 
+    def replicates(self, condition: Condition, measure: str) -> Replicates:
+        """One figure with its replicates, for `estimate` or `difference`; every device must call it.
 
-class _Count(Metric):
-    """How many images."""
+        Args:
+            condition: one of the conditions.
+            measure: one of `MEASURES`.
 
-    full_state_update = False
-    count: Tensor
+        Raises:
+            ArgumentError: another measure.
+        """
+        check_choice("measure", measure, MEASURES)
+        found: Replicates = self.figures.compute()
+        return found.of((self.conditions.index(condition), MEASURES.index(measure)))
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, target: Tensor) -> None:
-        self.count += len(target)
-
-    def compute(self) -> Tensor:
-        return self.count
-
-
-class _MacroAccuracy(Metric):
-    """Mean over the categories that have images of the accuracy of each.
-
-    torchmetrics' own macro average also counts a category without images, as 0, as soon as an image is taken for it:
-    then the conditions would not average over the same categories.
-    """
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.add_state("counts", torch.zeros(num_classes, 2, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        right = (preds.argmax(1) == target).long()
-        self.counts.index_add_(0, target, torch.stack([right, torch.ones_like(right)], 1))
-
-    def compute(self) -> Tensor:
-        right, images = self.counts[self.counts[:, 1] > 0].unbind(1)
-        return (right / images).mean()
-
-
-def _collection(num_classes: int) -> MetricCollection:
-    return MetricCollection(
-        {
-            "images": _Count(),
-            "accuracy": MulticlassAccuracy(num_classes, average="micro"),
-            "accuracy_macro": _MacroAccuracy(num_classes),
-            "probability": MeanMetric(),
-            "probability_deviation": ProbabilityDeviation(),
-            "accuracy_deviation": AccuracyDeviation(),
-        },
-        compute_groups=False,
-    )
+    def _result(self, condition: Condition) -> ConditionResult:
+        numbers, images = {}, 0
+        for measure in MEASURES:
+            found = estimate(self.replicates(condition, measure))
+            for suffix, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
+                # As many digits as a float32 holds, so that files read as measured.
+                numbers[measure + suffix] = float(f"{value:.7g}")
+            images = max(images, found.images)
+        return ConditionResult(
+            method=self.method,
+            condition=condition.name,
+            kept=condition.kept,
+            pruned=condition.pruned,
+            images=images,
+            **numbers,
+        )

@@ -1,0 +1,81 @@
+"""How far two paths of the same image agree: of two methods, seeds or quadrature rules."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics.bootstrap import BootstrapMetric
+from nplight.metrics.frequency import distinct
+from nplight.metrics.replicates import Replicates
+
+
+def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
+    """Share of neurons in common, |A ∩ B| / min(K, M): 1 where the smaller set lies within the larger.
+
+    Args:
+        neurons: (images, layers, K) int64.
+        other: (images, layers, M) int64, other paths of the same images.
+
+    Returns:
+        (images, layers) float64 in [0, 1].
+
+    Raises:
+        ArgumentError: different images or layers, or paths without neurons.
+    """
+    if neurons.ndim != 3 or neurons.shape[:2] != other.shape[:2] or 0 in (neurons.shape[-1], other.shape[-1]):
+        raise ArgumentError(
+            f"`neurons` and `other` must be (images, layers, K) and (images, layers, M) of the same images and layers, "
+            f"K and M >= 1, got {tuple(neurons.shape)} and {tuple(other.shape)}"
+        )
+    ordered, first = distinct(neurons)
+    common = (ordered[..., None] == other[..., None, :]).any(-1) & first
+    return common.sum(-1).double() / min(neurons.shape[-1], other.shape[-1])
+
+
+class Agreement(NamedTuple):
+    """Agreement of two paths over images, each figure for `estimate`.
+
+    Attributes:
+        neurons: share of neurons in common, mean over layers and images.
+        whole: share of images whose paths agree in every layer.
+        layers: share of neurons in common in each layer: values (layers, 1 + replicates), images (layers,).
+    """
+
+    neurons: Replicates
+    whole: Replicates
+    layers: Replicates
+
+
+class PathAgreement(BootstrapMetric):
+    """Mean `path_agreement` over images, with replicates.
+
+    Args:
+        depth: number of layers.
+        **kwargs: `replicates`, `seed`, and torchmetrics' own.
+
+    Raises:
+        ArgumentError: `depth` below 1.
+    """
+
+    def __init__(self, depth: int, **kwargs: Any) -> None:
+        check_at_least("depth", depth, 1)
+        super().__init__((2 + depth,), **kwargs)
+
+    def update(self, neurons: Tensor, other: Tensor, keys: Tensor) -> None:
+        """Add images: two paths, (images, layers, K) and (images, layers, M) int64; keys (images,) int64.
+
+        Raises:
+            ArgumentError: as `path_agreement`, or `keys` of another kind or number.
+        """
+        layers = path_agreement(neurons, other)
+        whole = (layers == 1).all(1).double()
+        self.add(torch.cat([layers.mean(1, keepdim=True), whole[:, None], layers], 1), self.weights(keys))
+
+    def compute(self) -> Agreement:
+        """The agreement over all devices; NaN for no images."""
+        means = self.means()
+        return Agreement(means.of(0), means.of(1), means.of(slice(2, None)))

@@ -1,0 +1,118 @@
+"""Does the path of a category serve that category more than others?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics.bootstrap import BootstrapMetric
+from nplight.metrics.frequency import check_labels
+from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
+
+
+class SelectivityMatrix(NamedTuple):
+    """The accuracy of every category under every category's path.
+
+    Attributes:
+        accuracy: (categories, categories): [c, p] that of the images of c under the path of p; NaN where not tested.
+        images: (categories,) int64, images of each category, the most tested under one path.
+        own: accuracy under the path of an image's own category, mean over categories, with its replicates.
+        others: accuracy under the paths of the other categories, likewise.
+    """
+
+    accuracy: Tensor
+    images: Tensor
+    own: Replicates
+    others: Replicates
+
+
+class Selectivity(BootstrapMetric):
+    """Accuracy of every category under every category's path, with replicates of its diagonal and of the rest.
+
+    Every image should be tested under every path. Where it is not, a category's `others` weights paths by how many of
+    its images were tested under them. State: 4 x categories x (1 + replicates) and 2 x categories² numbers.
+
+    Args:
+        num_classes: number of categories.
+        **kwargs: `replicates`, `seed`, and torchmetrics' own.
+
+    Raises:
+        ArgumentError: fewer than two categories.
+    """
+
+    cells: Tensor
+    sums: Tensor
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        check_at_least("num_classes", num_classes, 2)
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        cells = torch.zeros(2, num_classes * num_classes, dtype=torch.int64)
+        sums = torch.zeros(4, num_classes, 1 + self.replicates, dtype=torch.float64)
+        self.add_state("cells", cells, dist_reduce_fx="sum")
+        self.add_state("sums", sums, dist_reduce_fx="sum")
+
+    def update(self, paths: int | Tensor, preds: Tensor, labels: Tensor, keys: Tensor) -> None:
+        """Add images under one path or several.
+
+        Args:
+            paths: the category whose path was used, or (paths,) int64 several.
+            preds: (images,) or (paths, images) int64, the category predicted under each path.
+            labels: (images,) int64.
+            keys: (images,) int64, what names each image.
+
+        Raises:
+            ArgumentError: wrong shapes or kinds, paths or labels out of range.
+        """
+        paths = torch.as_tensor(paths, device=labels.device).reshape(-1)
+        preds = preds[None] if preds.ndim == 1 else preds
+        check_labels(labels, len(labels), self.num_classes)
+        _check_tested(paths, preds, len(labels), self.num_classes)
+        right, own = preds == labels, paths[:, None] == labels
+        cell = labels * self.num_classes + paths[:, None]
+        self.cells.index_add_(1, cell.flatten(), torch.stack([right, torch.ones_like(right)]).flatten(1).long())
+        figures = torch.stack([right & own, own, right & ~own, ~own]).sum(1)
+        self.sums.index_add_(1, labels, figures[:, :, None] * self.weights(keys))
+
+    def compute(self) -> SelectivityMatrix:
+        """The matrix over all devices; every device must call it."""
+        right, tested = self.cells.view(2, self.num_classes, self.num_classes)
+        images = tested.max(1).values
+        own, others = ((self.sums[part] / self.sums[part + 1]).nanmean(0) for part in (0, 2))
+        counted = images.sum()
+        return SelectivityMatrix(right / tested, images, Replicates(own, counted), Replicates(others, counted))
+
+
+@dataclass(frozen=True, slots=True)
+class SelectivitySummary:
+    """Mean accuracies, every category weighted alike, with intervals over images.
+
+    Attributes:
+        own: under the path of the image's own category: the mean of the matrix' diagonal.
+        others: under the paths of other categories: the mean of the rest.
+        difference: own - others, paired.
+    """
+
+    own: Estimate
+    others: Estimate
+    difference: Estimate
+
+
+def selectivity_summary(matrix: SelectivityMatrix) -> SelectivitySummary:
+    """The diagonal against the rest."""
+    return SelectivitySummary(estimate(matrix.own), estimate(matrix.others), difference(matrix.own, matrix.others))
+
+
+def _check_tested(paths: Tensor, preds: Tensor, images: int, num_classes: int) -> None:
+    if preds.is_floating_point() or tuple(preds.shape) != (len(paths), images):
+        raise ArgumentError(
+            f"`preds` must be the predicted categories, ({len(paths)} paths, {images} images) int64, "
+            f"got {tuple(preds.shape)} {preds.dtype}"
+        )
+    outside = paths[(paths < 0) | (paths >= num_classes)].tolist()
+    if outside:
+        raise ArgumentError(f"`paths` must be in 0 … {num_classes - 1}, got {outside[0]}")
