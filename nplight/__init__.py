@@ -2,7 +2,7 @@
 
 from nplight.attribution import RULES
 from nplight.errors import NplightError, UnsupportedModelError
-from nplight.neurons import intervene, record
+from nplight.neurons import References, intervene, record, references
 from nplight.paths import CategoryPaths, PathBatch
 from nplight.search import METHODS, category_paths, joint_score, search
 from nplight.store import PathTable, read_paths
@@ -16,6 +16,7 @@ __all__ = [
     "OpenViT",
     "PathBatch",
     "PathTable",
+    "References",
     "UnsupportedModelError",
     "category_paths",
     "intervene",
@@ -23,5 +24,6 @@ __all__ = [
     "open_vit",
     "read_paths",
     "record",
+    "references",
     "search",
 ]

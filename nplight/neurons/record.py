@@ -7,25 +7,27 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from nplight.neurons.sites import SiteFunction, at_sites
+from nplight.neurons.sites import SiteFunction, Tokens, at_sites
 from nplight.vit import OpenViT, open_vit
 
 
 @contextmanager
-def record(model: nn.Module | OpenViT) -> Iterator[dict[int, Tensor]]:
-    """Record the neurons at the path tokens of every layer.
+def record(model: nn.Module | OpenViT, *, tokens: Tokens = "path") -> Iterator[dict[int, Tensor]]:
+    """Record the neurons of every layer, at the path tokens or at all tokens.
 
     Opened inside an `intervene`, it sees the edited values; around one, the unedited values.
 
     Args:
         model: a supported model.
+        tokens: `path`: the tokens at which paths are searched; `all`: every token.
 
     Yields:
-        A dictionary that a forward pass fills: layer -> (images, path tokens, width), detached. A second pass replaces
+        A dictionary that a forward pass fills: layer -> (images, tokens, width), detached. A second pass replaces
         the values of the first.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
+        ArgumentError: `tokens` is neither.
         EditNotAppliedError: on leaving, when no forward pass reached some layer.
     """
     vit = open_vit(model)
@@ -38,5 +40,5 @@ def record(model: nn.Module | OpenViT) -> Iterator[dict[int, Tensor]]:
 
         return keep
 
-    with at_sites(vit, {layer: read(layer) for layer in range(vit.depth)}):
+    with at_sites(vit, {layer: read(layer) for layer in range(vit.depth)}, tokens=tokens):
         yield values

@@ -23,6 +23,9 @@ def with_class_token(model: VisionTransformer, images: Tensor, edit: Edit) -> Te
     return forward_by_hand(model, images, edit_first)
 
 
+ZEROS = {layer: torch.zeros(1, 1, 64) for layer in range(3)}
+
+
 def hooks_of(model: nn.Module) -> int:
     return sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in model.modules())
 
@@ -50,6 +53,88 @@ def test_an_edit_equals_a_forward_written_by_hand(
     torch.testing.assert_close(edited, with_class_token(vit, images, edit))
     assert not torch.allclose(edited, vit(images))
     assert hooks_of(vit) == 0
+
+
+@pytest.mark.parametrize(("operation", "inside", "outside"), [("remove", 0, 1), ("enhance", 2, 1), ("keep", 1, 0)])
+def test_every_token_is_edited_when_asked(
+    vit: VisionTransformer, images: Tensor, neurons: Tensor, operation: str, inside: int, outside: int
+) -> None:
+    def edit(layer: int, values: Tensor) -> Tensor:
+        factor = torch.full((4, 1, 64), outside, dtype=values.dtype)
+        return values * factor.scatter(2, neurons[:, layer].unsqueeze(1), inside)
+
+    with torch.no_grad(), intervene(vit, neurons, operation, tokens="all"):
+        edited = vit(images)
+    torch.testing.assert_close(edited, forward_by_hand(vit, images, edit))
+    with torch.no_grad(), intervene(vit, neurons, operation):
+        assert not torch.allclose(edited, vit(images))
+
+
+@pytest.mark.parametrize("tokens", ["path", "all"])
+@pytest.mark.parametrize("operation", ["remove", "keep"])
+@pytest.mark.parametrize(("given", "there"), [(1, 1), (4, 1), (1, None), (4, None)])
+def test_references_are_written_over_the_edited_neurons_alone(
+    vit: VisionTransformer, images: Tensor, neurons: Tensor, tokens: str, operation: str, given: int, there: int | None
+) -> None:
+    count = 1 if tokens == "path" else 5
+    values = torch.randn(3, given, there or count, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def edit(layer: int, found: Tensor) -> Tensor:
+        edited = found.clone()
+        for image in range(4):
+            for token in range(count):
+                for neuron in range(64):
+                    if (neuron in neurons[image, layer]) == (operation == "remove"):
+                        row = values[layer, image % given, token % values.shape[2]]
+                        edited[image, token, neuron] = row[neuron]
+        return edited
+
+    references = dict(enumerate(values))
+    with torch.no_grad(), intervene(vit, neurons, operation, fill="mean", references=references, tokens=tokens):
+        edited = vit(images)
+    with torch.no_grad():
+        torch.testing.assert_close(edited, forward_by_hand(vit, images, edit))
+    assert hooks_of(vit) == 0
+
+
+def test_zeros_as_references_are_the_zero_fill(vit: VisionTransformer, images: Tensor, neurons: Tensor) -> None:
+    def edited(**arguments: object) -> Tensor:
+        draw = torch.Generator().manual_seed(5)
+        with torch.no_grad(), intervene(vit, neurons, "keep", fraction=0.5, generator=draw, **arguments):
+            return vit(images)
+
+    assert torch.equal(edited(fill="mean", references=ZEROS), edited())
+
+
+def test_references_of_other_images_or_tokens_are_refused(
+    vit: VisionTransformer, images: Tensor, neurons: Tensor
+) -> None:
+    for shape in ((3, 1, 64), (1, 2, 64)):
+        values = {layer: torch.zeros(shape) for layer in range(3)}
+        message = f"layer 0 are for {shape[0]} images of {shape[1]} tokens, but the batch has 4 of 1"
+        with (
+            pytest.raises(ArgumentError, match=message),
+            intervene(vit, neurons, "keep", fill="mean", references=values),
+        ):
+            vit(images)
+    assert hooks_of(vit) == 0
+
+
+def test_all_tokens_are_recorded_when_asked(vit: VisionTransformer, images: Tensor) -> None:
+    seen: dict[int, Tensor] = {}
+
+    def read(layer: int, found: Tensor) -> Tensor:
+        seen[layer] = found
+        return found
+
+    with torch.no_grad(), record(vit, tokens="all") as values:
+        vit(images)
+    with torch.no_grad():
+        forward_by_hand(vit, images, read)
+    for layer in range(3):
+        torch.testing.assert_close(values[layer], seen[layer])
+    with pytest.raises(ArgumentError, match="`tokens` must be one of 'path', 'all'"), record(vit, tokens="class"):
+        pass
 
 
 def test_edits_equal_the_published_program(reference: Reference) -> None:
@@ -132,7 +217,17 @@ def test_an_infinite_neuron_that_is_removed_is_gone(vit: VisionTransformer, imag
         ({"neurons": torch.tensor([[0], [64], [0]])}, r"layer 1 must be in 0 … 63, got 64"),
         ({"neurons": torch.tensor([[0], [0], [-1]])}, r"layer 2 must be in 0 … 63, got -1"),
         ({"operation": "delete"}, "`operation` must be one of 'remove', 'enhance', 'keep', got 'delete'"),
-        ({"fill": "average"}, "`fill` must be one of 'zero', got 'average'"),
+        ({"fill": "average"}, "`fill` must be one of 'zero', 'mean', 'peak', 'resample', got 'average'"),
+        ({"tokens": "some"}, "`tokens` must be one of 'path', 'all', got 'some'"),
+        (
+            {"fill": "peak"},
+            r"needs `references`.* got None; gather them with nplight.references\(model, batches, 'peak'",
+        ),
+        ({"references": {}}, "`references` must be None for fill 'zero'"),
+        ({"fill": "mean", "references": {1: torch.zeros(1, 1, 64)}}, "got none for layers 0, 2"),
+        ({"fill": "mean", "references": {layer: torch.zeros(1, 64) for layer in range(3)}}, r"layer 0 must be .* 64\)"),
+        ({"fill": "mean", "references": {layer: torch.zeros(1, 1, 63) for layer in range(3)}}, r"got \(1, 1, 63\)"),
+        ({"fill": "mean", "references": ZEROS, "operation": "enhance"}, "got 'mean' with 'enhance'"),
         ({"operation": "keep", "fraction": 1.5}, r"`fraction` must be a fraction in \[0, 1\]"),
         ({"operation": "keep", "fraction": float("nan")}, "`fraction`"),
         ({"fraction": 0.5}, "`fraction` is for operation 'keep' alone"),

@@ -1,0 +1,31 @@
+"""The mean of each neuron."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nplight.neurons.fills import FixedReferences
+from nplight.neurons.gathering import NeuronGathering, gathered
+from nplight.neurons.sites import Tokens
+from nplight.vit import OpenViT
+
+
+class MeanReference(NeuronGathering):
+    """The mean of each neuron over all images and edited tokens, from sums in float64 and counts."""
+
+    def __init__(self, vit: OpenViT, *, tokens: Tokens = "path", seed: int = 0) -> None:
+        super().__init__(vit, tokens=tokens, seed=seed)
+        self._total = self.for_all(0, torch.float64)
+        self._count = self.for_all(0, torch.int64)
+
+    def add(self, place: slice, values: Tensor) -> None:
+        """Add to the sums and the counts."""
+        self._total[place] += values.sum((0, 1), dtype=torch.float64)
+        self._count[place] += values.shape[0] * values.shape[1]
+
+    @torch.inference_mode(False)
+    def finish(self) -> FixedReferences:
+        """The means as references."""
+        means = gathered(self._total).sum(0) / gathered(self._count).sum(0)
+        return FixedReferences("mean", self.tokens, self.by_layer(means))

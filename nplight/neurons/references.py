@@ -1,0 +1,92 @@
+"""Gather the values that a fill writes over neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from nplight.errors import ArgumentError, check_choice
+from nplight.neurons.donor_images import DonorImages
+from nplight.neurons.fills import Fill, References
+from nplight.neurons.gathering import Gathering
+from nplight.neurons.mean_reference import MeanReference
+from nplight.neurons.peak_reference import PeakReference
+from nplight.neurons.sites import Tokens
+from nplight.vit import OpenViT, open_vit
+
+_FIRST_PASS: Mapping[str, type[Gathering]] = MappingProxyType(
+    {"mean": MeanReference, "peak": PeakReference, "resample": DonorImages}
+)
+
+
+@torch.inference_mode(False)
+def gathering(model: nn.Module | OpenViT, fill: Fill, *, tokens: Tokens = "path", seed: int = 0) -> Gathering:
+    """The first pass towards the references of a fill, on the model's device, for a loop of your own.
+
+    `Gathering` shows the loop. In several processes each passes its own share of the images.
+
+    Args:
+        model: a supported model.
+        fill: `mean`, `peak` (three passes) or `resample`.
+        tokens: the tokens at which neurons are read and will be edited, `path` or `all`.
+        seed: for `resample`, chooses the donors.
+
+    Raises:
+        UnsupportedModelError: the model cannot be opened.
+        ArgumentError: an argument is wrong.
+    """
+    check_choice("fill", fill, _FIRST_PASS)
+    return _FIRST_PASS[fill](open_vit(model), tokens=tokens, seed=seed)
+
+
+def references(
+    model: nn.Module | OpenViT,
+    batches: Iterable[Tensor | Sequence[Tensor]],
+    fill: Fill,
+    *,
+    tokens: Tokens = "path",
+    seed: int = 0,
+) -> References:
+    """Gather the values of a fill from images, for `intervene(..., references=...)`.
+
+    The mean and the peak of a neuron are over all images and all edited tokens. For `resample` a pool of 64 images is
+    held, and each image takes the neurons of one that is not itself, at the same tokens: `references.of(images)`.
+
+    Args:
+        model: a supported model, in whatever mode; left exactly as found.
+        batches: batches of images (images, channels, height, width), normalised, or tuples that begin with them, on
+            any device; a list or a DataLoader, since `peak` goes through them three times.
+        fill: `mean`, `peak` or `resample`.
+        tokens: the tokens that will be edited: `path` or `all`.
+        seed: for `resample`, chooses the donors.
+
+    Returns:
+        The references. In several processes, each with its own share of the images, those of all images.
+
+    Raises:
+        UnsupportedModelError: the model cannot be opened.
+        ArgumentError: an argument is wrong, there are no images, or their neurons are not finite.
+    """
+    step: Gathering | References = gathering(model, fill, tokens=tokens, seed=seed)
+    if isinstance(batches, Iterator):
+        raise ArgumentError(
+            f"`batches` must be something to go through several times, such as a list or a DataLoader, "
+            f"got a {type(batches).__name__}"
+        )
+    while isinstance(step, Gathering):
+        for batch in batches:
+            step.update(_images(batch).to(step.device))
+        step = step.finish()
+    return step
+
+
+def _images(batch: object) -> Tensor:
+    images = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    if not isinstance(images, Tensor):
+        raise ArgumentError(
+            f"`batches` must hold tensors of images, or tuples that begin with one, got a {type(images).__name__}"
+        )
+    return images
