@@ -109,9 +109,9 @@ class CategoryPaths:
     Attributes:
         neurons: (categories, layers, K) int64.
         votes: (categories, layers, K), what chose each neuron: how many images' paths hold it (`frequency`,
-            `rank-mode`) or its mean score over the category's images (`mean-score`).
+            `rank-mode`) or its mean score over the category's images (`mean-score`, `joint`).
         images: (categories,) int64, how many images each path was formed from.
-        method: `frequency`, `rank-mode` or `mean-score`.
+        method: `frequency`, `rank-mode` or `mean-score`; `joint` for one path of a category's images together.
     """
 
     neurons: Tensor

@@ -22,8 +22,11 @@ CATEGORY_METHODS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Room for the index of a neuron in a key; no FFN comes near a million neurons.
+# Room for the index of a neuron in a key; no FFN comes near a million neurons, and no data set a million categories.
 _NEURON_BITS = 20
+_MOST_CLASSES = 1 << 20
+# Of all category paths together: 34 GB of indices, more than 21,843 categories of 32 x 5,120 neurons.
+_MOST_NEURONS = 1 << 32
 _PENDING = 4_000_000
 
 
@@ -40,7 +43,7 @@ class CategoryVotes:
     """
 
     def __init__(self, num_classes: int, *, top_k: int = 1, method: str = "frequency") -> None:
-        check_at_least("num_classes", num_classes, 1)
+        check_num_classes(num_classes)
         check_at_least("top_k", top_k, 1)
         check_choice("method", method, CATEGORY_METHODS)
         self.num_classes, self.top_k, self.method = num_classes, top_k, method
@@ -104,26 +107,24 @@ class CategoryVotes:
         return paths
 
     def _check(self, neurons: Tensor, labels: Tensor, scores: Tensor | None) -> None:
-        layers = self._layers or (neurons.shape[1] if neurons.ndim == 3 else 0)
+        layers = self._layers or (neurons.shape[1] if isinstance(neurons, Tensor) and neurons.ndim == 3 else 0)
         check_neurons(neurons, [1 << _NEURON_BITS] * layers)
-        if labels.dtype != torch.int64 or labels.shape != neurons.shape[:1] or neurons.ndim != 3:
+        if neurons.ndim != 3:
+            raise ArgumentError(f"`neurons` must be (images, layers, K), got {tuple(neurons.shape)}")
+        check_labels(labels, len(neurons), self.num_classes)
+        if self.num_classes * layers * self.top_k > _MOST_NEURONS:
             raise ArgumentError(
-                f"`neurons` must be (images, layers, K) and `labels` (images,) int64, "
-                f"got {tuple(neurons.shape)} and {tuple(labels.shape)} {labels.dtype}"
+                f"`num_classes` x layers x `top_k` must be at most {_MOST_NEURONS}, "
+                f"got {self.num_classes} x {layers} x {self.top_k}; lower one of them"
             )
-        outside = labels[(labels < 0) | (labels >= self.num_classes)]
-        if len(outside):
-            raise ArgumentError(f"`labels` must be in 0 … {self.num_classes - 1}, got {outside[0].item()}")
         if self.method == "rank-mode" and neurons.shape[2] != self.top_k:
             raise ArgumentError(
                 f"`neurons` must hold top_k = {self.top_k} ranks for method 'rank-mode', got {neurons.shape[2]}"
             )
         if scores is None and self.method == "mean-score":
             raise ArgumentError("`scores` must be given for method 'mean-score', got None")
-        if scores is not None and scores.shape != neurons.shape:
-            raise ArgumentError(
-                f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {tuple(scores.shape)}"
-            )
+        if scores is not None:
+            _check_scores(scores, neurons)
 
     def _merge(self) -> None:
         if not self._pending:
@@ -168,3 +169,42 @@ def category_paths(
     votes = CategoryVotes(num_classes, top_k=top_k, method=method)
     votes.update(neurons, labels, scores)
     return votes.compute()
+
+
+def check_num_classes(num_classes: int) -> None:
+    """Refuse a number of categories that is none.
+
+    Raises:
+        ArgumentError: no integer, below 1, or more than any data set has.
+    """
+    check_at_least("num_classes", num_classes, 1)
+    if num_classes > _MOST_CLASSES:
+        raise ArgumentError(f"`num_classes` must be at most {_MOST_CLASSES}, got {num_classes}; count the categories")
+
+
+def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
+    """Refuse labels that are not one category for each of `images` images.
+
+    Raises:
+        ArgumentError: naming the rule that is broken.
+    """
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (images,):
+        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise ArgumentError(f"`labels` must be an int64 tensor of shape ({images},), got {got}")
+    outside = ((labels < 0) | (labels >= num_classes)).nonzero().flatten().tolist()
+    if outside:
+        raise ArgumentError(
+            f"`labels` must be in 0 … {num_classes - 1}, got {labels[outside[0]].item()} for image {outside[0]}"
+        )
+
+
+def _check_scores(scores: Tensor, neurons: Tensor) -> None:
+    if not isinstance(scores, Tensor) or scores.shape != neurons.shape:
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ArgumentError(f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {got}")
+    broken = (~scores.isfinite()).nonzero().tolist()
+    if broken:
+        raise ArgumentError(
+            f"`scores` must be finite, got {scores[tuple(broken[0])].item()} for image {broken[0][0]}; "
+            f"leave such images out"
+        )

@@ -21,6 +21,7 @@ class SearchOptions:
         rule: one of `RULES`.
         patch_stream: `exact`.
         chunk_size: (image, node) rows in flight; `None` picks one.
+        seed: that of what a method draws; at least 0.
     """
 
     top_k: int = 1
@@ -29,6 +30,7 @@ class SearchOptions:
     rule: str = "riemann-left"
     patch_stream: str = "exact"
     chunk_size: int | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         quadrature(self.steps, self.rule)
@@ -39,3 +41,4 @@ class SearchOptions:
         check_choice("patch_stream", self.patch_stream, PATCH_STREAMS)
         if self.chunk_size is not None:
             check_at_least("chunk_size", self.chunk_size, 1)
+        check_at_least("seed", self.seed, 0)

@@ -13,13 +13,10 @@ from nplight.search.options import SearchOptions
 from nplight.search.ranking import ranked
 from nplight.vit import OpenViT
 
-SEED = 0
-"""That of the method. Its draws differ from image to image all the same."""
-
 
 def random(vit: OpenViT, clean: CleanPass, targets: Tensor, options: SearchOptions, chunk_size: int) -> PathScores:
-    """Score of a neuron: uniform in [0, 1), from the image's own pixels and a fixed seed; blind to model and target."""
-    drawn = random_scores(clean.images, vit.widths, seed=SEED)
+    """Score of a neuron: uniform in [0, 1), from the image's own pixels and `seed`; blind to model and target."""
+    drawn = random_scores(clean.images, vit.widths, seed=options.seed)
     scores = [values.to(clean.values[layer]) for layer, values in enumerate(drawn)]
     return ranked(vit, clean, targets, scores, options, chunk_size)
 

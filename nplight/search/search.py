@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from nplight.attribution import (
-    CleanPass,
-    PathScores,
-    check_finite,
-    clean_pass,
-    path_score,
-    quadrature,
-    resolve_chunk_size,
-)
-from nplight.errors import NonFiniteError, check_choice
+from nplight.attribution import CleanPass, PathScores, check_finite, path_score, quadrature
+from nplight.errors import ArgumentError, check_choice
 from nplight.paths import PathBatch, check_neurons
 from nplight.search.activation import activation
+from nplight.search.category_search import joint_search
 from nplight.search.conductance import conductance
 from nplight.search.cross_layer import cross_layer
 from nplight.search.gradient_activation import gradient_activation
+from nplight.search.groups import as_paths, in_groups
 from nplight.search.influence_pattern import influence_pattern
 from nplight.search.influence_pattern_chain import influence_pattern_chain
 from nplight.search.integrated_gradients import integrated_gradients
 from nplight.search.jas import jas
 from nplight.search.options import SearchOptions
 from nplight.search.random import random
-from nplight.vit import OpenViT, gradients, open_vit, undisturbed
+from nplight.vit import OpenViT, open_vit
 
 Method = Callable[[OpenViT, CleanPass, Tensor, SearchOptions, int], PathScores]
+Granularity = Literal["image", "category"]
 
-Result = TypeVar("Result")
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -57,23 +52,29 @@ def search(
     targets: Tensor | None = None,
     *,
     method: str = "jas",
+    granularity: Granularity = "image",
     top_k: int = 1,
     ranked: int | None = None,
     steps: int = 20,
     rule: str = "riemann-left",
     patch_stream: str = "exact",
     chunk_size: int | None = None,
+    seed: int = 0,
 ) -> PathBatch:
-    """Find the neuron path of each image.
+    """Find the neuron path of each image, or of the images of each category together.
 
-    An image's path does not depend on the others in the batch. Works in any mode, also inside `torch.inference_mode`,
-    and leaves the model as it was.
+    An image's path does not depend on the others in the batch, but for `granularity="category"`, which couples the
+    images of a call on purpose: those of one target get one path, chosen at every layer by the sum of their joint
+    attribution scores. `CategorySearch` does the same for more images than one call can hold.
+
+    Works in any mode, also inside `torch.inference_mode`, and leaves the model as it was.
 
     Args:
         model: a supported model, in whatever mode, dtype and device.
         images: (images, channels, height, width), normalised as the model expects, of its dtype.
         targets: (images,) int64, the category whose probability is attributed; `None`: the predicted one.
         method: one of `METHODS`; `jas` is the paper's Algorithm 1.
+        granularity: `image`; or `category`, for method `jas` alone: one path for all images of a target.
         top_k: neurons a layer on the path, K.
         ranked: candidates a layer to return in order, R; `None`: K. One search with K = 1 ranks the sets for every
             size up to R.
@@ -81,9 +82,11 @@ def search(
         rule: one of `RULES`.
         patch_stream: `exact`.
         chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
+        seed: changes what method `random` draws; the others ignore it.
 
     Returns:
-        The paths, without a graph, on the device of the images.
+        The paths, without a graph, on the device of the images. For `granularity="category"` images of one target share
+        neurons and their scores, the mean over these images; `scores` are each image's own, of the shared path.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
@@ -91,30 +94,26 @@ def search(
         NonFiniteError: NaN or infinite values appeared, naming the images.
     """
     check_choice("method", method, METHODS)
+    check_choice("granularity", granularity, GRANULARITIES)
+    if granularity == "category" and method != "jas":
+        raise ArgumentError(
+            f"`granularity` must be 'image' for every `method` but 'jas', got 'category' for {method!r}"
+        )
     ranked = top_k if ranked is None else ranked
-    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size)
+    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed)
     vit = open_vit(model)
     vit.check_top_k(top_k)
     vit.check_top_k(ranked, "ranked")
     vit.check_images(images)
     if targets is not None:
         vit.check_targets(targets, len(images))
+    if granularity == "category":
+        return joint_search(vit, images, targets, options)
 
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> PathBatch:
-        found = METHODS[method](vit, clean, wanted, options, chunk)
-        check_finite("the search gave NaN or infinite scores", found.scores, found.ranking_scores)
-        return PathBatch(
-            neurons=found.ranking[..., :top_k].clone(),
-            neuron_scores=found.ranking_scores[..., :top_k].clone(),
-            scores=found.scores,
-            targets=wanted,
-            probability=clean.probability(wanted),
-            predictions=clean.logits.argmax(1),
-            ranking=found.ranking,
-            ranking_scores=found.ranking_scores,
-        )
+        return as_paths(clean, wanted, METHODS[method](vit, clean, wanted, options, chunk), top_k)
 
-    return PathBatch.cat(_in_groups(vit, images, targets, steps, chunk_size, run))
+    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run))
 
 
 def joint_score(
@@ -159,31 +158,4 @@ def joint_score(
         check_finite("the joint score is NaN or infinite", scores)
         return scores
 
-    return torch.cat(_in_groups(vit, images, targets, steps, chunk_size, run))
-
-
-def _in_groups(
-    vit: OpenViT,
-    images: Tensor,
-    targets: Tensor | None,
-    steps: int,
-    chunk_size: int | None,
-    run: Callable[[CleanPass, slice, Tensor, int], Result],
-) -> list[Result]:
-    """On a guarded model, run something on the clean pass of as many images at a time as their rows fit a chunk."""
-    results = []
-    with gradients(), undisturbed(vit.model):
-        # Autograd cannot use tensors that were made under inference_mode.
-        images = images.clone() if images.is_inference() else images.detach()
-        targets = targets.clone() if targets is not None and targets.is_inference() else targets
-        chunk = resolve_chunk_size(vit, images[:1], chunk_size)
-        size = max(1, chunk // steps)
-        for start in range(0, len(images), size):
-            part = slice(start, start + size)
-            try:
-                clean = clean_pass(vit, images[part])
-                wanted = clean.logits.argmax(1) if targets is None else targets[part].to(images.device)
-                results.append(run(clean, part, wanted, chunk))
-            except NonFiniteError as error:
-                raise NonFiniteError(error.what, [start + position for position in error.positions]) from None
-    return results
+    return torch.cat(in_groups(vit, images, targets, steps, chunk_size, run))

@@ -50,7 +50,7 @@ class Plain:
             values = arguments[0]
             edit = (edits or {}).get(len(entered))
             if edit is not None:
-                values = values.detach().clone()
+                values = values.clone()  # the other tokens keep their graph
                 values[:, self.tokens] = edit
                 values.requires_grad_()
             entered.append(values)
@@ -156,6 +156,34 @@ def cross_layer(plain: Plain) -> list[Tensor]:
             received = values[layer + 1][0, plain.tokens, chosen].sum()
             score += (size[layer] * plain.gradient(received, values[layer]).abs()).mean(0)
         scores.insert(0, score)
+    return scores
+
+
+def layer_jas(plain: Plain, chosen: Sequence[Tensor]) -> Tensor:
+    """Joint attribution scores in the layer after those whose neurons, (K,) each, are chosen: (width,)."""
+    layer = len(chosen)
+    clean = [plain.at(values) for values in plain.run(plain.image)[1]]
+    gradient, along = torch.zeros_like(clean[layer]), torch.zeros_like(clean[layer][:, 0])
+    for alpha, weight in plain.nodes():
+        edits = {layer: alpha * clean[layer]}
+        for earlier, neurons in enumerate(chosen):
+            edits[earlier] = clean[earlier].clone()
+            edits[earlier][:, neurons] *= alpha
+        probability, values = plain.run(plain.image, edits)
+        gradient += weight * plain.gradient(probability, values[layer])
+        for earlier, neurons in enumerate(chosen):
+            along += weight * plain.gradient(probability, values[earlier])[:, neurons].sum(1)
+    value = sum((clean[earlier][:, neurons].sum(1) for earlier, neurons in enumerate(chosen)), torch.zeros(()))
+    return ((clean[layer] + value.unsqueeze(-1)) * (gradient + along.unsqueeze(-1))).mean(0)
+
+
+def category_jas(plains: Sequence[Plain]) -> list[Tensor]:
+    """Of the images of one category: for each layer the mean of their scores, by which all choose the same neurons."""
+    scores: list[Tensor] = []
+    chosen: list[Tensor] = []
+    for _ in plains[0].layers:
+        scores.append(torch.stack([layer_jas(plain, chosen) for plain in plains]).mean(0))
+        chosen.append(scores[-1].argsort(descending=True, stable=True)[: plains[0].top_k])
     return scores
 
 

@@ -1,0 +1,128 @@
+"""Searches by name: what a run compares, each with its own settings, checked before work starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from nplight.errors import ArgumentError, check_choice, listed
+from nplight.search.options import SearchOptions
+from nplight.search.search import GRANULARITIES, METHODS
+
+_OPTIONS = ("steps", "rule", "patch_stream", "seed")
+_KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One search of every image, whose paths are stored under a name.
+
+    Attributes:
+        name: in the column `method`.
+        method: one of `METHODS`.
+        options: its settings.
+        sizes: numbers of neurons a layer of the category paths that its ranking forms.
+    """
+
+    name: str
+    method: str
+    options: SearchOptions
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSearch:
+    """A method of `METHODS` with settings of its own, under a name.
+
+    Attributes:
+        name: how results call it.
+        method: one of `METHODS`.
+        granularity: `image`, a path an image and a vote; or `category`, one path for a category's images jointly.
+        search_per_t: search anew for every number of neurons kept, as the published program does, instead of taking
+            the first of one ranking.
+        options: the settings of `nplight.search`.
+    """
+
+    name: str
+    method: str
+    options: SearchOptions
+    granularity: Literal["image", "category"] = "image"
+    search_per_t: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check_choice("granularity", self.granularity, GRANULARITIES)
+        # Part of a file's name, and `@` parts the sizes of `search_per_t` from it.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ArgumentError(
+                f"the `name` of a search must be of letters, digits, '_', '-' and '.', got {self.name!r}"
+            )
+        if self.granularity == "category" and (self.method != "jas" or self.search_per_t):
+            raise ArgumentError(
+                f"granularity 'category' is for method 'jas' without `search_per_t`, got {self.method!r}"
+                + (" with it" if self.search_per_t else "")
+            )
+
+    def rows(self, sizes: Sequence[int]) -> tuple[Rows, ...]:
+        """The searches of every image that give category paths of these sizes; the first is that of the path itself."""
+        options, top_k = self.options, self.options.top_k
+        if not self.search_per_t:
+            return (Rows(self.name, self.method, replace(options, ranked=max(sizes)), tuple(sizes)),)
+        others = (size for size in sizes if size != top_k)
+        return (
+            Rows(self.name, self.method, replace(options, ranked=top_k), (top_k,)),
+            *(
+                Rows(f"{self.name}@{size}", self.method, replace(options, top_k=size, ranked=size), (size,))
+                for size in others
+            ),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What its results depend on, as plain values."""
+        chosen = {name: value for name, value in asdict(self.options).items() if name in ("top_k", *_OPTIONS)}
+        return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **chosen}
+
+
+def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchOptions) -> tuple[NamedSearch, ...]:
+    """Read a list of methods as a configuration file gives it.
+
+    Args:
+        entries: names of `METHODS`, or mappings with `method` and, where wanted, `name` (that of the method),
+            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`.
+        defaults: the settings of what an entry leaves out.
+
+    Raises:
+        ArgumentError: no entry, an unknown key or value, or two entries of one name.
+    """
+    found = tuple(_named_search(entry, defaults) for entry in entries)
+    names = [search.name for search in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not found or twice:
+        raise ArgumentError(
+            "`methods` must be at least one search, each of a name of its own (give `name`), got "
+            + (f"{listed(twice)} more than once" if twice else "none")
+        )
+    return found
+
+
+def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> NamedSearch:
+    wanted: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
+    _check_keys(wanted)
+    options = replace(defaults, **{key: wanted[key] for key in _OPTIONS if key in wanted})
+    return NamedSearch(
+        name=str(wanted.get("name", wanted["method"])),
+        method=wanted["method"],
+        options=options,
+        granularity=wanted.get("granularity", "image"),
+        search_per_t=bool(wanted.get("search_per_t", False)),
+    )
+
+
+def _check_keys(keys: Collection[str]) -> None:
+    unknown = [key for key in keys if key not in _KEYS]
+    if unknown or "method" not in keys:
+        raise ArgumentError(
+            f"an entry of `methods` must have a `method` and may have {listed(_KEYS, 20)}, got {listed(keys, 20)}"
+        )
