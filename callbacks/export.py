@@ -37,6 +37,6 @@ class WeightsExport(Callback):
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
         metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}
         on_first_process(
-            trainer, lambda: write_whole(path, lambda file: safetensors.torch.save_file(weights, file, metadata))
+            trainer, lambda: write_whole(path, lambda file: file.write_bytes(safetensors.torch.save(weights, metadata)))
         )
         rank_zero_info(f"Weights: {path}")

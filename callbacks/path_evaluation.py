@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import rich
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
 from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
+from nplight.compare import Findings, findings, findings_to_markdown, to_latex
 from nplight.data import read_batch
-from nplight.errors import ArgumentError, NonFiniteError
-from nplight.metrics import ConditionMetrics, ConditionResult, all_conditions, predictions
+from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
+from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_conditions, predictions
+from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
 from nplight.paths import CategoryPaths, check_neurons
-from nplight.store import RunFolder
-from nplight.tables import result_tables
-from nplight.vit import fingerprint, open_vit
+from nplight.seeds import checksums
+from nplight.store import RunFolder, read_paths
+from nplight.tables import findings_tables
+from nplight.vit import OpenViT, fingerprint, open_vit
+
+Paths = Mapping[str, Mapping[int, CategoryPaths]]
 
 
 class PathEvaluation(Callback):
@@ -27,17 +35,23 @@ class PathEvaluation(Callback):
     Conditions: clean; the path removed; enhanced; and, for every number of neurons a layer kept, every fraction of the
     others pruned. In `validate` it tests the paths that a `NeuronPathSearch` of the same Trainer has just formed, on
     the second loader (the held-out split); in `test` those of a finished run, on all test loaders. Writes
-    `metrics.json` and `metrics.csv` and prints the tables. It does nothing in `fit` and `predict`.
+    `metrics.json` and `metrics.csv`, for several methods also `comparison.md` and `comparison.tex`, and prints the
+    tables. It does nothing in `fit` and `predict`.
 
     Args:
         fractions: shares of the other neurons that are pruned, in [0, 1].
+        fill: what stands in a pruned neuron: `zero`; or, gathered over the discover images, its `mean` or `peak`, or
+            `resample`, its value in another image.
+        tokens: the tokens that are edited: `path`, as the paper, or `all`.
         paths: a finished run whose category paths are tested instead, needed in `test`.
-        seed: chooses which neurons a fraction below 1 prunes.
+        seed: chooses which neurons a fraction below 1 prunes, and the images of `resample`.
+        replicates: of the bootstrap over images that gives every figure its 95% interval.
+        overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
 
     Attributes:
-        results: one entry a condition, once the run has ended.
+        results: one entry a condition and method, once the run has ended.
 
     Raises:
         ArgumentError: an argument is wrong.
@@ -47,15 +61,26 @@ class PathEvaluation(Callback):
         self,
         *,
         fractions: Sequence[float] = (0.1, 0.3, 0.5, 1.0),
+        fill: Fill = "zero",
+        tokens: Tokens = "path",
         paths: str | Path | None = None,
         seed: int = 0,
+        replicates: int = 1000,
+        overwrite: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
     ) -> None:
         all_conditions(1, (), fractions)
+        check_choice("fill", fill, FILLS)
+        check_choice("tokens", tokens, TOKENS)
+        check_at_least("replicates", replicates, 0)
         self.fractions = tuple(fractions)
+        self.fill = fill
+        self.tokens = tokens
         self.paths = paths
         self.seed = seed
+        self.replicates = replicates
+        self.overwrite = overwrite
         self.run_dir = run_dir
         self.vit = vit
         self.results: list[ConditionResult] = []
@@ -63,17 +88,22 @@ class PathEvaluation(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _evaluates(trainer):
             return
-        if self.paths is None and _search_of(trainer) is None:
+        if self.paths is None and search_of(trainer) is None:
             raise ArgumentError(
                 "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
                 "or in `validate` a NeuronPathSearch in the same Trainer"
             )
-        self._stored: tuple[dict[int, CategoryPaths], int] | None = None
+        if self.fill != "zero" and trainer.state.fn == TrainerFn.TESTING:
+            raise ArgumentError(
+                f"`fill` must be 'zero' in `test`, without discover images to gather others from, got {self.fill!r}"
+            )
+        self._stored: tuple[Paths, int] | None = None
         if self.paths is not None:
             vit, stored = open_vit(pl_module, self.vit), RunFolder(self.paths)
             self._stored = stored.read_category_paths()
-            for paths in self._stored[0].values():
-                check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
+            for sizes in self._stored[0].values():
+                for paths in sizes.values():
+                    check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
             identity = getattr(getattr(trainer, "datamodule", None), "identity", None)
             if callable(identity):
                 stored.check_same("search", identity())
@@ -85,9 +115,11 @@ class PathEvaluation(Callback):
                     "PathEvaluation needs two validation loaders, the discover and the held-out split, got one"
                 )
             self._start(trainer, pl_module)
+            self._references = self._gather(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start(trainer, pl_module)
+        self._references = None
 
     def on_validation_batch_end(
         self,
@@ -114,30 +146,61 @@ class PathEvaluation(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if _evaluates(trainer):
-            self._finish(trainer)
+            self._finish(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish(trainer)
+        self._finish(trainer, pl_module)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._release()
 
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        search = _search_of(trainer)
+        search = search_of(trainer)
         if self._stored is not None:
-            sizes, top_k = tuple(sorted(self._stored[0])), self._stored[1]
+            methods, top_k = list(self._stored[0]), self._stored[1]
+            sizes = sorted(self._stored[0][methods[0]])
         else:
             assert search is not None
-            sizes, top_k = search.sizes, search.top_k
+            methods, top_k, sizes = [one.name for one in search.searches], search.top_k, list(search.sizes)
+        self._top_k = top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
         vit = open_vit(pl_module, self.vit)
         # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
         self._run = run_folder(trainer, self.run_dir)
         settings = {
+            "methods": methods,
             "fractions": list(self.fractions),
+            "fill": self.fill,
+            "tokens": self.tokens,
             "seed": self.seed,
+            "replicates": self.replicates,
             "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
             "model": fingerprint(vit.model),
         }
-        on_first_process(trainer, lambda: self._run.claim("evaluation", settings))
-        self._metrics = ConditionMetrics(conditions, vit.num_classes).to(pl_module.device)
+        on_first_process(trainer, lambda: self._run.claim("evaluation", settings, overwrite=self.overwrite))
+        self._metrics = {
+            method: ConditionMetrics(conditions, vit.num_classes, method=method, replicates=self.replicates).to(
+                pl_module.device
+            )
+            for method in methods
+        }
+
+    def _gather(self, trainer: Trainer, pl_module: LightningModule) -> References | None:
+        """What the fill writes, from the discover images of all processes."""
+        if self.fill == "zero":
+            return None
+        step: Gathering | References = gathering(
+            open_vit(pl_module, self.vit), self.fill, tokens=self.tokens, seed=self.seed
+        )
+        while isinstance(step, Gathering):
+            for batch in discover_pass(trainer, pl_module):
+                with trainer.precision_plugin.forward_context():
+                    step.update(batch.images)
+            step = step.finish()
+        return step
 
     def _update(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         found = read_batch(batch)
@@ -145,42 +208,78 @@ class PathEvaluation(Callback):
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
         vit = open_vit(pl_module, self.vit)
         vit.check_targets(found.labels, len(found), "labels")
+        conditions = next(iter(self._metrics.values())).conditions
         with trainer.precision_plugin.forward_context():
             edited = predictions(
-                vit, found.images, found.labels, self._metrics.conditions, self._paths(trainer), seed=self.seed
+                vit,
+                found.images,
+                found.labels,
+                conditions,
+                self._paths(trainer),
+                seed=self.seed,
+                references=self._references,
+                tokens=self.tokens,
             )
-        broken = (~edited[0].isfinite().all(1)).nonzero().flatten().tolist()
-        if broken:
-            raise NonFiniteError("the clean pass gave NaN or infinite values", broken)
-        for condition, probabilities in zip(self._metrics.conditions, edited):
-            self._metrics.update(condition, edited[0], probabilities, found.labels)
+        keys = image_keys(found.images)
+        for method, metrics in self._metrics.items():
+            clean = edited[method][0]
+            broken = (~clean.isfinite().all(1)).nonzero().flatten().tolist()
+            if broken:
+                raise NonFiniteError("the clean pass gave NaN or infinite values", broken)
+            metrics.update(edited[method], found.labels, keys)
 
-    def _paths(self, trainer: Trainer) -> dict[int, CategoryPaths]:
+    def _paths(self, trainer: Trainer) -> Paths:
         if self._stored is not None:
             return self._stored[0]
-        search = _search_of(trainer)
+        search = search_of(trainer)
         assert search is not None
         return search.category_paths
 
-    def _finish(self, trainer: Trainer) -> None:
-        self.results = self._metrics.compute()
+    def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Every process takes part; after that the first needs no other.
+        self.results = [result for one in self._metrics.values() for result in one.compute()]
+        found = on_first_process(trainer, lambda: self._findings(trainer, open_vit(pl_module, self.vit)))
+        self.results = found.results
         if not trainer.is_global_zero:
             return
-        search = _search_of(trainer)
-        notes = [] if search is None else search.notes
-        rows = [result.to_dict() for result in self.results]
-        self._run.write_metrics(rows, {"images": self.results[0].images, "notes": notes})
         for logger in trainer.loggers:
-            logger.log_metrics(_scalars(self.results), step=trainer.global_step)
-        for part in result_tables(self.results, notes, self._run.path):
+            logger.log_metrics(_scalars(found), step=trainer.global_step)
+        for part in findings_tables(found, self._run.path):
             rich.get_console().print(part)
 
+    def _findings(self, trainer: Trainer, vit: OpenViT) -> Findings:
+        """Put the findings together and write them."""
+        search = search_of(trainer)
+        searched = search is not None and self._stored is None
+        found = findings(
+            self._metrics,
+            read_paths(search.run.path) if searched and search is not None else None,
+            top_k=self._top_k,
+            widths=vit.widths,
+            num_classes=vit.num_classes,
+            notes=[*(search.notes if searched and search is not None else ()), *self._notes()],
+        )
+        self._run.write_metrics([result.to_dict() for result in found.results], found.to_dict())
+        if len(self._metrics) > 1:
+            self._run.write("comparison.md", findings_to_markdown(found))
+            self._run.write("comparison.tex", to_latex(found.comparison))
+        return found
 
-def _evaluates(trainer: Trainer) -> bool:
-    return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING) and not trainer.sanity_checking
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.fill != "zero":
+            notes.append(f"pruned neurons hold their fill {self.fill!r}, not 0")
+        if self.tokens == "all":
+            notes.append("neurons are edited at every token, not at the path tokens alone")
+        return notes
+
+    def _release(self) -> None:
+        run = getattr(self, "_run", None)
+        if run is not None:
+            run.release()
 
 
-def _search_of(trainer: Trainer) -> NeuronPathSearch | None:
+def search_of(trainer: Trainer) -> NeuronPathSearch | None:
     """The search of the same Trainer, from which the paths come in `validate`."""
     if trainer.state.fn != TrainerFn.VALIDATING:
         return None
@@ -188,12 +287,23 @@ def _search_of(trainer: Trainer) -> NeuronPathSearch | None:
     return next((callback for callback in callbacks if isinstance(callback, NeuronPathSearch)), None)
 
 
-def _scalars(results: Sequence[ConditionResult]) -> dict[str, float]:
+def _evaluates(trainer: Trainer) -> bool:
+    return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING) and not trainer.sanity_checking
+
+
+def image_keys(images: Tensor) -> Tensor:
+    """What names each image whatever its batch and number: the same as in the rows of a search."""
+    return torch.tensor(checksums(images), device=images.device)
+
+
+def _scalars(found: Findings) -> dict[str, float]:
+    """What loggers get: `paths/METHOD/…`, without the method where there is one alone."""
     scalars = {}
-    for result in results:
-        parts = [result.condition]
+    for result in found.results:
+        parts = [result.method] if len(found.comparison.methods) > 1 and result.condition != "clean" else []
+        parts.append(result.condition)
         if result.pruned is not None:
             parts.append(f"{result.kept}_pruned_{result.pruned:.0%}")
-        for name in ("accuracy", "accuracy_macro", "probability", "probability_deviation", "accuracy_deviation"):
+        for name in MEASURES:
             scalars["/".join(["paths", *parts, name])] = getattr(result, name)
     return scalars

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
+from nplight.callbacks.category_passes import search_categories
 from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.image_rows import ImageRows
+from nplight.compare import form_category_paths
 from nplight.data import ImageBatch, read_batch, with_index
-from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, check_at_least, check_choice, listed
+from nplight.errors import ArgumentError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
-from nplight.search import CATEGORY_METHODS, METHODS, CategoryVotes, SearchOptions, search
+from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
-from nplight.store import PathTable, RunFolder, part_files, write_part
+from nplight.store import RunFolder, read_paths, stored_images
 from nplight.vit import OpenViT, fingerprint, open_vit
 
 TARGETS = ("label", "prediction")
@@ -36,15 +39,20 @@ class NeuronPathSearch(Callback):
         kept: numbers of neurons a layer for which category paths are formed besides, from the ranking of one search.
         steps: quadrature nodes.
         rule: one of `nplight.RULES`.
-        patch_stream: `exact`.
+        patch_stream: `exact` or `frozen`.
         chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
         target: the category whose probability is attributed in `validate`: `label` or `prediction`.
         category_method: `frequency`, `rank-mode` or `mean-score`.
+        methods: several searches to compare, in place of `method`: names of `nplight.METHODS`, or mappings of `method`
+            and, where wanted, `name`, `granularity` (`image` or `category`), `search_per_t`, `steps`, `rule`,
+            `patch_stream` and `seed`.
+        overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
 
     Attributes:
-        category_paths: neurons a layer -> category paths, once the first loader of `validate` has ended.
+        searches: what is searched.
+        category_paths: search -> neurons a layer -> category paths, once the first loader of `validate` has ended.
 
     Raises:
         ArgumentError: an argument is wrong.
@@ -62,27 +70,36 @@ class NeuronPathSearch(Callback):
         chunk_size: int | None = None,
         target: Literal["label", "prediction"] = "label",
         category_method: str = "frequency",
+        methods: Sequence[str | Mapping[str, Any]] | None = None,
+        overwrite: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
     ) -> None:
-        check_choice("method", method, METHODS)
         check_choice("target", target, TARGETS)
         check_choice("category_method", category_method, CATEGORY_METHODS)
         for size in kept:
             check_at_least("kept", size, 1)
-        self.method = method
-        self.options = SearchOptions(top_k, max([top_k, *kept]), steps, rule, patch_stream, chunk_size)
+        options = SearchOptions(top_k, max([top_k, *kept]), steps, rule, patch_stream, chunk_size)
+        self.searches: tuple[NamedSearch, ...] = named_searches([method] if methods is None else methods, options)
+        self.options = options
         self.kept = tuple(kept)
         self.target = target
         self.category_method = category_method
+        self.overwrite = overwrite
         self.run_dir = run_dir
         self.vit = vit
-        self.category_paths: dict[int, CategoryPaths] = {}
+        self.category_paths: dict[str, dict[int, CategoryPaths]] = {}
+        self._concluded = True
 
     @property
     def top_k(self) -> int:
         """Neurons a layer on the path."""
         return self.options.top_k
+
+    @property
+    def run(self) -> RunFolder:
+        """Where results go, once a run has started."""
+        return self._run
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -92,12 +109,14 @@ class NeuronPathSearch(Callback):
     @property
     def notes(self) -> list[str]:
         """What a reader of the results must know."""
-        capped = [size for size in self.kept if size > self._ranked]
-        if not capped:
-            return []
-        return [
-            f"{listed(capped)} neurons a layer were asked for; the narrowest layer has {self._ranked}, kept instead"
-        ]
+        notes = []
+        if capped := [size for size in self.kept if size > self._ranked]:
+            notes.append(
+                f"{listed(capped)} neurons a layer were asked for; the narrowest layer has {self._ranked}, kept instead"
+            )
+        if frozen := [one.name for one in self.searches if one.options.patch_stream == "frozen"]:
+            notes.append(f"{listed(frozen)}: an approximation, with the patch tokens frozen at their clean values")
+        return notes
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _searches(trainer):
@@ -117,15 +136,10 @@ class NeuronPathSearch(Callback):
             self._start(trainer, pl_module)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        by_category = [search.name for search in self.searches if search.granularity == "category"]
+        if by_category:
+            raise ArgumentError(f"predict has no labels for granularity 'category', asked for by {listed(by_category)}")
         self._start(trainer, pl_module)
-
-    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
-        self._run = run_folder(trainer, self.run_dir)
-        settings = self._settings(trainer, open_vit(pl_module, self.vit))
-        skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
-        self._done = on_first_process(trainer, lambda: _claim(self._run, settings, skipped))
-        self._seen = 0
 
     def on_validation_batch_end(
         self,
@@ -143,9 +157,7 @@ class NeuronPathSearch(Callback):
             raise ArgumentError("the batch must have labels, from which category paths are formed; got images alone")
         self._search(trainer, pl_module, found)
         if batch_idx == trainer.num_val_batches[0] - 1:
-            trainer.strategy.barrier("nplight: every process has written its paths")
-            num_classes = open_vit(pl_module, self.vit).num_classes
-            self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(num_classes))
+            self._conclude(trainer, pl_module)
 
     def on_predict_batch_end(
         self,
@@ -158,6 +170,50 @@ class NeuronPathSearch(Callback):
     ) -> None:
         self._search(trainer, pl_module, read_batch(batch))
 
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if _searches(trainer) and dataloader_idx == 1:
+            self._conclude(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if _searches(trainer):
+            self._conclude(trainer, pl_module)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._release()
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
+        self._run = run_folder(trainer, self.run_dir)
+        settings = self._settings(trainer, open_vit(pl_module, self.vit))
+        skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
+        self._rows = on_first_process(trainer, lambda: self._claim(settings, skipped))
+        self._seen = 0
+        self._concluded = False
+
+    def _claim(self, settings: Mapping[str, Any], skipped: Sequence[tuple[str, str]]) -> dict[str, list[ImageRows]]:
+        """Take the run folder, list the files that the data left out, and say which images it holds already."""
+        self._run.claim("search", settings, overwrite=self.overwrite)
+        for search in self.searches:
+            self._run.claim(f"search {search.name}", search.settings())
+        if skipped:
+            self._run.write_skipped(skipped)
+        found = {}
+        for search in self.searches:
+            rows = search.rows(self.sizes)
+            found[search.name] = [ImageRows(self._run, one, stored_images(self._run, one.name)) for one in rows]
+        damaged = [path.name for rows in found.values() for one in rows for path in one.stored.damaged]
+        if damaged:
+            names = listed(damaged)
+            rank_zero_warn(
+                f"damaged parts in {self._run.parts} were set aside as {names}; their images are searched again"
+            )
+        return found
+
     def _search(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch) -> None:
         if batch.index is None and trainer.world_size > 1:
             raise ArgumentError(
@@ -166,64 +222,40 @@ class NeuronPathSearch(Callback):
             )
         batch = with_index(batch, self._seen)
         self._seen += len(batch)
-        assert batch.index is not None
-        index = batch.index.tolist()
-        if len(set(index)) < len(index):
-            raise ArgumentError(f"`index` must number each image of a batch differently, got {listed(index, 20)}")
-        sums = checksums(batch.images)
-        others = [number for number, checksum in zip(index, sums) if self._done.get(number, checksum) != checksum]
-        if others:
-            raise RunFolderError(
-                f"`run_dir` {self._run.path} already holds paths of other images under the numbers {listed(others)}; "
-                f"name another run_dir, and give each image an `index` of its own that does not depend on the order"
-            )
-        new = [position for position, number in enumerate(index) if number not in self._done]
-        if new:
-            chosen = [sums[position] for position in new]
-            self._search_new(trainer, pl_module, _select(batch, torch.tensor(new)), chosen)
-
-    def _search_new(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch, sums: Sequence[int]) -> None:
-        assert batch.index is not None
         predicted = self.target == "prediction" or trainer.state.fn == TrainerFn.PREDICTING
-        names = batch.files or tuple(f"image {number}" for number in batch.index.tolist())
-        targets = None if predicted else batch.labels
-        options = self.options
-        try:
-            with trainer.precision_plugin.forward_context():
-                paths = search(
-                    open_vit(pl_module, self.vit),
-                    batch.images,
-                    targets,
-                    method=self.method,
-                    top_k=options.top_k,
-                    ranked=self._ranked,
-                    steps=options.steps,
-                    rule=options.rule,
-                    patch_stream=options.patch_stream,
-                    chunk_size=options.chunk_size,
-                )
-        except NonFiniteError as error:
-            culprits = listed(names[position] for position in error.positions)
-            raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
-        write_part(
-            self._run,
-            paths,
-            index=batch.index,
-            files=names,
-            labels=batch.labels,
-            checksums=sums,
-            method=self.method,
-        )
+        vit, sums = open_vit(pl_module, self.vit), checksums(batch.images)
+        for search in self.searches:
+            if search.granularity == "image":
+                for rows in self._rows[search.name]:
+                    with trainer.precision_plugin.forward_context():
+                        rows.search(vit, batch, sums, predicted=predicted)
 
-    def _form_category_paths(self, num_classes: int) -> dict[int, CategoryPaths]:
-        sizes = self.sizes
-        votes = {size: CategoryVotes(num_classes, top_k=size, method=self.category_method) for size in sizes}
-        for rows in PathTable(part_files(self._run)).batches(["label", "ranking", "ranking_scores"]):
-            for size in sizes:
-                votes[size].update(
-                    rows["ranking"][..., :size].long(), rows["label"], rows["ranking_scores"][..., :size]
+    def _conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Once, on every process, also one without images: nothing is left but the category paths."""
+        if self._concluded:
+            return
+        self._concluded = True
+        vit = open_vit(pl_module, self.vit)
+        for search in self.searches:
+            if search.granularity == "category":
+                (rows,) = self._rows[search.name]
+                search_categories(trainer, pl_module, vit, rows, self._seen, predicted=self.target == "prediction")
+        trainer.strategy.barrier("nplight: every process has written its paths")
+        self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
+
+    def _form_category_paths(self, num_classes: int) -> dict[str, dict[int, CategoryPaths]]:
+        table, paths = read_paths(self._run.path), {}
+        for search in self.searches:
+            sizes: dict[int, CategoryPaths] = {}
+            for image_rows in self._rows[search.name]:
+                rows = image_rows.rows
+                sizes |= form_category_paths(
+                    table.where(method=rows.name),
+                    rows.sizes,
+                    num_classes=num_classes,
+                    category_method=self.category_method,
                 )
-        paths = {size: votes[size].compute() for size in sizes}
+            paths[search.name] = dict(sorted(sizes.items()))
         self._run.write_category_paths(paths, self.top_k)
         return paths
 
@@ -232,12 +264,8 @@ class NeuronPathSearch(Callback):
         predicting = trainer.state.fn == TrainerFn.PREDICTING
         return {
             "command": "predict" if predicting else "validate",
-            "method": self.method,
             "top_k": self.top_k,
             "ranked": self._ranked,
-            "steps": self.options.steps,
-            "rule": self.options.rule,
-            "patch_stream": self.options.patch_stream,
             "target": "prediction" if predicting else self.target,
             "category_method": self.category_method,
             "kept": list(self.kept),
@@ -246,26 +274,11 @@ class NeuronPathSearch(Callback):
             **(identity() if callable(identity) else {}),
         }
 
+    def _release(self) -> None:
+        run = getattr(self, "_run", None)
+        if run is not None:
+            run.release()
+
 
 def _searches(trainer: Trainer) -> bool:
     return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING) and not trainer.sanity_checking
-
-
-def _claim(run: RunFolder, settings: dict[str, Any], skipped: Sequence[tuple[str, str]]) -> dict[int, int]:
-    """Take the run folder, list the files that the data left out, and say which images it holds: index -> checksum."""
-    run.claim("search", settings)
-    if skipped:
-        run.write_skipped(skipped)
-    parts = part_files(run)
-    if not parts:
-        return {}
-    table = PathTable(parts).to_arrow(["index", "checksum"])
-    return dict(zip(table["index"].to_pylist(), table["checksum"].to_pylist()))
-
-
-def _select(batch: ImageBatch, positions: torch.Tensor) -> ImageBatch:
-    def pick(values: torch.Tensor | None) -> torch.Tensor | None:
-        return None if values is None else values[positions.to(values.device)]
-
-    files = None if batch.files is None else tuple(batch.files[position] for position in positions.tolist())
-    return ImageBatch(batch.images[positions.to(batch.images.device)], pick(batch.labels), pick(batch.index), files)

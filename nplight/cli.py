@@ -66,6 +66,8 @@ class PathCLI(LightningCLI):
     Arguments beyond Lightning's:
         --run_dir: where results go.
         --fit_from_scratch: `fit` does not start from the model's `checkpoint`, which the other commands evaluate.
+        --methods: the searches that `validate` compares.
+        --overwrite: replace the results that the run folder holds.
         --paths: for `test`, the run whose category paths are tested.
         --images: for `predict`, files and folders of images.
     """
@@ -110,6 +112,18 @@ class PathCLI(LightningCLI):
             default=False,
             help="fit starts from new weights, not from the model's checkpoint",
         )
+        parser.add_argument(
+            "--methods",
+            type=list[str | dict[str, Any]] | None,
+            default=None,
+            help="validate: searches to compare, such as [jas,random], in place of the configuration",
+        )
+        parser.add_argument(
+            "--overwrite",
+            type=bool,
+            default=False,
+            help="replace the results that the run folder holds, those of other settings too",
+        )
         parser.add_argument("--paths", type=str | None, default=None, help="test: the run whose paths are tested")
         parser.add_argument("--images", type=str, nargs="*", default=[], help="predict: files and folders of images")
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
@@ -124,6 +138,10 @@ class PathCLI(LightningCLI):
             raise ArgumentError("predict needs --images, files or folders of images")
         if self.subcommand == "fit" and config.fit_from_scratch:
             config.model.init_args["checkpoint"] = None
+        if config.methods is not None:
+            for callback in config.trainer.callbacks or []:
+                if "methods" in callback.init_args:
+                    callback.init_args["methods"] = config.methods
         if config.trainer.enable_progress_bar is False:
             config.trainer.callbacks = [
                 callback for callback in config.trainer.callbacks or [] if "ProgressBar" not in callback.class_path
@@ -141,6 +159,8 @@ class PathCLI(LightningCLI):
                 callback.run_dir = self.run_dir
             if config.paths is not None and hasattr(callback, "paths"):
                 callback.paths = config.paths
+            if config.overwrite and hasattr(callback, "overwrite"):
+                callback.overwrite = True
         return trainer
 
     def after_instantiate_classes(self) -> None:

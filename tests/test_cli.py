@@ -65,7 +65,7 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     main([*command, *QUICK])
     run = tmp_path / "runs" / "quick"
     files = contents(run)
-    names = {name for name in files if not name.startswith(("paths/", "logs/"))}
+    names = {name for name in files if not name.startswith(("paths/", "logs/", "."))}
     assert names == {"category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"}
 
     table = nplight.read_paths(run)

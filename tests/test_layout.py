@@ -26,6 +26,7 @@ LAYERS = [
     {"search"},
     {"metrics"},
     {"store", "data"},
+    {"compare"},
     {"modules", "run_logger", "tables"},
     {"cli"},
 ]

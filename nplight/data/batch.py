@@ -31,6 +31,15 @@ class ImageBatch:
     def __len__(self) -> int:
         return len(self.images)
 
+    def select(self, positions: Tensor) -> ImageBatch:
+        """The images at some positions, (images,) int64."""
+
+        def pick(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[positions.to(values.device)]
+
+        files = None if self.files is None else tuple(self.files[position] for position in positions.tolist())
+        return ImageBatch(self.images[positions.to(self.images.device)], pick(self.labels), pick(self.index), files)
+
 
 def read_batch(batch: Any) -> ImageBatch:
     """Read a batch as nplight's own data modules make it, or as most others do.

@@ -115,8 +115,8 @@ def test_validate_finds_and_tests_what_the_functions_find_and_test(
             top_k=size,
             scores=paths.ranking_scores[..., :size],
         )
-        assert torch.equal(search.category_paths[size].neurons, expected.neurons)
-        assert torch.equal(stored[size].neurons, expected.neurons)
+        assert torch.equal(search.category_paths["jas"][size].neurons, expected.neurons)
+        assert torch.equal(stored["jas"][size].neurons, expected.neurons)
 
     labels = reference.labels[held_out]
     reference.model.eval()
@@ -126,7 +126,7 @@ def test_validate_finds_and_tests_what_the_functions_find_and_test(
             continue
         with torch.no_grad():
             clean = reference.model(reference.images[held_out]).softmax(1)
-            with nplight.intervene(reference.model, stored[result.kept].of(labels), operation):
+            with nplight.intervene(reference.model, stored["jas"][result.kept].of(labels), operation):
                 edited = reference.model(reference.images[held_out]).softmax(1)
         before, after = (values.gather(1, labels[:, None])[:, 0] for values in (clean, edited))
         assert result.images == 40
@@ -156,7 +156,7 @@ def test_two_processes_give_what_one_gives(
         assert torch.equal(one[column], two[column])
     torch.testing.assert_close(one["score"], two["score"])
     (first, _), (second, _) = (RunFolder(tmp_path / name).read_category_paths() for name in ("one", "two"))
-    assert all(torch.equal(first[size].neurons, second[size].neurons) for size in first)
+    assert all(torch.equal(first["jas"][size].neurons, second["jas"][size].neurons) for size in (1, 4))
     alone, shared = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
     for row, other in zip(alone["conditions"], shared["conditions"]):
         assert row == pytest.approx(other, abs=1e-6)
@@ -188,7 +188,7 @@ def test_the_same_again_searches_nothing_and_changes_nothing(
 ) -> None:
     validate(reference, loaders, tmp_path / "run")
     before = contents(tmp_path / "run")
-    monkeypatch.setattr("nplight.callbacks.path_search.search", lambda *_, **__: pytest.fail("searched again"))
+    monkeypatch.setattr("nplight.callbacks.image_rows.search", lambda *_, **__: pytest.fail("searched again"))
     validate(reference, loaders, tmp_path / "run")
     assert contents(tmp_path / "run") == before
 

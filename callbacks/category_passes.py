@@ -1,0 +1,64 @@
+"""One path for all images of a category jointly: passes over the discover images, one a layer."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from nplight.callbacks.image_rows import ImageRows
+from nplight.callbacks.passes import discover_pass
+from nplight.data import ImageBatch, with_index
+from nplight.search import CategorySearch
+from nplight.seeds import checksums
+from nplight.vit import OpenViT, undisturbed
+
+
+def search_categories(
+    trainer: Trainer, pl_module: LightningModule, vit: OpenViT, rows: ImageRows, images: int, *, predicted: bool
+) -> None:
+    """Search every category's images jointly, and write a row an image: its category's path and its own score of it.
+
+    Every process must call it. Where all images are stored already it does nothing.
+
+    Args:
+        trainer: in `validate`.
+        pl_module: the module.
+        vit: the opened model.
+        rows: of the search.
+        images: how many discover images this process has.
+        predicted: whether each image's predicted category is its target, not its label.
+    """
+    total = trainer.strategy.reduce(torch.tensor(images, device=pl_module.device), reduce_op="sum")
+    if len(rows.stored) == int(total):
+        return
+    search = CategorySearch(vit, vit.num_classes, rows.rows.options)
+
+    def targets(batch: ImageBatch) -> Tensor | None:
+        return _predicted(vit, batch.images) if predicted else None
+
+    for _ in range(search.depth):
+        for batch in discover_pass(trainer, pl_module):
+            with trainer.precision_plugin.forward_context():
+                search.update(batch.images, _labels(batch), targets(batch))
+        search.choose()
+    seen = 0
+    for batch in discover_pass(trainer, pl_module):
+        with trainer.precision_plugin.forward_context():
+            rows.write_new(
+                with_index(batch, seen),
+                checksums(batch.images),
+                lambda new: search.image_paths(new.images, _labels(new), targets(new)),
+            )
+        seen += len(batch)
+
+
+@torch.no_grad()
+def _predicted(vit: OpenViT, images: Tensor) -> Tensor:
+    with undisturbed(vit.model):
+        return vit.forward(images).argmax(1)
+
+
+def _labels(batch: ImageBatch) -> Tensor:
+    assert batch.labels is not None  # the loop has refused a batch without
+    return batch.labels

@@ -1,0 +1,98 @@
+"""The rows of a search in the run folder: what is not stored yet is searched and written, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from nplight.data import ImageBatch
+from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, listed
+from nplight.paths import PathBatch
+from nplight.search import Rows, search
+from nplight.store import RunFolder, StoredImages, write_part
+from nplight.vit import OpenViT
+
+Find = Callable[[ImageBatch], PathBatch]
+
+
+class ImageRows:
+    """One search of every image, on one process.
+
+    Args:
+        run: the run folder.
+        rows: the search and the name of its rows.
+        stored: the images whose paths the folder held when the run started.
+    """
+
+    def __init__(self, run: RunFolder, rows: Rows, stored: StoredImages) -> None:
+        self.rows = rows
+        self.stored = stored
+        self._run = run
+
+    def search(self, vit: OpenViT, batch: ImageBatch, sums: Sequence[int], *, predicted: bool) -> None:
+        """Search and write the images of a batch that are not stored.
+
+        Args:
+            vit: the opened model.
+            batch: with an index; else as `read_batch` gives it.
+            sums: checksum of each image's pixels.
+            predicted: whether each image's predicted category is its target, not its label.
+
+        Raises:
+            ArgumentError: an index stands twice in the batch.
+            RunFolderError: other images are stored under these numbers, or the folder cannot be written to.
+            NonFiniteError: NaN or infinite values appeared, naming the files.
+        """
+        options = self.rows.options
+
+        def find(new: ImageBatch) -> PathBatch:
+            return search(
+                vit,
+                new.images,
+                None if predicted else new.labels,
+                method=self.rows.method,
+                top_k=options.top_k,
+                ranked=options.ranked,
+                steps=options.steps,
+                rule=options.rule,
+                patch_stream=options.patch_stream,
+                chunk_size=options.chunk_size,
+                seed=options.seed,
+            )
+
+        self.write_new(batch, sums, find)
+
+    def write_new(self, batch: ImageBatch, sums: Sequence[int], find: Find) -> None:
+        """Write what `find` gives for the images of a batch that are not stored; arguments as `search`."""
+        assert batch.index is not None
+        index = batch.index.cpu()
+        if len(index.unique()) < len(index):
+            raise ArgumentError(
+                f"`index` must number each image of a batch differently, got {listed(index.tolist(), 20)}"
+            )
+        known = self.stored.checksums_of(index)
+        others = index[(known >= 0) & (known != torch.tensor(sums))].tolist()
+        if others:
+            raise RunFolderError(
+                f"`run_dir` {self._run.path} already holds paths of other images under the numbers {listed(others)}; "
+                f"name another run_dir, and give each image an `index` of its own that does not depend on the order"
+            )
+        positions = (known < 0).nonzero().flatten()
+        if len(positions):
+            new = batch.select(positions)
+            names = new.files or tuple(f"image {number}" for number in index[positions].tolist())
+            try:
+                paths = find(new)
+            except NonFiniteError as error:
+                culprits = listed(names[position] for position in error.positions)
+                raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
+            write_part(
+                self._run,
+                paths,
+                index=index[positions],
+                files=names,
+                labels=new.labels,
+                checksums=[sums[position] for position in positions.tolist()],
+                method=self.rows.name,
+            )

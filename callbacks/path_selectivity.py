@@ -1,0 +1,129 @@
+"""Test every category under every category's path inside a Lightning run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import rich
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.path_evaluation import image_keys, search_of
+from nplight.compare import selectivity_to_dict
+from nplight.data import read_batch
+from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics import Selectivity, SelectivityMatrix, path_predictions, selectivity_summary
+from nplight.paths import CategoryPaths
+from nplight.tables import selectivity_table
+from nplight.vit import open_vit
+
+
+class PathSelectivity(Callback):
+    """Measures whether the path of a category serves that category more than others.
+
+    In `validate` it runs each image of the second loader (the held-out split) once under the path of every category,
+    all other neurons pruned to zero: as many forward passes as there are categories. Writes `selectivity.json` and
+    prints the accuracy under an image's own path and under the others.
+
+    Args:
+        search: the name of the search whose paths are tested; `None`: the first.
+        kept: neurons a layer of the paths, a size that was searched.
+        replicates: of the bootstrap over images that gives every figure its 95% interval.
+        run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+
+    Attributes:
+        matrix: the result, once the run has ended.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        search: str | None = None,
+        kept: int = 1,
+        replicates: int = 1000,
+        run_dir: str | Path | None = None,
+        vit: str | None = None,
+    ) -> None:
+        check_at_least("kept", kept, 1)
+        check_at_least("replicates", replicates, 0)
+        self.search = search
+        self.kept = kept
+        self.replicates = replicates
+        self.run_dir = run_dir
+        self.vit = vit
+        self.matrix: SelectivityMatrix | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not _tests(trainer):
+            return
+        search = search_of(trainer)
+        if search is None:
+            raise ArgumentError("PathSelectivity needs a NeuronPathSearch in the same Trainer, whose paths it tests")
+        names = [one.name for one in search.searches]
+        if self.search is not None and self.search not in names:
+            raise ArgumentError(f"`search` must be one of {', '.join(names)}, got {self.search!r}")
+        if self.kept not in (search.top_k, *search.kept):
+            raise ArgumentError(
+                f"`kept` must be a size that NeuronPathSearch forms paths of, one of {(search.top_k, *search.kept)}, "
+                f"got {self.kept}"
+            )
+        self._name = self.search or names[0]
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if _tests(trainer):
+            if len(trainer.num_val_batches) < 2:
+                raise ArgumentError(
+                    "PathSelectivity needs two validation loaders, the discover and the held-out split, got one"
+                )
+            num_classes = open_vit(pl_module, self.vit).num_classes
+            self._metric = Selectivity(num_classes, replicates=self.replicates).to(pl_module.device)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if not _tests(trainer) or dataloader_idx != 1:
+            return
+        found = read_batch(batch)
+        if found.labels is None:
+            raise ArgumentError("the batch must have labels to test paths with, got images alone")
+        vit = open_vit(pl_module, self.vit)
+        vit.check_targets(found.labels, len(found), "labels")
+        with trainer.precision_plugin.forward_context():
+            predicted = path_predictions(vit, found.images, self._paths(trainer))
+        self._metric.update(torch.arange(len(predicted)), predicted, found.labels, image_keys(found.images))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not _tests(trainer):
+            return
+        matrix: SelectivityMatrix = self._metric.compute()
+        self.matrix = matrix
+        summary = selectivity_summary(matrix)
+        run = run_folder(trainer, self.run_dir)
+        content = {"search": self._name, "kept": self.kept, **selectivity_to_dict(matrix, summary)}
+        on_first_process(trainer, lambda: run.write("selectivity.json", json.dumps(content) + "\n"))
+        if trainer.is_global_zero:
+            rich.get_console().print(selectivity_table(summary, self._name, self.kept))
+
+    def _paths(self, trainer: Trainer) -> CategoryPaths:
+        search = search_of(trainer)
+        assert search is not None
+        sizes = search.category_paths[self._name]
+        return sizes[min(self.kept, max(sizes))]
+
+
+def _tests(trainer: Trainer) -> bool:
+    return trainer.state.fn == TrainerFn.VALIDATING and not trainer.sanity_checking

@@ -1,0 +1,141 @@
+"""Everything that a run found, measured, compared, and ready for files and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nplight.compare.claims import Claim, paper_claims
+from nplight.compare.comparison import Comparison, MethodResult, compare
+from nplight.compare.path_statistics import PathStatistics, path_statistics, plain, table_agreement
+from nplight.metrics import (
+    Agreement,
+    ConditionMetrics,
+    ConditionResult,
+    Estimate,
+    FaithfulnessCurve,
+    area_replicates,
+    difference,
+    estimate,
+    faithfulness_curve,
+    pruned_accuracy,
+)
+from nplight.store import PathTable
+
+CONTROL = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run found.
+
+    Attributes:
+        results: one entry a condition and method; `clean` once.
+        comparison: the methods side by side.
+        claims: the paper's, held against it.
+        curves: method -> accuracy against neurons kept.
+        leads: method -> its area under that curve minus that of `random`, where that was searched too.
+        statistics: method -> what its image paths say; empty where they are not at hand.
+        agreements: method -> agreement of its image paths with those of the first method.
+        notes: sentences that a reader must know.
+    """
+
+    results: list[ConditionResult]
+    comparison: Comparison
+    claims: list[Claim]
+    curves: dict[str, FaithfulnessCurve]
+    leads: dict[str, Estimate]
+    statistics: dict[str, PathStatistics]
+    agreements: dict[str, Agreement]
+    notes: list[str]
+
+    @property
+    def images(self) -> int:
+        """How many images were tested."""
+        return self.results[0].images
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but `results` as plain values, for a file."""
+        agreements = {
+            name: {"neurons": plain(estimate(one.neurons)), "whole_paths": plain(estimate(one.whole))}
+            for name, one in self.agreements.items()
+        }
+        return {
+            "images": self.images,
+            "notes": self.notes,
+            "methods": list(self.comparison.methods),
+            "claims": [asdict(claim) for claim in self.claims],
+            "faithfulness": {
+                name: {
+                    "sizes": list(curve.sizes),
+                    "accuracy": [plain(one) for one in curve.accuracy],
+                    "area": plain(curve.area),
+                    **({"ahead_of_random": plain(self.leads[name])} if name in self.leads else {}),
+                }
+                for name, curve in self.curves.items()
+            },
+            "paths": {name: one.to_dict() for name, one in self.statistics.items()},
+            "method_agreement": {"with": self.comparison.methods[0], **agreements} if agreements else {},
+        }
+
+
+def findings(
+    metrics: Mapping[str, ConditionMetrics],
+    table: PathTable | None,
+    *,
+    top_k: int,
+    widths: Sequence[int],
+    num_classes: int,
+    notes: Sequence[str] = (),
+) -> Findings:
+    """Put together what a run found.
+
+    Args:
+        metrics: method -> its metrics, computed over all processes.
+        table: the image paths; `None` where they are not at hand.
+        top_k: neurons a layer of the path.
+        widths: neurons in each layer.
+        num_classes: number of categories.
+        notes: sentences that a reader must know.
+    """
+    replicates = next(iter(metrics.values())).figures.replicates
+    statistics, agreements = {}, {}
+    rows = {} if table is None else {name: table.where(method=name) for name in metrics if name in table.methods}
+    for name, own in rows.items():
+        statistics[name] = path_statistics(own, num_classes=num_classes, width=max(widths), replicates=replicates)
+        first = next(iter(rows))
+        if name != first:
+            agreements[name] = table_agreement(rows[first], own, replicates=replicates)
+    results = [
+        MethodResult(name, statistics[name].joint_score if name in statistics else None, one)
+        for name, one in metrics.items()
+    ]
+    curves, leads = _faithfulness(metrics, min(widths))
+    return Findings(
+        results=_once_clean([result for one in metrics.values() for result in one.compute()]),
+        comparison=compare(results),
+        claims=paper_claims(results, top_k),
+        curves=curves,
+        leads=leads,
+        statistics=statistics,
+        agreements=agreements,
+        notes=list(notes),
+    )
+
+
+def _faithfulness(
+    metrics: Mapping[str, ConditionMetrics], total: int
+) -> tuple[dict[str, FaithfulnessCurve], dict[str, Estimate]]:
+    points = {name: pruned_accuracy(one, total) for name, one in metrics.items()}
+    points = {name: found for name, found in points.items() if len(found[0]) > 1}
+    curves = {name: faithfulness_curve(*found, total) for name, found in points.items()}
+    areas = {name: area_replicates(*found, total) for name, found in points.items()}
+    rivals = {name: found for name, found in areas.items() if name != CONTROL and CONTROL in areas}
+    return curves, {name: difference(found, areas[CONTROL]) for name, found in rivals.items()}
+
+
+def _once_clean(results: Sequence[ConditionResult]) -> list[ConditionResult]:
+    """Without an edit the methods do not differ."""
+    clean = [replace(result, method="") for result in results if result.condition == "clean"][:1]
+    return [*clean, *(result for result in results if result.condition != "clean")]

@@ -1,0 +1,46 @@
+"""From the stored paths of images to those of categories, and to the mean joint score; for one process alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nplight.metrics import BootstrapMean, Replicates
+from nplight.paths import CategoryPaths
+from nplight.search import CategoryVotes
+from nplight.store import PathTable
+
+
+def form_category_paths(
+    table: PathTable, sizes: Sequence[int], *, num_classes: int, category_method: str
+) -> dict[int, CategoryPaths]:
+    """The category paths of every size, from one pass over the rows of a search.
+
+    Args:
+        table: rows with labels.
+        sizes: neurons a layer, none more than were ranked.
+        num_classes: number of categories.
+        category_method: one of `CATEGORY_METHODS`.
+
+    Raises:
+        ArgumentError: a category has no images.
+    """
+    votes = {size: CategoryVotes(num_classes, top_k=size, method=category_method) for size in sizes}
+    for rows in table.batches(["label", "ranking", "ranking_scores"]):
+        for size in sizes:
+            votes[size].update(rows["ranking"][..., :size], rows["label"], rows["ranking_scores"][..., :size])
+    return {size: votes[size].compute() for size in sizes}
+
+
+def joint_score_mean(table: PathTable, *, replicates: int, seed: int = 0) -> Replicates:
+    """The mean joint attribution score of the rows of a search, with its replicates.
+
+    Args:
+        table: its rows.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    mean = BootstrapMean(replicates=replicates, seed=seed, sync_on_compute=False)
+    for rows in table.batches(["score", "checksum"]):
+        mean.update(rows["score"], rows["checksum"])
+    found: Replicates = mean.compute()
+    return found

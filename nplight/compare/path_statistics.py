@@ -1,0 +1,128 @@
+"""What the stored paths of a search say without a further look at the model; for one process alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nplight.compare.forming import joint_score_mean
+from nplight.metrics import (
+    Agreement,
+    DistanceSummary,
+    Estimate,
+    NeuronFrequency,
+    PathAgreement,
+    Replicates,
+    SelectivityMatrix,
+    SelectivitySummary,
+    category_similarity,
+    distance_summary,
+    estimate,
+    path_distance,
+    similar_pairs,
+)
+from nplight.store import PathTable
+
+PAIRS = 10
+"""How many of the most and of the least similar pairs of categories are listed."""
+
+Pair = tuple[int, int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PathStatistics:
+    """Of the image paths of one search.
+
+    Attributes:
+        joint_score: mean over images, with its replicates.
+        distance: of paths within a category and between categories.
+        most_similar: pairs of categories (a, b, cosine of their frequency maps), most similar first.
+        least_similar: least similar first.
+    """
+
+    joint_score: Replicates
+    distance: DistanceSummary
+    most_similar: list[Pair]
+    least_similar: list[Pair]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a file."""
+        return {
+            "joint_score": plain(estimate(self.joint_score)),
+            "distance": {name: plain(getattr(self.distance, name)) for name in ("within", "between", "difference")},
+            "most_similar": [list(pair) for pair in self.most_similar],
+            "least_similar": [list(pair) for pair in self.least_similar],
+        }
+
+
+def path_statistics(table: PathTable, *, num_classes: int, width: int, replicates: int) -> PathStatistics:
+    """Statistics of the rows of one search, in one pass each for scores and neurons.
+
+    Args:
+        table: its rows, with labels.
+        num_classes: number of categories.
+        width: neurons in the widest layer.
+        replicates: of the bootstraps.
+    """
+    frequency: NeuronFrequency | None = None
+    for rows in table.batches(["neurons", "label"]):
+        frequency = frequency or NeuronFrequency(num_classes, rows["neurons"].shape[1], width, sync_on_compute=False)
+        frequency.update(rows["neurons"], rows["label"])
+    assert frequency is not None
+    counts = frequency.compute()
+    most, least = similar_pairs(category_similarity(counts), PAIRS)
+    return PathStatistics(
+        joint_score=joint_score_mean(table, replicates=replicates),
+        distance=distance_summary(path_distance(counts), counts.images, replicates=replicates),
+        most_similar=most,
+        least_similar=least,
+    )
+
+
+def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> Agreement:
+    """How far two searches agree on the images that both have.
+
+    Args:
+        table: the rows of one; as of the other, its neurons are in memory together, 8 bytes each.
+        other: the rows of the other.
+        replicates: of the bootstrap.
+    """
+    index, others = (_tensor(one, "index") for one in (table, other))
+    place = torch.searchsorted(others, index).clamp(max=len(others) - 1)
+    both = others[place] == index
+    neurons, keys = _tensor(table, "neurons")[both], _tensor(table, "checksum")[both]
+    theirs = _tensor(other, "neurons")[place[both]]
+    agreement = PathAgreement(neurons.shape[1], replicates=replicates, sync_on_compute=False)
+    # The weights of a few thousand images at a time.
+    for part in zip(*(values.split(4096) for values in (neurons, theirs, keys))):
+        agreement.update(*part)
+    found: Agreement = agreement.compute()
+    return found
+
+
+def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) -> dict[str, Any]:
+    """As plain values, for a file: `accuracy[c][p]` is that of category c under the path of p, `None` if not tested."""
+    return {
+        **{name: plain(getattr(summary, name)) for name in ("own", "others", "difference")},
+        "images": matrix.images.tolist(),
+        "accuracy": [
+            [None if value != value else round(value, 6) for value in row] for row in matrix.accuracy.tolist()
+        ],
+    }
+
+
+def plain(found: Estimate) -> dict[str, float | int | None]:
+    """An estimate as plain values, `None` for what is not defined, with as many digits as a float32 holds."""
+    return {
+        name: None if value != value else float(f"{value:.7g}") if isinstance(value, float) else value
+        for name, value in asdict(found).items()
+    }
+
+
+def _tensor(table: PathTable, column: str) -> Tensor:
+    values = table[column]
+    assert isinstance(values, Tensor)
+    return values
