@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nplight.compare import Comparison, Findings
+from nplight.compare import Comparison, Findings, Measure
 from nplight.metrics import ConditionResult, Estimate, SelectivitySummary, estimate
+from nplight.search import METHODS
 
+_LONGEST = max(map(len, METHODS))
 _MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1")
 
 
@@ -87,15 +89,23 @@ def _compared(found: Findings) -> list[RenderableType]:
     tables: list[RenderableType] = [_deviations(found.comparison, clean.images), legend]
     if any(measure.figure == "accuracy" for measure in found.comparison.measures):
         tables.append(_prunings(found.comparison))
-    tables.append(_paths(found))
+    meaning = Text(
+        "area: mean top-1 over the logarithm of the neurons kept, all others pruned;\n"
+        "over random: its lead. as first: neurons in common with the first method.\n"
+        "within, between: distance of two images' paths, 1 - the share in common, in a\n"
+        "category and between two.",
+        style="dim",
+    )
+    tables += [_paths(found), meaning]
     return tables if not found.claims else [*tables, _claims(found)]
 
 
 def _deviations(comparison: Comparison, images: int) -> Table:
     """Joint score, removal and enhancement: methods down, measures across."""
     rows = [row for row, measure in enumerate(comparison.measures) if measure.figure != "accuracy"]
-    heads = [comparison.measures[row].label.replace(": ", ":\n") for row in rows]
-    table = _table(f"Methods compared ({images} held-out images)", ["method"], heads)
+    table = _table(
+        f"Methods compared ({images} held-out images)", ["method"], [_head(comparison.measures[row]) for row in rows]
+    )
     for place, method in enumerate(comparison.methods):
         table.add_row(method, *(_best(comparison, row, place) for row in rows))
     return table
@@ -117,6 +127,12 @@ def _prunings(comparison: Comparison) -> Table:
     return table
 
 
+def _head(measure: Measure) -> str:
+    if measure.condition is None:
+        return "JAS"
+    return f"{measure.condition.name}\nΔ " + ("prob. %" if measure.figure == "probability_deviation" else "top-1")
+
+
 def _best(comparison: Comparison, row: int, place: int) -> Text:
     value = comparison.measures[row].text(comparison.cells[row][place].value)
     return Text(value, "bold" if comparison.best(row)[place] else "")
@@ -124,7 +140,7 @@ def _best(comparison: Comparison, row: int, place: int) -> Text:
 
 def _paths(found: Findings) -> Table:
     """Faithfulness, agreement and distances, one line a method."""
-    table = _table("The paths themselves", ["method"], ["area", "over random", "as the first", "within", "between"])
+    table = _table("The paths themselves", ["method"], ["area", "over random", "as first", "within", "between"])
     for method in found.comparison.methods:
         curve, statistics = found.curves.get(method), found.statistics.get(method)
         agreement = found.agreements.get(method)
@@ -136,13 +152,6 @@ def _paths(found: Findings) -> Table:
             _value(statistics.distance.within if statistics else None),
             _value(statistics.distance.between if statistics else None),
         )
-    table.caption = (
-        "area: mean top-1 over the logarithm of the neurons kept, all others pruned;\n"
-        "over random: its lead. as the first: neurons in common with the first method.\n"
-        "within, between: distance of two images' paths, 1 - the share in common, in a\n"
-        "category and between two."
-    )
-    table.caption_justify = "left"
     return table
 
 
@@ -159,8 +168,11 @@ def _value(found: Estimate | None, form: str = ".3f") -> str:
 
 def _table(title: str, keys: Sequence[str], measures: Sequence[str]) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    if "method" in keys:
+        table.padding = (0, 1, 0, 0)
     for key in keys:
-        table.add_column(key, justify="right" if len(keys) > 1 and measures else "left")
+        justify: JustifyMethod = "right" if key in ("kept", "others pruned", "pruned") else "left"
+        table.add_column(key, justify=justify, min_width=_LONGEST if key == "method" else None)
     for measure in measures:
         table.add_column(measure, justify="right")
     return table

@@ -8,6 +8,7 @@ from typing import Literal
 
 from nplight.compare.comparison import Measure, MethodResult, deviation_measure, joint_score_measure
 from nplight.metrics import Condition, Estimate, difference, estimate
+from nplight.search import METHODS
 
 Verdict = Literal["held", "not held", "undecided"]
 
@@ -35,7 +36,8 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
 
     The path of `jas` is claimed to have the highest joint score, to lose most probability when removed and to gain
     most when enhanced; each held against every other method by the paired difference, without a correction for the
-    number of rivals. And accuracy is claimed to stay when all neurons outside the path are pruned.
+    number of rivals. Searches under other names than those of `METHODS` are variants, and no rivals. And accuracy is
+    claimed to stay when all neurons outside the path are pruned.
 
     Args:
         results: one a method; without `jas` there is nothing to say.
@@ -44,7 +46,7 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
     own = next((result for result in results if result.method == "jas"), None)
     if own is None:
         return []
-    rivals = [result for result in results if result is not own]
+    rivals = [result for result in results if result is not own and result.method in METHODS]
     conditions = own.metrics.conditions
     claims = []
     if rivals:
@@ -71,8 +73,8 @@ def _superlative(text: str, own: MethodResult, rivals: Sequence[MethodResult], m
         return None
     verdict = _verdict([lead for _, lead in leads], 0.0)
     closest, lead = min(leads, key=lambda pair: pair[1].value)
-    shown = [measure.text(value) for value in (lead.value, lead.low, lead.high)]
-    return Claim(text, verdict, f"ahead of {closest}, the closest, by {shown[0]} [{shown[1]}, {shown[2]}]")
+    shown = [format(value * measure.factor, "+.3g") for value in (lead.value, lead.low, lead.high)]
+    return Claim(text, verdict, f"{shown[0]} [{shown[1]}, {shown[2]}] against {closest}, the closest")
 
 
 def _kept(top_k: int, lost: Estimate) -> Claim:
@@ -80,7 +82,7 @@ def _kept(top_k: int, lost: Estimate) -> Claim:
     return Claim(
         f"pruning all but {top_k} of jas's neurons a layer keeps accuracy, within {KEPT_WITHIN * 100:.0f} point",
         _verdict([lost], -KEPT_WITHIN),
-        f"changed by {shown[0]} [{shown[1]}, {shown[2]}] points",
+        f"{shown[0]} [{shown[1]}, {shown[2]}] points",
     )
 
 

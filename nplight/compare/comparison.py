@@ -70,13 +70,14 @@ class Comparison:
     cells: tuple[tuple[Estimate, ...], ...]
 
     def best(self, row: int) -> list[bool]:
-        """Which methods are best in a row, as its values are written."""
+        """Which methods are best in a row, as its values are written; none where all are alike."""
         measure = self.measures[row]
         known = [cell.value for cell in self.cells[row] if cell.value == cell.value]
         if not known:
             return [False] * len(self.methods)
         top = measure.text(max(known, key=lambda value: measure.sign * value))
-        return [measure.text(cell.value) == top for cell in self.cells[row]]
+        best = [measure.text(cell.value) == top for cell in self.cells[row]]
+        return best if not all(best) or len(best) == 1 else [False] * len(best)
 
 
 def compare(results: Sequence[MethodResult]) -> Comparison:

@@ -42,8 +42,8 @@ def test_the_best_of_each_measure_is_told_by_its_direction() -> None:
         "joint score (JAS)": [True, False],
         "removed: Δ probability, %": [True, False],  # the larger loss
         "enhanced: Δ probability, %": [True, False],
-        "removed: Δ top-1, points": [True, True],
-        "enhanced: Δ top-1, points": [True, True],
+        "removed: Δ top-1, points": [False, False],  # alike
+        "enhanced: Δ top-1, points": [False, False],
         "1 kept, 100% pruned: top-1, %": [True, False],
     }
     texts = [[m.text(cell.value) for cell in row] for m, row in zip(comparison.measures, comparison.cells)]
@@ -53,7 +53,10 @@ def test_the_best_of_each_measure_is_told_by_its_direction() -> None:
 
 def test_equal_values_as_written_are_best_alike_and_a_missing_one_never_is() -> None:
     comparison = compare([method("jas", 1.00001, 0.6, 0.9, 0), method("random", 1.0, 0.6, 0.9, 0)])
-    assert comparison.best(0) == [True, True]
+    assert comparison.best(0) == [False, False]
+    third = method("activation", 0.5, 0.6, 0.9, 0)
+    equal = compare([method("jas", 1.00001, 0.6, 0.9, 0), method("random", 1.0, 0.6, 0.9, 0), third])
+    assert equal.best(0) == [True, True, False]
     without = MethodResult("jas", None, method("jas", 1.0, 0.6, 0.9, 0).metrics)
     assert compare([without, method("random", 1.0, 0.6, 0.9, 0)]).best(0) == [False, True]
     assert compare([without]).best(0) == [False]
@@ -78,6 +81,12 @@ def test_pruning_keeps_accuracy_within_a_point(lost: int, verdict: str) -> None:
     assert verdicts(method("jas", 1.0, 0.5, 0.95, lost)) == [verdict]
 
 
+def test_a_variant_is_no_rival() -> None:
+    own = method("jas", 1.0, 0.5, 0.95, 0)
+    assert verdicts(own, method("random", 0.5, 0.8, 0.85, 0), method("finer", 2.0, 0.1, 1.0, 0)) == ["held"] * 4
+    assert verdicts(own, method("finer", 2.0, 0.1, 1.0, 0)) == ["held"]
+
+
 def test_without_jas_there_is_nothing_to_claim() -> None:
     assert paper_claims([method("random", 1.0, 0.5, 0.95, 0)], top_k=1) == []
 
@@ -94,4 +103,7 @@ def test_text_to_paste() -> None:
     assert r"removed: $\Delta$ probability, \% & \textbf{-25.00} & +0.00 \\" in latex
     assert r"\begin{tabular}{lrr}" in latex
     claims = claims_to_markdown(paper_claims(results, 1))
-    assert "| jas has the highest joint score | **held** | ahead of gradient_activation, the closest, by" in claims
+    assert (
+        "| jas has the highest joint score | **held** | +1 [+1, +1] against gradient_activation, the closest |"
+        in claims
+    )
