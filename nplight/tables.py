@@ -29,7 +29,7 @@ def findings_tables(found: Findings, folder: Path) -> list[RenderableType]:
     return [
         *(_compared(found) if several else _alone(found.results)),
         *(Text(f"Note: {note}.") for note in found.notes),
-        Text(f"Results, with 95% intervals: {folder}"),
+        Text(f"Results: {folder} (metrics.csv: with 95% intervals)"),
     ]
 
 
