@@ -38,7 +38,9 @@ def test_accuracy_deviation_is_a_difference_of_accuracies() -> None:
 
 
 @pytest.mark.parametrize(("name", "operation"), [("removed", "remove"), ("enhanced", "enhance"), ("kept", "keep")])
-def test_the_deviations_of_the_published_program_are_reproduced(reference: Reference, name: str, operation: Any) -> None:
+def test_the_deviations_of_the_published_program_are_reproduced(
+    reference: Reference, name: str, operation: Any
+) -> None:
     expected = reference.expected["probability"], reference.expected[f"{name}_probability"]
     wanted = ((expected[1] - expected[0]) / expected[0]).mean().item()
     reference.model.eval()
