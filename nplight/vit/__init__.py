@@ -2,8 +2,19 @@
 
 from nplight.vit.fingerprint import fingerprint
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.parts import AttentionParts, BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.state import gradients, undisturbed
 
-__all__ = ["FAMILIES", "DownProjection", "OpenViT", "fingerprint", "gradients", "open_vit", "undisturbed"]
+__all__ = [
+    "FAMILIES",
+    "AttentionParts",
+    "BlockParts",
+    "DownProjection",
+    "OpenViT",
+    "fingerprint",
+    "gradients",
+    "open_vit",
+    "undisturbed",
+]

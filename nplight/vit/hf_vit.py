@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
 
+from nplight.vit.known import identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import is_linear
 
 _LIBRARY = "transformers.models.vit.modeling_vit"
 _ATTENTION = ("sdpa", "eager")
+_BLOCK = ("attention", "layernorm_before", "layernorm_after", "mlp", "dropout")
 
 
 class HuggingFaceViT(OpenViT):
@@ -53,11 +56,50 @@ class HuggingFaceViT(OpenViT):
         """Norm and classifier of the class token: the logits themselves, not transformers' output object."""
         return cast(Tensor, self._outer.classifier(self._outer.vit.layernorm(stream)[:, 0]))
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """The `ViTLayer`s."""
+        return list(self._layers)
+
+    def after_blocks(self) -> Sequence[nn.Module]:
+        """Norm and classifier of the class token."""
+        modules = [self._outer.vit.layernorm, self._outer.classifier]
+        return modules if token_wise(modules[0]) else ()
+
+    def _parts(self, layer: int) -> BlockParts | None:
+        block: Any = self._layers[layer]
+        # Of version 5, and not 'eager', whose softmax is in float32 whatever the model's dtype.
+        whole = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
+        if not whole or self._outer.config._attn_implementation != "sdpa":
+            return None
+        attention, mlp = _attention(block.attention), block.mlp
+        up = is_linear(mlp.fc1) and only(mlp, ("activation_fn", "fc1", "fc2"))
+        if attention is None or not up or not token_wise(block.layernorm_before, block.layernorm_after):
+            return None
+        first = Affine.of(mlp.fc1)
+        return BlockParts(
+            block.layernorm_before,
+            attention,
+            block.layernorm_after,
+            lambda normed: mlp.activation_fn(first(normed)),
+            self.down[layer],
+        )
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """The one size the model was built for: it interpolates its positions only when its caller asks for that."""
         patches = self._outer.vit.embeddings.patch_embeddings
         height, width = patches.image_size
         return (patches.num_channels, height, width)
+
+
+def _attention(attention: Any) -> AttentionParts | None:
+    names = ("q_proj", "k_proj", "v_proj", "o_proj")
+    if not _is_library_class(type(attention), "ViTAttention") or not only(attention, names):
+        return None
+    layers = [getattr(attention, name, None) for name in names]
+    if not all(map(is_linear, layers)):
+        return None
+    query, key, value, project = (Affine.of(cast(nn.Linear, layer)) for layer in layers)
+    return AttentionParts(Projections(query, key, value), attention.head_dim, project)
 
 
 def _refusals(model: Any) -> Iterator[str]:

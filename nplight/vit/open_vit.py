@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least
+from nplight.vit.known import hooked
+from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 
 
@@ -66,6 +68,32 @@ class OpenViT(ABC):
     @abstractmethod
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Channels, height and width that the model takes; `None` where any will do."""
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The modules of the blocks, in order."""
+        return ()
+
+    def after_blocks(self) -> Sequence[nn.Module]:
+        """The modules that `head` runs, where it reads the path tokens and nothing else; none otherwise."""
+        return ()
+
+    def parts(self, layer: int) -> BlockParts | None:
+        """A block in parts, which in evaluation mode give what `block` gives and have both derivatives.
+
+        `None` where the block holds something they do not cover, or where somebody's hook waits for one of its modules
+        to be called: then only `block` does what the model does.
+        """
+        blocks = self.blocks()
+        return None if not blocks or hooked(blocks[layer]) else self._parts(layer)
+
+    def head_takes_path_tokens(self) -> bool:
+        """Whether `head` gives the same logits for a stream that holds the path tokens alone."""
+        modules = self.after_blocks()
+        return bool(modules) and not hooked(*modules)
+
+    def _parts(self, layer: int) -> BlockParts | None:
+        """The parts of a block without hooks; families that know them override this."""
+        return None
 
     @property
     def depth(self) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nplight.vit import rules
+
 
 @dataclass(frozen=True, slots=True)
 class DownProjection:
@@ -27,6 +29,11 @@ class DownProjection:
     def width(self) -> int:
         """Neurons in the layer."""
         return self.linear.in_features
+
+    def project(self, neurons: Tensor) -> Tensor:
+        """All that the neurons add to the stream, bias included: (…, neurons) -> (…, features)."""
+        added = rules.affine(neurons, self.linear.weight, self.linear.bias)
+        return added if self.scale is None else added * self.scale
 
     def increment(self, change: Tensor) -> Tensor:
         """What a change of the neurons adds to the stream: (…, neurons) -> (…, features); no bias."""

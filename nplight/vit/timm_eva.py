@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from timm.models.eva import Eva, EvaBlock
 from torch import Tensor, nn
 
+from nplight.vit.known import token_wise
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden, too_few
+from nplight.vit.timm_parts import block_parts
 
 # The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
 _REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
@@ -59,6 +62,19 @@ class TimmEva(OpenViT):
     def head(self, stream: Tensor) -> Tensor:
         """Norm, pooling and classifier."""
         return self.model.forward_head(self.model.norm(stream))
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The `EvaBlock`s."""
+        return list(self.model.blocks)
+
+    def after_blocks(self) -> Sequence[nn.Module]:
+        """Norm and classifier of the class token."""
+        if self.model.global_pool != "token" or not token_wise(self.model.norm):
+            return ()
+        return [self.model.norm, self.model.fc_norm, self.model.head_drop, self.model.head]
+
+    def _parts(self, layer: int) -> BlockParts | None:
+        return block_parts(self.model.blocks[layer], self.down[layer], self._rope(layer))
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Any size only for a model with dynamic_img_size and no rotary embedding."""

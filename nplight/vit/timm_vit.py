@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, cast
 
 from timm.models.vision_transformer import Block, LayerScale, VisionTransformer
 from torch import Tensor, nn
 
+from nplight.vit.known import token_wise
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden, too_few
+from nplight.vit.timm_parts import block_parts
 
 # The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
 # would give other numbers.
@@ -52,6 +55,19 @@ class TimmViT(OpenViT):
 
     def head(self, stream: Tensor) -> Tensor:
         return self.model.forward_head(self.model.norm(stream))
+
+    def blocks(self) -> Sequence[nn.Module]:
+        return list(self.model.blocks)
+
+    def after_blocks(self) -> Sequence[nn.Module]:
+        # Pooling the class token, and the distilled pair, reads from the front of the stream.
+        if self.path_tokens.start != 0 or self.model.global_pool != "token" or not token_wise(self.model.norm):
+            return ()
+        heads = (getattr(self.model, name, None) for name in ("norm", "fc_norm", "head_drop", "head", "head_dist"))
+        return [module for module in heads if module is not None]
+
+    def _parts(self, layer: int) -> BlockParts | None:
+        return block_parts(self.model.blocks[layer], self.down[layer])
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         patch_embed = self.model.patch_embed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
+from nplight.vit.known import identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import is_linear
 
@@ -52,9 +54,41 @@ class TorchvisionViT(OpenViT):
         """Norm and classifier of the class token."""
         return cast(Tensor, self._vit.heads(self._vit.encoder.ln(stream)[:, 0]))
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """The `EncoderBlock`s."""
+        return list(self._vit.encoder.layers)
+
+    def after_blocks(self) -> Sequence[nn.Module]:
+        """Norm and classifier of the class token."""
+        return [self._vit.encoder.ln, self._vit.heads] if token_wise(self._vit.encoder.ln) else ()
+
+    def _parts(self, layer: int) -> BlockParts | None:
+        block, down = self._vit.encoder.layers[layer], self.down[layer]
+        attention, up = _attention(block.self_attention), _up(block.mlp)
+        known = only(block, ("ln_1", "self_attention", "dropout", "ln_2", "mlp")) and identity(block.dropout)
+        if attention is None or up is None or not known or not token_wise(block.ln_1, block.ln_2):
+            return None
+        return BlockParts(block.ln_1, attention, block.ln_2, up, down)
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Three channels and the one square size the model was built for."""
         return (3, self._vit.image_size, self._vit.image_size)
+
+
+def _attention(attention: nn.MultiheadAttention) -> AttentionParts | None:
+    known = type(attention) is nn.MultiheadAttention and only(attention, ("out_proj",))
+    weight = attention.in_proj_weight if known else None
+    if weight is None or attention.bias_k is not None or attention.add_zero_attn or not is_linear(attention.out_proj):
+        return None
+    projections = Projections.of_packed(weight, attention.in_proj_bias)
+    return AttentionParts(projections, attention.head_dim, Affine.of(attention.out_proj))
+
+
+def _up(mlp: MLPBlock) -> Callable[[Tensor], Tensor] | None:
+    if len(mlp) != 5 or not is_linear(mlp[0]) or not identity(mlp[2], mlp[4]) or "forward" in vars(mlp):
+        return None
+    first = Affine.of(cast(nn.Linear, mlp[0]))
+    return lambda normed: cast(Tensor, mlp[1](first(normed)))
 
 
 @contextmanager

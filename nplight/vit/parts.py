@@ -1,0 +1,217 @@
+"""A block in parts, for who need not run the whole: some tokens only, or a tangent beside the values.
+
+The parts stand for the block in evaluation mode and have both derivatives; `OpenViT.parts` gives them where a block is
+known down to its last piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from timm.layers import apply_rot_embed_cat
+from torch import Tensor, nn
+
+from nplight.vit import rules
+from nplight.vit.projection import DownProjection
+
+ALL = slice(None)
+
+
+class Affine(NamedTuple):
+    """A linear layer, or some rows of one: `weight` (out, in), `bias` (out,) or `None`."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, stream: Tensor) -> Tensor:
+        """(…, in) -> (…, out)."""
+        return rules.affine(stream, self.weight, self.bias)
+
+    def cut(self, start: int, stop: int) -> Affine:
+        """Some of the outputs; views."""
+        return Affine(self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
+
+    @classmethod
+    def of(cls, layer: nn.Linear) -> Affine:
+        """That of a linear layer."""
+        return cls(layer.weight, layer.bias)
+
+
+class Projections(NamedTuple):
+    """Queries, keys and values of all heads from a normed stream; `packed`: the three in one, if the model has that.
+
+    Keys and values may have fewer heads, each for several of the queries.
+    """
+
+    query: Affine
+    key: Affine
+    value: Affine
+    packed: Affine | None = None
+
+    @classmethod
+    def of_packed(cls, weight: Tensor, bias: Tensor | None) -> Projections:
+        """From weights (3 x heads x d, features) that stand one below the other."""
+        packed, width = Affine(weight, bias), len(weight) // 3
+        return cls(packed.cut(0, width), packed.cut(width, 2 * width), packed.cut(2 * width, 3 * width), packed)
+
+    def keys_values(self, normed: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, in one product where they stand together."""
+        if self.packed is None:
+            return self.key(normed), self.value(normed)
+        key, value = self.packed.cut(len(self.query.weight), len(self.packed.weight))(normed).chunk(2, -1)
+        return key, value
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Rotary position embedding of queries and keys.
+
+    Attributes:
+        embedding: (tokens after the prefix, 2 d) or (heads, tokens after the prefix, 2 d).
+        prefix: how many tokens come first and have none.
+        half: the layout, as timm calls it.
+    """
+
+    embedding: Tensor
+    prefix: int
+    half: bool
+
+    def __call__(self, heads: Tensor, first: int) -> Tensor:
+        """Rotate (rows, heads, tokens, d), which are the tokens from `first` on."""
+        still = min(max(self.prefix - first, 0), heads.shape[2])
+        begin = max(first - self.prefix, 0)
+        turned = heads.shape[2] - still
+        if turned == 0:
+            return heads
+        embedding = self.embedding[..., begin : begin + turned, :]
+        rotated = apply_rot_embed_cat(heads[:, :, still:], embedding, half=self.half)
+        return torch.cat([heads[:, :, :still], rotated.to(heads.dtype)], dim=2)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionParts:
+    """Self-attention in parts.
+
+    Attributes:
+        projections: normed stream -> queries, keys and values.
+        head_width: features of a head, d.
+        project: attended values of all heads -> features.
+        query_norm: on each head's queries, or `None`.
+        key_norm: on each head's keys, or `None`.
+        inner_norm: on the attended values of all heads, or `None`.
+        gate: normed stream -> what multiplies the attended values, through a sigmoid; or `None`.
+        rotation: rotary position embedding, or `None`.
+        layer_scale: (features,), or `None`.
+    """
+
+    projections: Projections
+    head_width: int
+    project: Affine
+    query_norm: nn.Module | None = None
+    key_norm: nn.Module | None = None
+    inner_norm: nn.Module | None = None
+    gate: Affine | None = None
+    rotation: Rotation | None = None
+    layer_scale: Tensor | None = None
+
+    def queries(self, normed: Tensor, first: int = 0) -> Tensor:
+        """Queries of the tokens from `first` on: (rows, tokens, features) -> (rows, heads, tokens, d)."""
+        return self._placed(self._heads(self.projections.query(normed)), self.query_norm, first)
+
+    def keys_values(self, normed: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Keys and values of the tokens from `first` on, (rows, heads, tokens, d) each."""
+        key, value = self.projections.keys_values(normed)
+        return self._shared(self._placed(self._heads(key), self.key_norm, first)), self._shared(self._heads(value))
+
+    def queries_keys_values(self, normed: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """All three, in one product where the model keeps them packed."""
+        if self.projections.packed is None:
+            return self.queries(normed, first), *self.keys_values(normed, first)
+        both = self.projections.packed(normed).unflatten(-1, (3, -1, self.head_width))
+        query, key, value = both.permute(2, 0, 3, 1, 4).unbind(0)
+        return self._placed(query, self.query_norm, first), self._placed(key, self.key_norm, first), value
+
+    def attended(self, normed: Tensor, tokens: slice) -> Tensor:
+        """What `tokens` read from all tokens: (rows, all tokens, features) -> (rows, heads, tokens, d).
+
+        For a few tokens no key and no value is made where that can be helped: queries go back through the weights of
+        the keys to the normed stream, and what they read there goes through the weights of the values. A bias of the
+        keys shifts all scores of a query alike, which softmax takes out.
+        """
+        if tokens == ALL:
+            return rules.attention(*self.queries_keys_values(normed), self.scale)
+        query = self.queries(normed[:, tokens], tokens.indices(normed.shape[1])[0]) * self.scale
+        if self.key_norm is not None or self.rotation is not None or self._groups > 1:
+            key, value = self.keys_values(normed)
+            found: Tensor = (query @ key.mT).softmax(-1) @ value
+            return found
+        _, keys, values, _ = self.projections
+        by_head = (-1, self.head_width)
+        seen = torch.einsum("rhtd,hdf->rhtf", query, keys.weight.unflatten(0, by_head))
+        weight = (seen.flatten(1, 2) @ normed.mT).softmax(-1)
+        read = (weight @ normed).unflatten(1, seen.shape[1:3])
+        value = torch.einsum("rhtf,hdf->rhtd", read, values.weight.unflatten(0, by_head))
+        return value if values.bias is None else value + values.bias.unflatten(0, by_head).unsqueeze(1)
+
+    def merge(self, attended: Tensor, normed: Tensor) -> Tensor:
+        """What attention adds to the stream: (rows, heads, tokens, d) and the normed tokens -> their shape."""
+        merged = attended.transpose(1, 2).flatten(2)
+        if self.inner_norm is not None:
+            merged = rules.normalised(self.inner_norm, merged)
+        if self.gate is not None:
+            merged = merged * self.gate(normed).sigmoid()
+        merged = self.project(merged)
+        return merged if self.layer_scale is None else merged * self.layer_scale
+
+    def _heads(self, joined: Tensor) -> Tensor:
+        return joined.reshape(*joined.shape[:-1], -1, self.head_width).transpose(1, 2)
+
+    def _placed(self, heads: Tensor, norm: nn.Module | None, first: int) -> Tensor:
+        heads = heads if norm is None else rules.normalised(norm, heads)
+        return heads if self.rotation is None else self.rotation(heads, first)
+
+    @property
+    def scale(self) -> float:
+        """What multiplies the products of queries and keys."""
+        return float(self.head_width**-0.5)
+
+    @property
+    def _groups(self) -> int:
+        """Heads of queries that share keys and values."""
+        return len(self.projections.query.weight) // len(self.projections.key.weight)
+
+    def _shared(self, heads: Tensor) -> Tensor:
+        """Keys or values, once for each head of queries."""
+        return heads if self._groups == 1 else heads.repeat_interleave(self._groups, dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockParts:
+    """A block `stream + attention`, then `stream + FFN`, each after a norm.
+
+    Attributes:
+        norm1: before the attention.
+        attention: its parts.
+        norm2: before the FFN.
+        up: normed stream -> neurons, (…, features) -> (…, width).
+        down: neurons -> what is added to the stream.
+    """
+
+    norm1: nn.Module
+    attention: AttentionParts
+    norm2: nn.Module
+    up: Callable[[Tensor], Tensor]
+    down: DownProjection
+
+    def attend(self, stream: Tensor, tokens: slice = ALL) -> Tensor:
+        """The stream after the attention, at `tokens`: (rows, all tokens, features) -> (rows, tokens, features)."""
+        parts, normed = self.attention, rules.normalised(self.norm1, stream)
+        attended = parts.attended(normed, tokens)
+        return stream[:, tokens] + parts.merge(attended, normed[:, tokens])
+
+    def feed(self, stream: Tensor) -> Tensor:
+        """From after the attention to after the block, token by token: (rows, tokens, features), the same shape."""
+        return stream + self.down.project(self.up(rules.normalised(self.norm2, stream)))

@@ -1,0 +1,63 @@
+"""Three operations with the forward-mode derivative at the price it should have.
+
+torch's own rules multiply by the zero tangent of a weight, and take normalisation and attention apart. Here each
+derivative is one or two kernels: the Jacobians of normalisation and softmax are symmetric, so that their backward
+kernels are their forward-mode derivatives too. Outside `forward_ad.dual_level`, and in reverse mode, these are the
+plain operations.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from timm.layers import LayerNorm
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import functional
+
+LAYER_NORMS = (nn.LayerNorm, LayerNorm)
+
+
+def affine(stream: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`stream @ weight.T + bias`, for constant weights: (…, in), (out, in), (out,) -> (…, out)."""
+    primal, tangent = forward_ad.unpack_dual(stream)
+    out = functional.linear(primal, weight, bias)
+    return out if tangent is None else _dual(out, functional.linear(tangent, weight))
+
+
+def normalised(norm: nn.Module, stream: Tensor) -> Tensor:
+    """`norm(stream)`; anything but a plain layer norm is left to torch's rules."""
+    primal, tangent = forward_ad.unpack_dual(stream)
+    if tangent is None or not isinstance(norm, nn.LayerNorm) or type(norm) not in LAYER_NORMS:
+        return cast(Tensor, norm(stream))
+    shape = norm.normalized_shape
+    _, mean, spread = torch.native_layer_norm(primal, shape, None, None, norm.eps)
+    wanted = [True, False, False]
+    along, _, _ = torch.ops.aten.native_layer_norm_backward(
+        tangent.to(primal.dtype), primal, shape, mean, spread, None, None, wanted
+    )
+    return _dual(norm(primal), along if norm.weight is None else along * norm.weight)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Softmax attention: (rows, heads, queries, d), (rows, heads, tokens, d) twice -> (rows, heads, queries, d)."""
+    duals = [forward_ad.unpack_dual(one) for one in (query, key, value)]
+    if any(dual.tangent is None for dual in duals):
+        return functional.scaled_dot_product_attention(query, key, value, scale=scale)
+    # Beside each other, so that two products take the place of four.
+    width = query.shape[-1]
+    queries = torch.cat([duals[0].tangent, duals[0].primal], -1) * scale
+    keys, values = (torch.cat(dual, -1) for dual in duals[1:])
+    weight = (queries[..., width:] @ keys[..., :width].mT).softmax(-1)
+    out, along = (weight @ values).split(width, -1)
+    return _dual(out, along + softmax_along(weight, queries @ keys.mT) @ values[..., :width])
+
+
+def softmax_along(weight: Tensor, tangent: Tensor) -> Tensor:
+    """Derivative of a softmax over the last dimension with values `weight` along `tangent`."""
+    return cast(Tensor, torch.ops.aten._softmax_backward_data(tangent.to(weight.dtype), weight, -1, weight.dtype))
+
+
+def _dual(primal: Tensor, tangent: Tensor) -> Tensor:
+    return cast(Tensor, forward_ad.make_dual(primal, tangent.to(primal.dtype)))

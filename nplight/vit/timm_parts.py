@@ -1,0 +1,119 @@
+"""timm's attentions and FFNs in parts; `None` for whatever is not known down to its last piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from timm.layers import Attention, AttentionRope, GatedMlp, GluMlp, Mlp, SwiGLU
+from timm.models.eva import EvaAttention
+from timm.models.vision_transformer import LayerScale
+from torch import Tensor, nn
+
+from nplight.vit.known import identity, only, token_wise
+from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections, Rotation
+from nplight.vit.projection import DownProjection
+from nplight.vit.refusals import is_linear
+from nplight.vit.rules import normalised
+
+_ATTENTION = {"qkv", "q_proj", "k_proj", "v_proj", "q_norm", "k_norm", "attn_drop", "norm", "gate", "proj", "proj_drop"}
+_BLOCK = {"norm1", "attn", "ls1", "drop_path1", "norm2", "mlp", "ls2", "drop_path2"}
+_MLP = {"act", "drop1", "gate", "norm", "fc2", "drop2"}
+
+
+def block_parts(block: Any, down: DownProjection, rope: Tensor | None = None) -> BlockParts | None:
+    """The parts of timm's `Block` or `EvaBlock`, with its rotary position embedding if it has one."""
+    scales = (getattr(block, "ls1", None), getattr(block, "ls2", None))
+    attention, up = _attention(block, rope), _up(block.mlp)
+    if attention is None or up is None or not only(block, _BLOCK):
+        return None
+    if not all(scale is None or isinstance(scale, (nn.Identity, LayerScale)) for scale in scales):
+        return None
+    dropped = (getattr(block, "drop_path1", None), getattr(block, "drop_path2", None), block.mlp.drop2)
+    if not identity(*dropped) or not token_wise(block.norm1, block.norm2):
+        return None
+    return BlockParts(block.norm1, attention, block.norm2, up, down)
+
+
+def _attention(block: Any, rope: Tensor | None) -> AttentionParts | None:
+    found = block.attn
+    if type(found) not in (Attention, AttentionRope, EvaAttention) or not only(found, _ATTENTION):
+        return None
+    projections = _projections(found)
+    gate = getattr(found, "gate", None)
+    if projections is None or not is_linear(found.proj) or not (gate is None or is_linear(gate)):
+        return None
+    norms = (_norm(found.q_norm), _norm(found.k_norm), _norm(getattr(found, "norm", None)))
+    if not identity(found.attn_drop, found.proj_drop) or not token_wise(*norms):
+        return None
+    half = getattr(found, "rotate_half", False)
+    return AttentionParts(
+        projections,
+        len(projections.query.weight) // found.num_heads,
+        Affine.of(found.proj),
+        *norms,
+        gate=None if gate is None else Affine.of(gate),
+        rotation=None if rope is None else Rotation(rope, found.num_prefix_tokens, half),
+        layer_scale=getattr(block, "gamma_1", getattr(getattr(block, "ls1", None), "gamma", None)),
+    )
+
+
+def _projections(attention: Any) -> Projections | None:
+    if attention.qkv is None:
+        layers = (attention.q_proj, attention.k_proj, attention.v_proj)
+        return Projections(*map(Affine.of, layers)) if all(map(is_linear, layers)) else None
+    if not is_linear(attention.qkv):
+        return None
+    bias = attention.qkv.bias
+    if getattr(attention, "q_bias", None) is not None:
+        bias = torch.cat([attention.q_bias, attention.k_bias, attention.v_bias])
+    return Projections.of_packed(attention.qkv.weight, bias)
+
+
+def _up(mlp: Any) -> Callable[[Tensor], Tensor] | None:
+    """The way to the neurons of timm's FFNs."""
+    kind = type(mlp)
+    if kind not in _UP or not only(mlp, _MLP | set(_UP[kind][0])) or not identity(mlp.drop1):
+        return None
+    if not all(is_linear(getattr(mlp, name)) for name in _UP[kind][0]) or not identity(getattr(mlp, "gate", None)):
+        return None
+    activated, norm = _UP[kind][1], _norm(mlp.norm)
+    if not token_wise(norm):
+        return None
+
+    def up(normed: Tensor) -> Tensor:
+        neurons = activated(mlp, normed)
+        return neurons if norm is None else normalised(norm, neurons)
+
+    return up
+
+
+def _plain(mlp: Any, normed: Tensor) -> Tensor:
+    return _activated(mlp, Affine.of(mlp.fc1)(normed))
+
+
+def _halves(mlp: Any, normed: Tensor) -> Tensor:
+    one, other = Affine.of(mlp.fc1)(normed).chunk(2, -1)
+    return one * _activated(mlp, other) if mlp.gate_last else _activated(mlp, one) * other
+
+
+def _two(mlp: Any, normed: Tensor) -> Tensor:
+    return _activated(mlp, Affine.of(mlp.fc1_g)(normed)) * Affine.of(mlp.fc1_x)(normed)
+
+
+def _activated(mlp: Any, values: Tensor) -> Tensor:
+    activated: Tensor = mlp.act(values)
+    return activated
+
+
+_UP: dict[type[nn.Module], tuple[tuple[str, ...], Callable[[Any, Tensor], Tensor]]] = {
+    Mlp: (("fc1",), _plain),
+    GatedMlp: (("fc1",), _plain),
+    GluMlp: (("fc1",), _halves),
+    SwiGLU: (("fc1_g", "fc1_x"), _two),
+}
+
+
+def _norm(module: nn.Module | None) -> nn.Module | None:
+    return None if isinstance(module, nn.Identity) else module

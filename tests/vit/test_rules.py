@@ -1,0 +1,77 @@
+"""Each rule is the operation, and its forward-mode derivative the slope that numbers give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from timm.layers import LayerNorm, RmsNorm
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from nplight.attribution.tangent import dual_level
+from nplight.vit import rules
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def norm(kind: type[nn.Module], **arguments: bool) -> nn.Module:
+    made = kind(6, **arguments).double()
+    for number, parameter in enumerate(made.parameters()):
+        parameter.data = drawn(6, seed=number + 10)
+    return made.requires_grad_(False)
+
+
+WEIGHT, BIAS = drawn(7, 6, seed=1), drawn(7, seed=2)
+LAYER_NORM, BARE, TIMM, RMS = (
+    norm(nn.LayerNorm),
+    norm(nn.LayerNorm, elementwise_affine=False),
+    norm(LayerNorm),
+    norm(RmsNorm),
+)
+RULES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = {
+    "affine": (
+        lambda one: rules.affine(one, WEIGHT, BIAS),
+        lambda one: nn.functional.linear(one, WEIGHT, BIAS),
+        1,
+    ),
+    "affine without bias": (lambda one: rules.affine(one, WEIGHT), lambda one: one @ WEIGHT.T, 1),
+    "layer norm": (lambda one: rules.normalised(LAYER_NORM, one), LAYER_NORM, 1),
+    "layer norm without weights": (lambda one: rules.normalised(BARE, one), BARE, 1),
+    "timm's layer norm": (lambda one: rules.normalised(TIMM, one), TIMM, 1),
+    "another norm": (lambda one: rules.normalised(RMS, one), RMS, 1),
+    "softmax attention": (
+        lambda *three: rules.attention(*(one.unsqueeze(1) for one in three), 0.3),
+        lambda query, key, value: ((query @ key.mT * 0.3).softmax(-1) @ value).unsqueeze(1),
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_the_operation_and_its_slope(rule: str) -> None:
+    function, plain, count = RULES[rule]
+    inputs = [drawn(2, 4, 6, seed=number + 20) for number in range(count)]
+    tangents = [drawn(2, 4, 6, seed=number + 30) for number in range(count)]
+    torch.testing.assert_close(function(*inputs), plain(*inputs))
+    with torch.no_grad(), dual_level():
+        duals = [forward_ad.make_dual(*pair) for pair in zip(inputs, tangents)]
+        value, along = forward_ad.unpack_dual(function(*duals))
+    step = 1e-6
+    ahead, behind = (
+        plain(*(one + sign * step * tangent for one, tangent in zip(inputs, tangents))) for sign in (1, -1)
+    )
+    torch.testing.assert_close(value, plain(*inputs))
+    torch.testing.assert_close(along, (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-8)
+
+
+def test_a_tangent_is_of_the_dtype_of_its_value_under_autocast() -> None:
+    stream, tangent = drawn(2, 4, 6).float(), drawn(2, 4, 6, seed=1).float()
+    with torch.no_grad(), dual_level(), torch.autocast("cpu", torch.bfloat16):
+        dual = rules.affine(forward_ad.make_dual(stream, tangent), WEIGHT.float(), BIAS.float())
+        value, along = forward_ad.unpack_dual(dual)
+    assert value.dtype == along.dtype == torch.bfloat16
+    torch.testing.assert_close(along.float(), tangent @ WEIGHT.float().T, rtol=0.02, atol=0.05)
