@@ -1,15 +1,21 @@
-"""How many (image, node) rows to have in flight."""
+"""How many (image, node) rows to have in flight, and what to do when they are too many."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nplight.attribution.clean import target_probability
 from nplight.errors import check_at_least
 from nplight.vit import OpenViT
+
+Result = TypeVar("Result")
 
 # What pays: on a CPU larger graphs fall out of the caches, on a GPU they keep it busy. A limit below the memory there
 # is, and powers of two, keep the rounding the same from run to run.
@@ -17,14 +23,21 @@ _CPU_BYTES = 256 << 20
 _GPU_BYTES = 16 << 30
 _SHARE_OF_MEMORY = 0.5
 
+# A row of one token among N is this many Nths of a row of N tokens: its graph holds the attention's weights too.
+_FROZEN_SHARE = 4
 
-def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None) -> int:
+# Rows a chunk may have, for the models that ran out of memory with more.
+_fitting: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+
+
+def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patch_stream: str = "exact") -> int:
     """The user's `chunk_size`, or a power of two of rows whose graphs are quick to work on and fit in memory.
 
     Args:
         vit: the opened model, undisturbed.
         image: (1, channels, height, width), one of the images to come.
         chunk_size: what the user asked for.
+        patch_stream: `frozen`: rows are of the class token alone, so that many more fit.
 
     Raises:
         ArgumentError: a chunk size below 1.
@@ -34,12 +47,70 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None) -> i
         return chunk_size
     quick = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
     usable = min(quick, int(_free_bytes(image.device) * _SHARE_OF_MEMORY))
-    rows = max(1, usable // _graph_bytes(vit, image))
+    row, tokens = _graph_bytes(vit, image)
+    if patch_stream == "frozen":
+        row = -(-row * _FROZEN_SHARE // tokens)
+    rows = max(1, usable // row)
     return 1 << (rows.bit_length() - 1)
 
 
-def _graph_bytes(vit: OpenViT, image: Tensor) -> int:
-    """Memory that the graph of one row holds: what a forward pass from block 0 saves for its backward."""
+def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callable[[slice], Result]) -> list[Result]:
+    """Run something on every (image, node) row, at most `chunk_size` rows at a time.
+
+    A chunk holds whole images or a part of one. Where memory runs out, chunks are halved, for this model from then on.
+
+    Args:
+        vit: the opened model.
+        shape: images and nodes; rows go image by image.
+        chunk_size: rows in flight.
+        run: takes which rows; called again with fewer of them after it ran out of memory.
+
+    Returns:
+        What `run` gave for each chunk, in order.
+    """
+    results: list[Result] = []
+    start, nodes = 0, shape[1]
+    while start < shape[0] * nodes:
+        size = min(chunk_size, _fitting.get(vit.model, chunk_size))
+        whole = size // nodes * nodes
+        chunk = slice(start, min(start + whole, shape[0] * nodes) if whole else _within(start, size, nodes))
+        try:
+            results.append(run(chunk))
+        except RuntimeError as error:
+            if chunk.stop - start == 1 or not _out_of_memory(error):
+                raise
+        else:
+            start = chunk.stop
+            continue
+        # Outside of `except`, which keeps what ran out of memory alive.
+        _halve(vit, chunk.stop - start)
+    return results
+
+
+def _within(start: int, size: int, nodes: int) -> int:
+    """The end of a chunk of `size` rows that does not go past its image."""
+    return min(start + size, start - start % nodes + nodes)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On a CPU it is a plain RuntimeError.
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _halve(vit: OpenViT, rows: int) -> None:
+    _fitting[vit.model] = rows // 2
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    warnings.warn(
+        f"{rows} (image, node) rows at a time do not fit in memory; going on with {rows // 2}. "
+        f"Give `chunk_size={rows // 2}` to start with that",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _graph_bytes(vit: OpenViT, image: Tensor) -> tuple[int, int]:
+    """Memory that the graph of one row holds, what a forward pass from block 0 saves for its backward; and tokens."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in vit.model.parameters()}
     saved: dict[int, int] = {}
 
@@ -54,7 +125,7 @@ def _graph_bytes(vit: OpenViT, image: Tensor) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         logits = vit.forward_from(0, stream.requires_grad_())
         target_probability(logits, logits.argmax(1))
-    return max(1, sum(saved.values()))
+    return max(1, sum(saved.values())), stream.shape[1]
 
 
 def _free_bytes(device: torch.device) -> int:

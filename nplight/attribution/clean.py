@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ class CleanPass:
     Attributes:
         images: (images, channels, height, width), what passed.
         values: layer -> (images, path tokens, width), the clean neurons; float32 at least.
-        first: (images, tokens, features), the stream that leaves block 0.
+        first: (images, tokens, features), the stream that leaves block 0; of the class token alone where the others are
+            frozen.
         logits: (images, categories), float32 at least.
     """
 
@@ -50,7 +52,23 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
 
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
     """Softmax probability of the target: (images, categories), (images,) -> (images,); float32 at least."""
-    return at_least_float32(logits).softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1)
+    return cast(Tensor, _TargetProbability.apply(at_least_float32(logits), targets.unsqueeze(1)))
+
+
+class _TargetProbability(torch.autograd.Function):
+    """∂p_t/∂logits = p_t (e_t − p) at once: with many categories the general rule costs as much as a token's block."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        probability = logits.softmax(-1)
+        ctx.save_for_backward(probability, targets)
+        return probability.gather(1, targets).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        probability, targets = ctx.saved_tensors
+        scale = gradients[0].unsqueeze(1) * probability.gather(1, targets)
+        return (probability * -scale).scatter_add_(1, targets, scale), None
 
 
 def at_least_float32(values: Tensor) -> Tensor:

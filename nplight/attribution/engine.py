@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.clean import CleanPass
+from nplight.attribution.frozen import passes_over
 from nplight.attribution.graph_rows import GraphRows
 from nplight.attribution.quadrature import integral
 from nplight.attribution.tangent_rows import TangentRows
@@ -67,7 +68,7 @@ def progressive_search(
 
     edited = (every_node - 1) * vit.down[0].increment(values[0])[:, None]
     rows_type = TangentRows if path_value.shape[1] == 1 else GraphRows
-    rows = rows_type(vit, clean.first, edited, nodes, targets, chunk_size)
+    rows = rows_type(passes_over(vit, clean), clean.first, edited, nodes, targets, chunk_size)
     rankings, ranking_scores = [], []
 
     for layer in range(vit.depth):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nplight.attribution.passes import Passes
 from nplight.attribution.rows import Rows
-from nplight.neurons import overwrite
-from nplight.vit import OpenViT
+from nplight.neurons import replace_tokens
 
 
 class GraphRows(Rows):
@@ -19,9 +19,9 @@ class GraphRows(Rows):
     """
 
     def __init__(
-        self, vit: OpenViT, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
+        self, passes: Passes, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
     ) -> None:
-        super().__init__(vit, first, edited, nodes, targets, chunk_size)
+        super().__init__(passes, first, edited, nodes, targets, chunk_size)
         self._corrections: list[tuple[Tensor, Tensor]] = []
         self._values: list[Tensor | None] = []
         self._kept: tuple[Tensor, Tensor] | None = None
@@ -31,26 +31,28 @@ class GraphRows(Rows):
 
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
         self._values.append(value)
-        token_gradients, path_gradients = [], []
-        for chunk in self.chunks:
-            stream, shift = self._leaving(layer, chunk)
-            probability = self.probability(layer + 1, stream, chunk)
-            gradient, along = torch.autograd.grad(
-                probability, (stream, shift), retain_graph=len(self.chunks) == 1, allow_unused=True
-            )
-            token_gradients.append(gradient[:, self.vit.path_tokens])
-            # At the first step there is no path yet, and nothing depends on the shift.
-            path_gradients.append(torch.zeros_like(shift) if along is None else along)
-            self._kept = (stream, shift) if len(self.chunks) == 1 else None
-        return self.gathered(token_gradients), self.gathered(path_gradients)
 
-    def _leaving(self, layer: int, chunk: slice) -> tuple[Tensor, Tensor]:
-        """The stream that leaves block `layer`, and the shift it depends on."""
-        if self._kept is not None:
-            stream, shift = self._kept
+        def run(chunk: slice) -> tuple[Tensor, Tensor]:
+            kept, self._kept = self._kept, None
+            every = chunk.stop - chunk.start == len(self.targets)
+            stream, shift = self._leaving(layer, chunk, kept if every else None)
+            probability = self.passes.probability(layer + 1, stream, self.targets[chunk]).sum()
+            gradient, along = torch.autograd.grad(probability, (stream, shift), retain_graph=every, allow_unused=True)
+            if every:
+                self._kept = (stream, shift)
+            # At the first step there is no path yet, and nothing depends on the shift.
+            along = torch.zeros_like(shift) if along is None else along
+            return gradient[:, self.passes.path_tokens(layer)].clone(), along
+
+        return self.in_chunks(run)
+
+    def _leaving(self, layer: int, chunk: slice, kept: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """The stream that leaves block `layer`, and the shift it depends on; `kept`: those of the block before."""
+        if kept is not None:
+            stream, shift = kept
             return self._through(layer, stream, shift, chunk), shift
-        stream = self.stream[chunk].detach().requires_grad_()
-        tokens = len(range(stream.shape[1])[self.vit.path_tokens])
+        stream = self.stream[chunk, self.passes.live(0)].detach().requires_grad_()
+        tokens = stream[:, self.passes.path_tokens(0)].shape[1]
         shift = stream.new_zeros(len(stream), tokens, requires_grad=True)
         for block in range(1, layer + 1):
             stream = self._through(block, stream, shift, chunk)
@@ -59,9 +61,8 @@ class GraphRows(Rows):
     def _through(self, block: int, stream: Tensor, shift: Tensor, chunk: slice) -> Tensor:
         """From what left the block before, uncorrected, through `block`; after the last, only the correction."""
         change, direction = self._corrections[block - 1]
-        stream = self.add(stream, change[chunk] + shift.unsqueeze(2) * self.each(direction, chunk))
+        tokens = self.passes.path_tokens(block - 1)
+        correction = change[chunk] + shift.unsqueeze(2) * self.each(direction, chunk)
+        stream = replace_tokens(stream, tokens, stream[:, tokens] + correction.to(stream.dtype))
         value = self._values[block]
-        if value is None:
-            return stream
-        with overwrite(self.vit, {block: self.scaled(value, chunk)}):
-            return self.vit.block(block, stream)
+        return stream if value is None else self.passes.block(block, stream, self.scaled(value, chunk))

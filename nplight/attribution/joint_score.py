@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import CleanPass, target_probability
+from nplight.attribution.chunk import in_chunks
+from nplight.attribution.clean import CleanPass
+from nplight.attribution.frozen import passes_over
 from nplight.attribution.quadrature import integral
-from nplight.neurons import overwrite
+from nplight.neurons import replace_tokens
 from nplight.vit import OpenViT
 
 
@@ -35,29 +37,36 @@ def path_score(
         weights: (m,) quadrature weights.
         chunk_size: (image, node) rows in flight.
     """
-    images = clean.images
     picks = neurons.unsqueeze(2).unbind(1)  # for each layer (images, 1, K)
-    tokens = clean.values[0].shape[1]
-    on_path = {
-        layer: torch.zeros_like(value).scatter_(2, picks[layer].expand(-1, tokens, -1), 1)
-        for layer, value in clean.values.items()
-    }
-    path_value = torch.stack([(clean.values[layer] * mask).sum(2) for layer, mask in on_path.items()]).sum(0)
+    values = clean.values
+    on_path = {layer: _indicator(value, picks[layer]) for layer, value in values.items()}
+    path_value = torch.stack([(values[layer] * mask).sum(2) for layer, mask in on_path.items()]).sum(0)
     nodes, weights = nodes.to(path_value), weights.to(path_value)
-    with torch.no_grad():
-        stream = vit.embed(images)
+    every = passes_over(vit, clean)
 
-    gradients = []
-    for row in torch.arange(len(images) * len(nodes), device=images.device).split(chunk_size):
-        image, node = row // len(nodes), row % len(nodes)
-        shift = torch.zeros(len(row), tokens, dtype=path_value.dtype, device=images.device, requires_grad=True)
-        scaled = {
-            layer: torch.lerp(value[image], value[image] * nodes[node, None, None], on_path[layer][image])
-            + shift.unsqueeze(2) * on_path[layer][image]
-            for layer, value in clean.values.items()
-        }
-        with overwrite(vit, scaled):
-            probability = target_probability(vit.forward_from(0, stream[image]), targets[image])
-        gradients.append(torch.autograd.grad(probability.sum(), shift)[0])
-    gradient: Tensor = torch.cat(gradients).unflatten(0, (len(images), len(nodes)))
-    return (path_value * integral(weights, gradient)).mean(1)
+    def run(chunk: slice) -> Tensor:
+        row = torch.arange(chunk.start, chunk.stop, device=path_value.device)
+        passes = every.of(slice(chunk.start // len(nodes), -(-chunk.stop // len(nodes))))
+        image, alpha = row // len(nodes), nodes[row % len(nodes), None, None]
+        shift = path_value.new_zeros(len(row), path_value.shape[1], requires_grad=True)
+
+        def edited(layer: int) -> Tensor:
+            value, mask = values[layer][image], on_path[layer][image]
+            return torch.lerp(value, value * alpha, mask) + shift.unsqueeze(2) * mask
+
+        # Up to the neurons of block 0 all nodes are the clean pass, and what leaves it is affine in them.
+        change = vit.down[0].increment(edited(0) - values[0][image])
+        tokens, stream = vit.path_tokens, clean.first[image]
+        stream = replace_tokens(stream, tokens, stream[:, tokens] + change.to(stream.dtype))[:, passes.live(0)]
+        for layer in range(1, vit.depth):
+            stream = passes.block(layer, stream, edited(layer))
+        probability = passes.probability(vit.depth, stream, targets[image])
+        return torch.autograd.grad(probability.sum(), shift)[0]
+
+    gradient = torch.cat(in_chunks(vit, (len(neurons), len(nodes)), chunk_size, run))
+    return (path_value * integral(weights, gradient.unflatten(0, (-1, len(nodes))))).mean(1)
+
+
+def _indicator(value: Tensor, picks: Tensor) -> Tensor:
+    """1 at the picked neurons (images, 1, K) of every token, 0 elsewhere: (images, path tokens, width)."""
+    return torch.zeros_like(value).scatter_(2, picks.expand(-1, value.shape[1], -1), 1)

@@ -6,7 +6,7 @@ node is a whole forward pass and one `autograd.grad`; the fast engine is held eq
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -27,10 +27,11 @@ def plain_search(
     ranked: int | None = None,
     steps: int = 20,
     rule: str = "riemann-left",
+    patch_stream: str = "exact",
 ) -> PathBatch:
     """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model."""
     ranked = ranked or top_k
-    clean = clean_pass(vit, images)
+    clean, forward = clean_pass(vit, images), _forward(vit, images, patch_stream)
     chosen: list[Tensor] = []  # P_j, (images, K) for each layer j < l
     rankings, ranking_scores = [], []
 
@@ -38,7 +39,7 @@ def plain_search(
         # z_j at its path entries times alpha, the rest clean, for j < l; all of z_l times alpha.
         scaled = [_indicator(clean.values[j], picks) for j, picks in enumerate(chosen)]
         scaled.append(torch.ones_like(clean.values[layer]))
-        gradients = _integrated_gradients(vit, images, targets, clean.values, scaled, steps, rule)
+        gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule)
 
         path_gradient = sum((_picked(gradients[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
         path_value = sum((_picked(clean.values[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
@@ -55,7 +56,7 @@ def plain_search(
     return PathBatch(
         neurons=neurons,
         neuron_scores=scores[..., :top_k],
-        scores=plain_joint_score(vit, images, targets, neurons, steps=steps, rule=rule),
+        scores=plain_joint_score(vit, images, targets, neurons, steps=steps, rule=rule, patch_stream=patch_stream),
         targets=targets,
         probability=clean.probability(targets),
         predictions=clean.logits.argmax(1),
@@ -72,12 +73,13 @@ def plain_joint_score(
     *,
     steps: int = 20,
     rule: str = "riemann-left",
+    patch_stream: str = "exact",
 ) -> Tensor:
     """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`."""
-    clean = clean_pass(vit, images)
+    clean, forward = clean_pass(vit, images), _forward(vit, images, patch_stream)
     picks = neurons.expand(len(images), -1, -1).unbind(dim=1)
     scaled = [_indicator(clean.values[layer], picks[layer]) for layer in range(vit.depth)]
-    gradients = _integrated_gradients(vit, images, targets, clean.values, scaled, steps, rule)
+    gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule)
     value = torch.stack([_picked(clean.values[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     gradient = torch.stack([_picked(gradients[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     return (value * gradient).mean(dim=(1, 2))
@@ -85,7 +87,7 @@ def plain_joint_score(
 
 def _integrated_gradients(
     vit: OpenViT,
-    images: Tensor,
+    forward: Callable[[], Tensor],
     targets: Tensor,
     values: Mapping[int, Tensor],
     scaled: Sequence[Tensor],
@@ -100,10 +102,28 @@ def _integrated_gradients(
             for layer, mask in enumerate(scaled)
         }
         with overwrite(vit, leaves):
-            probability = target_probability(vit.forward(images), targets)
+            probability = target_probability(forward(), targets)
         for total, gradient in zip(totals, torch.autograd.grad(probability.sum(), list(leaves.values()))):
             total += weight * gradient
     return totals
+
+
+def _forward(vit: OpenViT, images: Tensor, patch_stream: str) -> Callable[[], Tensor]:
+    """The forward pass that is edited; `frozen`: one in which every block finds all tokens but the first as clean."""
+    if patch_stream == "exact":
+        return lambda: vit.forward(images)
+    with torch.no_grad():
+        streams = [vit.embed(images)]
+        for layer in range(vit.depth):
+            streams.append(vit.block(layer, streams[-1]))
+
+    def forward() -> Tensor:
+        stream = streams[0]
+        for layer, clean in enumerate(streams[1:]):
+            stream = torch.cat([vit.block(layer, stream)[:, :1], clean[:, 1:]], dim=1)
+        return vit.head(stream)
+
+    return forward
 
 
 def _indicator(like: Tensor, picks: Tensor) -> Tensor:

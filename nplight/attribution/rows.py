@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import at_least_float32, target_probability
-from nplight.neurons import replace_tokens
-from nplight.vit import OpenViT
+from nplight.attribution.chunk import in_chunks
+from nplight.attribution.clean import at_least_float32
+from nplight.attribution.passes import Passes
 
 
 class Rows(ABC):
     """The residual stream of every (image, node) row, image by image, one block further with every `advance`.
 
     Args:
-        vit: the opened model, undisturbed.
+        passes: runs the blocks.
         first: (images, tokens, features), what leaves block 0 on the clean pass. Before the first edit all nodes are
             the same, so that embedding and block 0 run once an image.
         edited: (images, nodes, path tokens, features), what the first edit adds to it.
@@ -26,15 +27,15 @@ class Rows(ABC):
     """
 
     def __init__(
-        self, vit: OpenViT, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
+        self, passes: Passes, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
     ) -> None:
-        self.vit = vit
+        self.passes = passes
         self.nodes = nodes
         self.shape = (len(first), len(nodes))
         self.targets = targets.repeat_interleave(len(nodes))
-        self.stream = self.add(first.repeat_interleave(len(nodes), dim=0), edited.flatten(0, 1))
-        count = len(self.targets)
-        self.chunks = [slice(start, min(start + chunk_size, count)) for start in range(0, count, chunk_size)]
+        self.chunk_size = chunk_size
+        self.stream = first.repeat_interleave(len(nodes), dim=0)
+        self.stream[:, passes.vit.path_tokens] += edited.flatten(0, 1).to(first.dtype)
 
     @abstractmethod
     def correct(self, change: Tensor, direction: Tensor) -> None:
@@ -58,11 +59,6 @@ class Rows(ABC):
             nodes, path tokens, features), and its derivative along the direction, (images, nodes, path tokens).
         """
 
-    def add(self, stream: Tensor, change: Tensor) -> Tensor:
-        """`stream` (rows, tokens, features) with `change` (rows, path tokens, features) added at the path tokens."""
-        tokens = self.vit.path_tokens
-        return replace_tokens(stream, tokens, stream[:, tokens] + change.to(stream.dtype))
-
     def each(self, values: Tensor, chunk: slice) -> Tensor:
         """Values of the images, (images, …), for each row of a chunk, (rows, …)."""
         return values[torch.arange(chunk.start, chunk.stop, device=values.device) // self.shape[1]]
@@ -72,11 +68,12 @@ class Rows(ABC):
         node = torch.arange(chunk.start, chunk.stop, device=value.device) % self.shape[1]
         return self.each(value, chunk) * self.nodes[node, None, None]
 
-    def probability(self, layer: int, stream: Tensor, chunk: slice) -> Tensor:
-        """Sum over rows of the target's probability, from the stream that enters block `layer`."""
-        return target_probability(self.vit.forward_from(layer, stream), self.targets[chunk]).sum()
+    def passes_of(self, chunk: slice) -> Passes:
+        """What runs the blocks for the images of a chunk."""
+        return self.passes.of(slice(chunk.start // self.shape[1], -(-chunk.stop // self.shape[1])))
 
-    def gathered(self, parts: list[Tensor]) -> Tensor:
-        """Results of the chunks, (rows, …), as (images, nodes, …), float32 at least."""
-        gathered: Tensor = at_least_float32(torch.cat(parts)).unflatten(0, self.shape)
-        return gathered
+    def in_chunks(self, run: Callable[[slice], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Two results for every row, (rows, …), as (images, nodes, …), float32 at least."""
+        found = in_chunks(self.passes.vit, self.shape, self.chunk_size, run)
+        one, other = (at_least_float32(torch.cat(parts)).unflatten(0, self.shape) for parts in zip(*found))
+        return one, other

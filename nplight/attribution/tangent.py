@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -21,8 +23,18 @@ def _load_rules() -> None:
         forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
+@contextmanager
+def dual_level() -> Iterator[None]:
+    """A level of forward-mode AD, without torch's own warnings."""
+    _load_rules()
+    with forward_ad.dual_level():
+        yield
+
+
 def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
-    """Run one block, primal and tangent together, without a graph.
+    """Run one block, primal and tangent together, without a graph, whatever it is made of.
+
+    By torch's own rules: right for every block, and twice the price of a block in parts.
 
     Args:
         vit: the opened model.
@@ -33,9 +45,8 @@ def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor
     Returns:
         What leaves the block, and its derivative along `tangent`.
     """
-    _load_rules()
     # Fused attention has no forward-mode rule.
-    with torch.no_grad(), forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
+    with torch.no_grad(), dual_level(), sdpa_kernel(SDPBackend.MATH):
         out = forward_ad.unpack_dual(vit.block(layer, forward_ad.make_dual(stream, tangent)))
         if out.tangent is None:
             raise RuntimeError(f"block {layer} lost its tangent: forward-mode AD is switched off here")

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.clean import at_least_float32
+from nplight.attribution.passes import Passes
 from nplight.attribution.rows import Rows
-from nplight.attribution.tangent import block_with_tangent
-from nplight.neurons import overwrite
-from nplight.vit import OpenViT
 
 
 class TangentRows(Rows):
@@ -19,26 +17,33 @@ class TangentRows(Rows):
     """
 
     def __init__(
-        self, vit: OpenViT, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
+        self, passes: Passes, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
     ) -> None:
-        super().__init__(vit, first, edited, nodes, targets, chunk_size)
+        super().__init__(passes, first, edited, nodes, targets, chunk_size)
         self._tangent = torch.zeros_like(self.stream)
 
     def correct(self, change: Tensor, direction: Tensor) -> None:
-        tokens = self.vit.path_tokens
+        tokens = self.passes.vit.path_tokens
         self.stream[:, tokens] += change.flatten(0, 1).to(self.stream.dtype)
         self._tangent[:, tokens] += direction.repeat_interleave(self.shape[1], dim=0).to(self._tangent.dtype)
 
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        token_gradients, path_gradients = [], []
-        for chunk in self.chunks:
+        live, tokens = self.passes.live(layer), self.passes.path_tokens(layer)
+
+        def run(chunk: slice) -> tuple[Tensor, Tensor]:
+            passes = self.passes_of(chunk)
             if layer > 0 and value is not None:
-                with overwrite(self.vit, {layer: self.scaled(value, chunk)}):
-                    out = block_with_tangent(self.vit, layer, self.stream[chunk], self._tangent[chunk])
-                self.stream[chunk], self._tangent[chunk] = out
-            leaf = self.stream[chunk].detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.probability(layer + 1, leaf, chunk), leaf)
-            token_gradients.append(gradient[:, self.vit.path_tokens])
-            product = at_least_float32(gradient) * self._tangent[chunk]
-            path_gradients.append(product.sum((1, 2)).unsqueeze(1))
-        return self.gathered(token_gradients), self.gathered(path_gradients)
+                entering = self.stream[chunk], self._tangent[chunk]
+                stream, tangent = passes.block_with_tangent(layer, *entering, self.scaled(value, chunk))
+            else:
+                stream, tangent = self.stream[chunk, live], self._tangent[chunk, live]
+            leaf = stream.detach().requires_grad_()
+            probability = passes.probability(layer + 1, leaf, self.targets[chunk]).sum()
+            (gradient,) = torch.autograd.grad(probability, leaf)
+            # Not before all has gone well: a chunk that runs out of memory runs again.
+            self.stream[chunk, live], self._tangent[chunk, live] = stream, tangent
+            along = (at_least_float32(gradient) * tangent).sum((1, 2))
+            # A copy: a view would keep the gradients of all tokens.
+            return gradient[:, tokens].clone(), along.unsqueeze(1)
+
+        return self.in_chunks(run)

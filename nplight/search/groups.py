@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from nplight.attribution import CleanPass, PathScores, check_finite, clean_pass, resolve_chunk_size
+from nplight.attribution import CleanPass, PathScores, check_finite, clean_pass, frozen_pass, resolve_chunk_size
 from nplight.errors import NonFiniteError
 from nplight.paths import PathBatch
 from nplight.vit import OpenViT, gradients, undisturbed
@@ -22,6 +22,8 @@ def in_groups(
     steps: int,
     chunk_size: int | None,
     run: Callable[[CleanPass, slice, Tensor, int], Result],
+    *,
+    patch_stream: str = "exact",
 ) -> list[Result]:
     """On a guarded model, run something on the clean pass of as many images at a time as their rows fit a chunk.
 
@@ -32,6 +34,7 @@ def in_groups(
         steps: rows of an image.
         chunk_size: rows in flight; `None` picks from the memory there is.
         run: takes the clean pass of a group, which of the images it holds, their targets, and the chunk size.
+        patch_stream: `frozen`: the clean pass is a `FrozenPass`, and rows are of the class token alone.
 
     Returns:
         What `run` gave for each group.
@@ -44,12 +47,12 @@ def in_groups(
         # Autograd cannot use tensors that were made under inference_mode.
         images = images.clone() if images.is_inference() else images.detach()
         targets = targets.clone() if targets is not None and targets.is_inference() else targets
-        chunk = resolve_chunk_size(vit, images[:1], chunk_size)
+        chunk = resolve_chunk_size(vit, images[:1], chunk_size, patch_stream)
         size = max(1, chunk // steps)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
             try:
-                clean = clean_pass(vit, images[part])
+                clean = frozen_pass(vit, images[part]) if patch_stream == "frozen" else clean_pass(vit, images[part])
                 wanted = clean.logits.argmax(1) if targets is None else targets[part].to(images.device)
                 results.append(run(clean, part, wanted, chunk))
             except NonFiniteError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nplight.attribution import quadrature
 from nplight.errors import ArgumentError, check_at_least, check_choice
 
-PATCH_STREAMS = ("exact",)
+PATCH_STREAMS = ("exact", "frozen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class SearchOptions:
         ranked: candidates a layer that are returned, R; at least `top_k`.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`.
+        patch_stream: `exact`; or `frozen`, for method `jas`.
         chunk_size: (image, node) rows in flight; `None` picks one.
         seed: that of what a method draws; at least 0.
     """

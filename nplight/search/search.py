@@ -80,7 +80,8 @@ def search(
             size up to R.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`.
+        patch_stream: `exact`; or `frozen`, an approximation for method `jas` (the others ignore it) of models that
+            classify from the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
         seed: changes what method `random` draws; the others ignore it.
 
@@ -113,7 +114,8 @@ def search(
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> PathBatch:
         return as_paths(clean, wanted, METHODS[method](vit, clean, wanted, options, chunk), top_k)
 
-    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run))
+    stream = patch_stream if method == "jas" else "exact"
+    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run, patch_stream=stream))
 
 
 def joint_score(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from nplight import open_vit, search
 from nplight.attribution import chunk, clean_pass, progressive_search, quadrature, resolve_chunk_size
+from nplight.attribution.chunk import in_chunks
 from nplight.vit import OpenViT, undisturbed
+from tests.conftest import make_vit
+from tests.search.test_search import assert_same
 
 
 def test_the_users_choice_is_taken(vit: VisionTransformer, images: Tensor) -> None:
@@ -17,7 +21,8 @@ def test_less_memory_means_fewer_rows_and_at_least_one(
     vit: VisionTransformer, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = open_vit(vit)
-    row = chunk._graph_bytes(opened, images[:1])
+    row, tokens = chunk._graph_bytes(opened, images[:1])
+    assert tokens == 5
     # Three blocks save at least their neurons, before and after the activation, for five tokens in float64.
     assert row > 3 * 5 * 2 * 64 * 8
     for rows, expected in ((20, 16), (16, 16), (1, 1), (0.01, 1)):
@@ -50,3 +55,79 @@ def test_an_earlier_block_runs_once_a_step(vit: VisionTransformer, images: Tenso
         clean = clean_pass(opened, images)
         progressive_search(opened, clean, targets, nodes=nodes, weights=weights, top_k=1, ranked=1, chunk_size=1000)
     assert counts == [1, 3, 4]
+
+
+def rows_seen(vit: OpenViT, shape: tuple[int, int], chunk_size: int, fits: int = 1 << 30) -> list[range]:
+    """The chunks that run, where more than `fits` rows run out of memory."""
+
+    def run(chunk: slice) -> range:
+        if chunk.stop - chunk.start > fits:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return range(chunk.start, chunk.stop)
+
+    return in_chunks(vit, shape, chunk_size, run)
+
+
+@pytest.mark.parametrize("nodes", [1, 4, 5])
+@pytest.mark.parametrize("chunk_size", [1, 3, 4, 7, 10, 99])
+def test_every_row_runs_once_in_whole_images_or_parts_of_one(
+    vit: VisionTransformer, nodes: int, chunk_size: int
+) -> None:
+    seen = rows_seen(open_vit(vit), (6, nodes), chunk_size)
+    assert [row for rows in seen for row in rows] == list(range(6 * nodes))
+    for rows in seen:
+        assert len(rows) <= chunk_size
+        assert (rows.start % nodes == rows.stop % nodes == 0) or rows.start // nodes == (rows.stop - 1) // nodes
+
+
+def test_chunks_are_halved_until_they_fit_and_stay_so(vit: VisionTransformer) -> None:
+    opened = open_vit(vit)
+    with pytest.warns(RuntimeWarning, match=r"rows at a time do not fit in memory; going on with \d+") as said:
+        seen = rows_seen(opened, (3, 8), 16, fits=5)
+    assert [row for rows in seen for row in rows] == list(range(24))
+    assert {len(rows) for rows in seen} == {4}
+    assert len(said) == 2
+    # Known from now on, for this model alone, without another word.
+    assert {len(rows) for rows in rows_seen(opened, (3, 8), 16, fits=5)} == {4}
+    assert {len(rows) for rows in rows_seen(open_vit(make_vit()), (3, 8), 16)} == {16, 8}
+
+
+def test_one_row_that_does_not_fit_is_the_callers_error(vit: VisionTransformer) -> None:
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        rows_seen(open_vit(vit), (2, 2), 1, fits=0)
+
+
+def test_another_error_is_not_taken_for_want_of_memory(vit: VisionTransformer) -> None:
+    def run(chunk: slice) -> None:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        in_chunks(open_vit(vit), (2, 2), 4, run)
+
+
+@pytest.mark.parametrize(("pool", "patch_stream"), [("token", "exact"), ("avg", "exact"), ("token", "frozen")])
+def test_a_search_that_runs_out_of_memory_ends_as_if_it_had_not(
+    images: Tensor, targets: Tensor, monkeypatch: pytest.MonkeyPatch, pool: str, patch_stream: str
+) -> None:
+    options = {"steps": 4, "top_k": 2, "patch_stream": patch_stream}
+    expected = search(make_vit(global_pool=pool), images, targets, **options)
+    model = make_vit(global_pool=pool)
+    grad = torch.autograd.grad
+
+    def limited(outputs: Tensor, inputs: tuple[Tensor, ...] | Tensor, **arguments: bool) -> tuple[Tensor, ...]:
+        rows = len(inputs if isinstance(inputs, Tensor) else inputs[0])
+        if rows > 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return grad(outputs, inputs, **arguments)
+
+    monkeypatch.setattr(torch.autograd, "grad", limited)
+    with pytest.warns(RuntimeWarning, match="do not fit in memory"):
+        found = search(model, images, targets, chunk_size=16, **options)
+    assert_same(found, expected)
+
+
+def test_many_more_rows_fit_of_a_frozen_stream(vit: VisionTransformer, images: Tensor) -> None:
+    large = make_vit(img_size=32)
+    image = torch.nn.functional.interpolate(images[:1], size=32)
+    exact, frozen = (resolve_chunk_size(open_vit(large), image, None, stream) for stream in ("exact", "frozen"))
+    assert frozen >= 8 * exact

@@ -1,0 +1,142 @@
+"""The frozen patch stream: an approximation in which an edit changes the class token alone.
+
+Edits touch the class token's neurons. In the exact search the other tokens see the edited class token in the next
+block, and change with it. Here every block keeps the keys and values that its other tokens (patches, registers, a
+distillation token) have on the clean pass, and the class token alone is computed anew, which is about 1/tokens of the
+work. All else is as in the exact search. The more tokens, the better: the class token is one key of many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nplight.attribution.clean import CleanPass, at_least_float32, check_finite
+from nplight.attribution.frozen_attention import attend_frozen
+from nplight.attribution.passes import Passes
+from nplight.errors import ArgumentError
+from nplight.vit import BlockParts, OpenViT, rules
+from nplight.vit.parts import ALL
+
+CLASS = slice(0, 1)
+
+
+class Frozen(NamedTuple):
+    """Keys and values of a block's tokens, (images, heads, tokens, d) each; zero for the class token, the first."""
+
+    key: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPass(CleanPass):
+    """A clean pass that keeps what is frozen; a search over it is the frozen search.
+
+    Attributes:
+        frozen: layer -> the keys and values of its block.
+    """
+
+    frozen: Mapping[int, Frozen]
+
+
+def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
+    """Run the opened model once, unedited, without a graph, and keep every block's keys and values.
+
+    Raises:
+        ArgumentError: the model's patch stream cannot be frozen.
+        NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
+    """
+    blocks = _blocks(vit)
+    check_finite("`images` has NaN or infinite pixels", images)
+    values, frozen, streams = {}, {}, []
+    with torch.no_grad():
+        stream = vit.embed(images)
+        for layer, parts in enumerate(blocks):
+            stream, frozen[layer] = _attend_and_keep(parts, stream, CLASS if layer == vit.depth - 1 else ALL)
+            values[layer] = at_least_float32(parts.up(rules.normalised(parts.norm2, stream[:, CLASS])))
+            stream = parts.feed(stream)
+            streams.append(stream[:, CLASS])
+        logits = at_least_float32(vit.head(stream))
+    check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
+    return FrozenPass(images, values, streams[0].clone(), logits, frozen)
+
+
+def _blocks(vit: OpenViT) -> list[BlockParts]:
+    """The parts of every block of a model whose patch stream can be frozen."""
+    found = [vit.parts(layer) for layer in range(vit.depth)]
+    blocks = [parts for parts in found if parts is not None]
+    if vit.path_tokens == CLASS and vit.head_takes_path_tokens() and len(blocks) == vit.depth:
+        return blocks
+    raise ArgumentError(
+        f"`patch_stream` must be 'exact' for a {type(vit.model).__name__} "
+        + (
+            f"whose block {found.index(None)} holds a hook or a module of another kind than its family's, got 'frozen'"
+            if len(blocks) < vit.depth
+            else "that classifies from other tokens than the class token, or whose head somebody hooks, got 'frozen'"
+        )
+    )
+
+
+def _attend_and_keep(parts: BlockParts, stream: Tensor, tokens: slice) -> tuple[Tensor, Frozen]:
+    attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
+    if tokens == ALL:
+        query, key, value = attention.queries_keys_values(normed)
+    else:
+        query, (key, value) = attention.queries(normed[:, tokens]), attention.keys_values(normed)
+    attended = attention.merge(rules.attention(query, key, value, attention.scale), normed[:, tokens])
+    return stream[:, tokens] + attended, Frozen(*map(_without_class_token, (key, value)))
+
+
+def _without_class_token(heads: Tensor) -> Tensor:
+    """A copy, laid out for products: a view would keep the queries too."""
+    kept = heads.clone(memory_format=torch.contiguous_format)
+    kept[:, :, 0] = 0
+    return kept
+
+
+class FrozenPasses(Passes):
+    """The blocks of one model for a stream of the class token alone, (rows, 1, features).
+
+    Args:
+        vit: the opened model, undisturbed.
+        frozen: what each block keeps, for the images whose rows pass; the same number of rows for each, in order.
+    """
+
+    def __init__(self, vit: OpenViT, frozen: Mapping[int, Frozen]) -> None:
+        super().__init__(vit)
+        self._frozen = frozen
+
+    def of(self, images: slice) -> FrozenPasses:
+        """The same for the rows of some of the images alone."""
+        some = copy(self)
+        some._frozen = {layer: Frozen(*(one[images] for one in kept)) for layer, kept in self._frozen.items()}
+        return some
+
+    def live(self, layer: int) -> slice:
+        """The one token there is."""
+        return ALL
+
+    def path_tokens(self, layer: int) -> slice:
+        """The one token there is."""
+        return ALL
+
+    def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:
+        attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
+        query, key, value = (self._by_image(layer, heads) for heads in attention.queries_keys_values(normed))
+        attended = attend_frozen(query, key, value, *self._frozen[layer], attention.scale)
+        return stream + attention.merge(attended.transpose(1, 2).flatten(0, 1).unsqueeze(2), normed)
+
+    def _by_image(self, layer: int, heads: Tensor) -> Tensor:
+        """(rows, heads, 1, d) -> (images, heads, rows of an image, d)."""
+        images = len(self._frozen[layer].key)
+        return heads.reshape(images, -1, *heads.shape[1::2]).transpose(1, 2)
+
+
+def passes_over(vit: OpenViT, clean: CleanPass) -> Passes:
+    """What runs the blocks of a search over a clean pass: of the class token alone over a `FrozenPass`."""
+    return FrozenPasses(vit, clean.frozen) if isinstance(clean, FrozenPass) else Passes(vit)

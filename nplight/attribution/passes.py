@@ -1,0 +1,89 @@
+"""Running an opened model's blocks for the engine: in parts where they are known, whole where not.
+
+Parts leave out what the result does not need: the neurons of a token whose neurons are overwritten, and every token but
+the path tokens in the last block of a model whose head reads no others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from nplight.attribution.clean import target_probability
+from nplight.attribution.tangent import block_with_tangent, dual_level
+from nplight.neurons import overwrite
+from nplight.vit import BlockParts, OpenViT
+from nplight.vit.parts import ALL
+
+
+class Passes:
+    """The blocks of one model, as long as nobody hooks or unhooks them.
+
+    Args:
+        vit: the opened model, undisturbed.
+    """
+
+    def __init__(self, vit: OpenViT) -> None:
+        self.vit = vit
+        self._parts = [vit.parts(layer) for layer in range(vit.depth)]
+        self._narrow = self._parts[-1] is not None and vit.head_takes_path_tokens()
+
+    def of(self, images: slice) -> Passes:
+        """The same for the rows of some of the images alone."""
+        return self
+
+    def live(self, layer: int) -> slice:
+        """The tokens that still count in what leaves block `layer`."""
+        return self.vit.path_tokens if self._narrow and layer >= self.vit.depth - 1 else ALL
+
+    def path_tokens(self, layer: int) -> slice:
+        """Where the path tokens stand among those."""
+        return self.vit.path_tokens if self.live(layer) == ALL else ALL
+
+    def block(self, layer: int, stream: Tensor, value: Tensor | None = None) -> Tensor:
+        """One block: (rows, tokens, features) -> (rows, live tokens, features).
+
+        Args:
+            layer: which block.
+            stream: what enters it.
+            value: (rows, path tokens, width), what is written over its neurons; `None`: nothing is.
+        """
+        parts = self._parts[layer]
+        if parts is None:
+            with overwrite(self.vit, {} if value is None else {layer: value}):
+                return self.vit.block(layer, stream)
+        stream = self._attended(layer, parts, stream)
+        if value is None:
+            return parts.feed(stream)
+        # Neurons that are overwritten are not computed.
+        start, stop, _ = self.path_tokens(layer).indices(stream.shape[1])
+        written = stream[:, start:stop] + parts.down.project(value.to(stream.dtype))
+        others = (stream[:, :start], stream[:, stop:])
+        before, after = ([parts.feed(other)] if other.shape[1] else [] for other in others)
+        return torch.cat([*before, written, *after], dim=1)
+
+    def block_with_tangent(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, without a graph, and with the derivative along `tangent` beside it."""
+        parts, path = self._parts[layer], self.path_tokens(layer)
+        if parts is None:
+            with overwrite(self.vit, {layer: value}):
+                return block_with_tangent(self.vit, layer, stream, tangent)
+        with torch.no_grad(), dual_level():
+            attended = self._attended(layer, parts, forward_ad.make_dual(stream, tangent.to(stream.dtype)))
+            middle = forward_ad.unpack_dual(attended)
+            out, along = forward_ad.unpack_dual(attended if path == ALL else parts.feed(attended))
+            if along is None or middle.tangent is None:
+                raise RuntimeError(f"block {layer} lost its tangent: forward-mode AD is switched off here")
+            out[:, path] = middle.primal[:, path] + parts.down.project(value.to(out.dtype))
+            along[:, path] = middle.tangent[:, path]
+        return out, along
+
+    def probability(self, layer: int, stream: Tensor, targets: Tensor) -> Tensor:
+        """The target's probability, (rows,), from the stream that enters block `layer`."""
+        for index in range(layer, self.vit.depth):
+            stream = self.block(index, stream)
+        return target_probability(self.vit.head(stream), targets)
+
+    def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:
+        return parts.attend(stream, self.live(layer))
