@@ -23,9 +23,11 @@ class Measured:
     peak_mib: float | None
 
 
-def measure(functions: Mapping[str, Callable[[], object]], *, rounds: int, device: torch.device) -> dict[str, Measured]:
-    """Run each function once to warm up, then all in turn, `rounds` times."""
-    for function in functions.values():
+def measure(
+    functions: Mapping[str, Callable[[], object]], *, rounds: int, device: torch.device, warm: bool = False
+) -> dict[str, Measured]:
+    """Run each function once to warm up, if they are not `warm`, then all in turn, `rounds` times."""
+    for function in () if warm else functions.values():
         function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     memory: dict[str, list[float]] = {name: [] for name in functions}
