@@ -122,9 +122,12 @@ def _matrix(accuracy: list[list[float]]) -> str:
 
 def _pairs(paths: dict[str, Any]) -> str:
     pairs = zip(paths["most_similar"][:5], paths["least_similar"][:5])
-    return "".join(
-        f"| {a} and {b} | {most:.3f} | {c} and {d} | {least:.3f} |\n" for (a, b, most), (c, d, least) in pairs
-    )
+    return "".join("| " + " | ".join(map(_pair, pair)) + " |\n" for pair in pairs)
+
+
+def _pair(pair: dict[str, Any]) -> str:
+    first, second = pair["categories"]
+    return f"{first} and {second} | {pair['value']:.3f} [{pair['low']:.3f}, {pair['high']:.3f}]"
 
 
 def _interval(found: dict[str, float], unit: str) -> str:

@@ -21,6 +21,7 @@ from nplight.metrics import (
     category_similarity,
     distance_summary,
     estimate,
+    pair_similarity,
     path_distance,
     similar_pairs,
 )
@@ -29,7 +30,18 @@ from nplight.store import PathTable
 PAIRS = 10
 """How many of the most and of the least similar pairs of categories are listed."""
 
-Pair = tuple[int, int, float]
+
+@dataclass(frozen=True, slots=True)
+class SimilarPair:
+    """Two categories, the lower first, and the cosine of their frequency maps."""
+
+    first: int
+    second: int
+    cosine: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a file."""
+        return {"categories": [self.first, self.second], **plain(self.cosine)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +51,22 @@ class PathStatistics:
     Attributes:
         joint_score: mean over images, with its replicates.
         distance: of paths within a category and between categories.
-        most_similar: pairs of categories (a, b, cosine of their frequency maps), most similar first.
+        most_similar: pairs of categories, most similar first.
         least_similar: least similar first.
     """
 
     joint_score: Replicates
     distance: DistanceSummary
-    most_similar: list[Pair]
-    least_similar: list[Pair]
+    most_similar: list[SimilarPair]
+    least_similar: list[SimilarPair]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a file."""
         return {
             "joint_score": plain(estimate(self.joint_score)),
             "distance": {name: plain(getattr(self.distance, name)) for name in ("within", "between", "difference")},
-            "most_similar": [list(pair) for pair in self.most_similar],
-            "least_similar": [list(pair) for pair in self.least_similar],
+            "most_similar": [pair.to_dict() for pair in self.most_similar],
+            "least_similar": [pair.to_dict() for pair in self.least_similar],
         }
 
 
@@ -77,9 +89,15 @@ def path_statistics(table: PathTable, *, num_classes: int, width: int, replicate
     return PathStatistics(
         joint_score=joint_score_mean(table, replicates=replicates),
         distance=distance_summary(path_distance(counts), counts.images, replicates=replicates),
-        most_similar=most,
-        least_similar=least,
+        most_similar=[_similar(table, first, second, replicates) for first, second, _ in most],
+        least_similar=[_similar(table, first, second, replicates) for first, second, _ in least],
     )
+
+
+def _similar(table: PathTable, first: int, second: int, replicates: int) -> SimilarPair:
+    rows = [table.where(label=label) for label in (first, second)]
+    neurons, keys = ((_tensor(rows[0], name), _tensor(rows[1], name)) for name in ("neurons", "checksum"))
+    return SimilarPair(first, second, estimate(pair_similarity(neurons, keys, replicates=replicates)))
 
 
 def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> Agreement:

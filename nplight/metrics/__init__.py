@@ -21,7 +21,7 @@ from nplight.metrics.figures import MEASURES
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
-from nplight.metrics.similarity import category_similarity, similar_pairs
+from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
 
 __all__ = [
     "Agreement",
@@ -51,6 +51,7 @@ __all__ = [
     "estimate",
     "faithfulness_curve",
     "neuron_frequency",
+    "pair_similarity",
     "path_agreement",
     "path_distance",
     "path_predictions",

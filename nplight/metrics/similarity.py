@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics.bootstrap import poisson_weights
 from nplight.metrics.frequency import NeuronCounts, overlaps
+from nplight.metrics.replicates import Replicates
 
 Pair = tuple[int, int, float]
 """Two categories, the lower first, and their similarity."""
@@ -22,6 +25,41 @@ def category_similarity(frequency: NeuronCounts) -> Tensor:
     norm = shared.diagonal().sqrt()
     # Rounding may carry the cosine of equal maps past 1.
     return (shared / norm / norm[:, None]).clamp(max=1)
+
+
+def pair_similarity(
+    neurons: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], *, replicates: int = 1000, seed: int = 0
+) -> Replicates:
+    """The cosine of two categories' frequency maps with its replicates over images, for `estimate`.
+
+    It follows from how many neurons every two images share, whatever the number of neurons.
+
+    Args:
+        neurons: of the images of each category, (images, layers, K) int64.
+        keys: of the same images, (images,) int64, what names each image.
+        replicates: number of weightings; 0 for none.
+        seed: of the weights.
+
+    Returns:
+        Values (1 + replicates,); the images are those of both categories.
+    """
+    weights = [pad(poisson_weights(key, replicates=replicates, seed=seed), (1, 0), value=1).double() for key in keys]
+
+    def product(first: int, second: int) -> Tensor:
+        shared = _shared(neurons[first], neurons[second])
+        return (weights[first] * (shared @ weights[second])).sum(0)
+
+    cosine = product(0, 1) / (product(0, 0) * product(1, 1)).sqrt()
+    return Replicates(cosine.clamp(max=1), torch.tensor(sum(map(len, keys))))
+
+
+def _shared(first: Tensor, second: Tensor) -> Tensor:
+    """Neurons in common of every two images, summed over layers: (images, layers, K) twice -> (images, others)."""
+    total = torch.zeros(len(first), len(second), dtype=torch.float64, device=first.device)
+    for one, other in zip(first.unbind(1), second.unbind(1)):
+        for rank in one.unbind(1):
+            total += (rank[:, None, None] == other).any(-1)
+    return total
 
 
 def similar_pairs(similarity: Tensor, count: int) -> tuple[list[Pair], list[Pair]]:

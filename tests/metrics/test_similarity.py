@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nplight.errors import ArgumentError
-from nplight.metrics import category_similarity, neuron_frequency, similar_pairs
+from nplight.metrics import category_similarity, neuron_frequency, pair_similarity, poisson_weights, similar_pairs
 from tests.metrics.test_frequency import SIZES, drawn_paths
 
 
@@ -45,3 +45,20 @@ def test_wrong_arguments_are_refused() -> None:
         similar_pairs(torch.zeros(2, 3), 1)
     with pytest.raises(ArgumentError, match="`count` must be an integer of at least 1, got 0"):
         similar_pairs(torch.zeros(2, 2), 0)
+
+
+def test_the_cosine_of_a_pair_is_that_of_the_matrix_and_its_replicates_those_of_repeated_images() -> None:
+    generator = torch.Generator().manual_seed(4)
+    neurons = torch.rand(30, 3, 6, generator=generator).argsort(-1)[..., :2]
+    labels, keys = torch.arange(30) % 2, torch.arange(30) * 7
+    own = [labels == category for category in (0, 1)]
+    pairs = tuple(neurons[one] for one in own), tuple(keys[one] for one in own)
+    found = pair_similarity(*pairs, replicates=20)  # type: ignore[arg-type]
+    matrix = category_similarity(neuron_frequency(neurons, labels, num_classes=2, width=6))
+    assert found.values[0].item() == pytest.approx(matrix[0, 1].item())
+    assert int(found.images) == 30
+    for replicate, times in enumerate(poisson_weights(keys, replicates=20).T):
+        counts = neuron_frequency(
+            neurons.repeat_interleave(times.long(), 0), labels.repeat_interleave(times.long()), num_classes=2, width=6
+        )
+        assert found.values[1 + replicate].item() == pytest.approx(category_similarity(counts)[0, 1].item())
