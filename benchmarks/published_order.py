@@ -1,9 +1,10 @@
 """The order of work of the paper's published program, in plain code: the yardstick of the benchmarks.
 
 For every layer one whole forward pass of all nodes at once, with attention taken apart and its graph kept, then one
-backward pass for each entry of the path so far and one for the layer that is searched; at the end the same for the joint
-score of the whole path. (https://github.com/foundation-model-research/NeuronPath, `path/joint_attr.py`: read for what it
-does and in which order, not copied. Left out are its clean forward pass a layer and its second score, of another path.)
+backward pass for each entry of the path so far and one for the layer that is searched; at the end the same for the
+joint score of the whole path. What it does, and in which order, is that of `path/joint_attr.py` in
+https://github.com/foundation-model-research/NeuronPath; the code is not. Left out are a clean forward pass a layer and a
+second score, of another path.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ def _on_path(value: Tensor, neuron: Tensor, nodes: Tensor) -> Tensor:
     return value.repeat(len(nodes), 1, 1).scatter(2, chosen.expand(len(nodes), -1, -1), scaled)
 
 
-def _gradients(
-    vit: OpenViT, images: Tensor, targets: Tensor, edited: list[Tensor], weights: Tensor
-) -> list[Tensor]:
+def _gradients(vit: OpenViT, images: Tensor, targets: Tensor, edited: list[Tensor], weights: Tensor) -> list[Tensor]:
     """∂F/∂z of every edited layer summed over the nodes by weight, (images, width) each."""
     steps = len(weights)
     leaves = [one.flatten(0, 1).requires_grad_() for one in edited]

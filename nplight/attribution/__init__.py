@@ -7,12 +7,14 @@ from nplight.attribution.frozen import FrozenPass, frozen_pass
 from nplight.attribution.joint_score import path_score
 from nplight.attribution.layer_scores import layer_scores
 from nplight.attribution.oracle import plain_joint_score, plain_search
+from nplight.attribution.passes import Passes
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 
 __all__ = [
     "RULES",
     "CleanPass",
     "FrozenPass",
+    "Passes",
     "PathScores",
     "Rule",
     "at_least_float32",

@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from nplight.attribution.clean import target_probability
 from nplight.attribution.tangent import block_with_tangent, dual_level
 from nplight.neurons import overwrite
-from nplight.vit import BlockParts, OpenViT
+from nplight.vit import BlockParts, OpenViT, rules
 from nplight.vit.parts import ALL
 
 
@@ -22,12 +22,19 @@ class Passes:
 
     Args:
         vit: the opened model, undisturbed.
+        tokens: where neurons are overwritten; `None`: at the path tokens.
     """
 
-    def __init__(self, vit: OpenViT) -> None:
+    def __init__(self, vit: OpenViT, tokens: slice | None = None) -> None:
         self.vit = vit
+        self.tokens = vit.path_tokens if tokens is None else tokens
         self._parts = [vit.parts(layer) for layer in range(vit.depth)]
-        self._narrow = self._parts[-1] is not None and vit.head_takes_path_tokens()
+        self._narrow = self._parts[-1] is not None and vit.head_takes_path_tokens() and self.tokens == vit.path_tokens
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether every block is known in parts, so that `attended`, `neurons` and `fed` can run it."""
+        return None not in self._parts
 
     def of(self, images: slice) -> Passes:
         """The same for the rows of some of the images alone."""
@@ -38,8 +45,8 @@ class Passes:
         return self.vit.path_tokens if self._narrow and layer >= self.vit.depth - 1 else ALL
 
     def path_tokens(self, layer: int) -> slice:
-        """Where the path tokens stand among those."""
-        return self.vit.path_tokens if self.live(layer) == ALL else ALL
+        """Where the tokens stand among those whose neurons are overwritten."""
+        return self.tokens if self.live(layer) == ALL else ALL
 
     def block(self, layer: int, stream: Tensor, value: Tensor | None = None) -> Tensor:
         """One block: (rows, tokens, features) -> (rows, live tokens, features).
@@ -54,14 +61,28 @@ class Passes:
             with overwrite(self.vit, {} if value is None else {layer: value}):
                 return self.vit.block(layer, stream)
         stream = self._attended(layer, parts, stream)
-        if value is None:
-            return parts.feed(stream)
+        return parts.feed(stream) if value is None else self.fed(layer, stream, value)
+
+    def attended(self, layer: int, stream: Tensor) -> Tensor:
+        """The first half of a block in parts: (rows, tokens, features) -> (rows, live tokens, features)."""
+        return self._attended(layer, self._known(layer), stream)
+
+    def neurons(self, layer: int, attended: Tensor) -> Tensor:
+        """The neurons where they may be overwritten: what `attended` gave -> (rows, tokens there, width)."""
+        parts = self._known(layer)
+        return parts.up(rules.normalised(parts.norm2, attended[:, self.path_tokens(layer)]))
+
+    def fed(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:
+        """The second half: what `attended` gave, with `value` over the neurons -> (rows, live tokens, features)."""
         # Neurons that are overwritten are not computed.
-        start, stop, _ = self.path_tokens(layer).indices(stream.shape[1])
-        written = stream[:, start:stop] + parts.down.project(value.to(stream.dtype))
-        others = (stream[:, :start], stream[:, stop:])
-        before, after = ([parts.feed(other)] if other.shape[1] else [] for other in others)
-        return torch.cat([*before, written, *after], dim=1)
+        start, stop, _ = self.path_tokens(layer).indices(attended.shape[1])
+        others = (attended[:, :start], attended[:, stop:])
+        before, after = ([self._known(layer).feed(other)] if other.shape[1] else [] for other in others)
+        return torch.cat([*before, self.written(layer, attended, value), *after], dim=1)
+
+    def written(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:
+        """The same for the tokens with the overwritten neurons alone: -> (rows, tokens there, features)."""
+        return attended[:, self.path_tokens(layer)] + self._known(layer).down.project(value.to(attended.dtype))
 
     def block_with_tangent(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The same, without a graph, and with the derivative along `tangent` beside it."""
@@ -84,6 +105,11 @@ class Passes:
         for index in range(layer, self.vit.depth):
             stream = self.block(index, stream)
         return target_probability(self.vit.head(stream), targets)
+
+    def _known(self, layer: int) -> BlockParts:
+        parts = self._parts[layer]
+        assert parts is not None, "only where `in_parts`"
+        return parts
 
     def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:
         return parts.attend(stream, self.live(layer))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nplight.attribution import at_least_float32
 from nplight.errors import check_fraction
+from nplight.metrics.edited_forward import EditedForward
 from nplight.neurons import (
+    Edit,
     References,
     Tokens,
     path_masks,
+    prune_order,
     pruned_masks,
     random_priority,
-    replaced_neurons,
-    scaled_neurons,
+    replacing,
+    scaling,
 )
 from nplight.paths import CategoryPaths
 from nplight.seeds import stream
@@ -93,25 +94,20 @@ def predictions(
         For each method and condition the probabilities (images, categories), float32 at least; those without an edit
         are the same tensor for all methods.
     """
-    priority = _category_priority(vit, labels, seed) if any(_is_partial(one) for one in conditions) else None
+    partial = any(one.pruned not in (None, 1) for one in conditions)
+    priority = _category_priority(vit, labels, seed) if partial else None
     with undisturbed(vit.model):
         values = None if references is None else references.of(images)
-        stream = vit.embed(images)
-
-        def probabilities() -> Tensor:
-            return at_least_float32(vit.forward_from(0, stream)).softmax(-1)
-
-        def edited(condition: Condition, masks: Mapping[int, list[Tensor]]) -> Tensor:
-            if condition.kept is None:
-                return clean
-            with _edit(vit, condition, masks[condition.kept], priority, values, tokens):
-                return probabilities()
-
-        clean = probabilities()
+        forward = EditedForward(vit, images, tokens)
+        clean = forward.clean().softmax(-1)
         found = {}
         for method, sizes in paths.items():
             masks = {size: path_masks(one.of(labels), vit.widths) for size, one in sizes.items()}
-            found[method] = [edited(condition, masks) for condition in conditions]
+            orders = {} if priority is None else {size: prune_order(path, priority) for size, path in masks.items()}
+            after = forward.edited(
+                _edit(one, masks[one.kept], orders.get(one.kept), values) for one in conditions if one.kept is not None
+            )
+            found[method] = [clean if one.kept is None else next(after).softmax(-1) for one in conditions]
     return found
 
 
@@ -128,33 +124,22 @@ def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tens
         The predicted categories, (paths, images) int64.
     """
     with undisturbed(vit.model):
-        stream = vit.embed(images)
-        found = []
-        for neurons in paths.neurons.to(images.device):
-            pruned = pruned_masks(path_masks(neurons.unsqueeze(0), vit.widths), 1.0)
-            with scaled_neurons(vit, pruned, 0.0, shared=True):
-                found.append(vit.forward_from(0, stream).argmax(1))
-    return torch.stack(found)
+        forward = EditedForward(vit, images)
+        pruned = (pruned_masks(path_masks(one[None], vit.widths), 1.0) for one in paths.neurons.to(images.device))
+        logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)
+        return torch.stack([one.argmax(1) for one in logits])
 
 
 def _edit(
-    vit: OpenViT,
     condition: Condition,
     path: list[Tensor],
-    priority: list[Tensor] | None,
+    order: list[Tensor] | None,
     values: Mapping[int, Tensor] | None,
-    tokens: Tokens,
-) -> AbstractContextManager[None]:
+) -> Edit:
     if condition.pruned is None:
-        return scaled_neurons(vit, path, 2.0 if condition.name == "enhanced" else 0.0, tokens=tokens)
-    pruned = pruned_masks(path, condition.pruned, priority)
-    if values is not None:
-        return replaced_neurons(vit, pruned, values, tokens=tokens)
-    return scaled_neurons(vit, pruned, 0.0, tokens=tokens)
-
-
-def _is_partial(condition: Condition) -> bool:
-    return condition.pruned is not None and condition.pruned < 1
+        return scaling(path, 2.0 if condition.name == "enhanced" else 0.0)
+    pruned = pruned_masks(path, condition.pruned, order)
+    return scaling(pruned, 0.0) if values is None else replacing(pruned, values)
 
 
 def _category_priority(vit: OpenViT, labels: Tensor, seed: int) -> list[Tensor]:

@@ -1,32 +1,37 @@
 """Reading and editing neurons with hooks that live inside a `with`."""
 
+from nplight.neurons.edits import Edit, edited, replacing, scaling
 from nplight.neurons.fills import FILLS, Fill, References
 from nplight.neurons.gathering import Gathering
-from nplight.neurons.intervene import OPERATIONS, Operation, intervene, replaced_neurons, scaled_neurons
-from nplight.neurons.masks import path_masks, pruned_masks, random_priority
+from nplight.neurons.intervene import OPERATIONS, Operation, intervene
+from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
 from nplight.neurons.record import record
 from nplight.neurons.references import gathering, references
-from nplight.neurons.sites import TOKENS, Tokens, at_sites, overwrite, replace_tokens
+from nplight.neurons.sites import TOKENS, Tokens, at_sites, overwrite, replace_tokens, tokens_of
 
 __all__ = [
     "FILLS",
     "OPERATIONS",
     "TOKENS",
+    "Edit",
     "Fill",
     "Gathering",
     "Operation",
     "References",
     "Tokens",
     "at_sites",
+    "edited",
     "gathering",
     "intervene",
     "overwrite",
     "path_masks",
+    "prune_order",
     "pruned_masks",
     "random_priority",
     "record",
     "references",
     "replace_tokens",
-    "replaced_neurons",
-    "scaled_neurons",
+    "replacing",
+    "scaling",
+    "tokens_of",
 ]

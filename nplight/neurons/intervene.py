@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, check_choice, check_fraction
+from nplight.neurons.edits import edited, replacing, scaling
 from nplight.neurons.fills import Fill, References, check_values, resolve
-from nplight.neurons.masks import path_masks, pruned_masks, random_priority
-from nplight.neurons.sites import TOKENS, SiteFunction, Tokens, at_sites
+from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
+from nplight.neurons.sites import TOKENS, Tokens
 from nplight.paths import check_neurons
 from nplight.vit import OpenViT, open_vit
 
@@ -74,91 +75,13 @@ def intervene(
 
     masks = path_masks(neurons if neurons.ndim == 3 else neurons.unsqueeze(0), vit.widths)
     if operation == "keep":
-        priority = None
+        order = None
         if fraction < 1:
             drawn = random_priority(len(masks[0]), vit.widths, generator)
-            priority = [layer.to(neurons.device) for layer in drawn]
-        masks = pruned_masks(masks, fraction, priority)
+            order = prune_order(masks, [layer.to(neurons.device) for layer in drawn])
+        masks = pruned_masks(masks, fraction, order)
     shared = neurons.ndim == 2
     if values is not None:
-        return replaced_neurons(vit, masks, values, shared=shared, tokens=tokens)
-    return scaled_neurons(vit, masks, 2.0 if operation == "enhance" else 0.0, shared=shared, tokens=tokens)
-
-
-def scaled_neurons(
-    vit: OpenViT, masks: Sequence[Tensor], factor: float, *, shared: bool = False, tokens: Tokens = "path"
-) -> AbstractContextManager[None]:
-    """Multiply the masked neurons by `factor` in every forward pass inside.
-
-    Args:
-        vit: the opened model.
-        masks: for each layer (images or 1, width) bool.
-        factor: 0 removes, 2 enhances.
-        shared: one mask for every image of a batch.
-        tokens: `path` or `all`.
-
-    Raises:
-        ArgumentError: in a forward pass, when the batch is not of as many images as the masks.
-        EditNotAppliedError: on leaving, when some layer never ran.
-    """
-
-    def scale(layer: int, found: Tensor) -> Tensor:
-        # Zeros and not a product: an infinite neuron that is removed is gone.
-        return found * factor if factor else torch.zeros_like(found)
-
-    return _edited(vit, masks, scale, shared, tokens)
-
-
-def replaced_neurons(
-    vit: OpenViT,
-    masks: Sequence[Tensor],
-    values: Mapping[int, Tensor],
-    *,
-    shared: bool = False,
-    tokens: Tokens = "path",
-) -> AbstractContextManager[None]:
-    """Write `values` over the masked neurons in every forward pass inside.
-
-    Args:
-        vit: the opened model.
-        masks: for each layer (images or 1, width) bool.
-        values: layer -> (1 or images, 1 or tokens, width), as `References.of` gives them.
-        shared: one mask for every image of a batch.
-        tokens: `path` or `all`.
-
-    Raises:
-        ArgumentError: the values lack a layer or have another width; in a forward pass, when the batch is not of as
-            many images as the masks, or of as many images or tokens as the values.
-        EditNotAppliedError: on leaving, when some layer never ran.
-    """
-    check_values(values, vit.widths)
-
-    def replace(layer: int, found: Tensor) -> Tensor:
-        given = values[layer]
-        if any(size not in (1, there) for size, there in zip(given.shape, found.shape)):
-            raise ArgumentError(
-                f"`references` of layer {layer} are for {given.shape[0]} images of {given.shape[1]} tokens, but the "
-                f"batch has {found.shape[0]} of {found.shape[1]}; gather them for the same images and tokens"
-            )
-        return given.to(found).expand_as(found)
-
-    return _edited(vit, masks, replace, shared, tokens)
-
-
-def _edited(
-    vit: OpenViT, masks: Sequence[Tensor], change: Callable[[int, Tensor], Tensor], shared: bool, tokens: Tokens
-) -> AbstractContextManager[None]:
-    """Give the masked neurons of each layer what `change` makes of the layer's neurons."""
-
-    def edit_of(layer: int, mask: Tensor) -> SiteFunction:
-        def edit(found: Tensor) -> Tensor:
-            if not shared and len(mask) != len(found):
-                raise ArgumentError(
-                    f"`neurons` hold paths of {len(mask)} images, but the batch has {len(found)}; "
-                    f"give one path an image, or one (layers, K) path for all"
-                )
-            return torch.where(mask.to(found.device).unsqueeze(1), change(layer, found), found)
-
-        return edit
-
-    return at_sites(vit, {layer: edit_of(layer, mask) for layer, mask in enumerate(masks)}, tokens=tokens)
+        check_values(values, vit.widths)
+        return edited(vit, replacing(masks, values, shared=shared), tokens=tokens)
+    return edited(vit, scaling(masks, 2.0 if operation == "enhance" else 0.0, shared=shared), tokens=tokens)

@@ -25,32 +25,43 @@ def path_masks(neurons: Tensor, widths: Sequence[int]) -> list[Tensor]:
     return masks
 
 
-def pruned_masks(path: Sequence[Tensor], fraction: float, priority: Sequence[Tensor] | None = None) -> list[Tensor]:
+def prune_order(path: Sequence[Tensor], priority: Sequence[Tensor]) -> list[Tensor]:
+    """The place of every neuron in the order in which they are pruned, those on the path last.
+
+    Args:
+        path: for each layer (images, width) bool, the neurons on the path.
+        priority: for each layer (images, width), the smallest are pruned first.
+
+    Returns:
+        For each layer (images, width) int64.
+    """
+    places = []
+    for mask, values in zip(path, priority):
+        order = values.masked_fill(mask, float("inf")).argsort(dim=1, stable=True)
+        place = torch.arange(order.shape[1], device=order.device).expand_as(order)
+        places.append(torch.empty_like(order).scatter_(1, order, place))
+    return places
+
+
+def pruned_masks(path: Sequence[Tensor], fraction: float, order: Sequence[Tensor] | None = None) -> list[Tensor]:
     """Masks of the neurons outside the path that are pruned.
 
-    For one `priority` the sets are nested: what 10% prunes, 30% prunes too.
+    For one `order` the sets are nested: what 10% prunes, 30% prunes too.
 
     Args:
         path: for each layer (images, width) bool, the neurons on the path.
         fraction: share of the others that is pruned, in [0, 1], rounded to whole neurons.
-        priority: for each layer (images, width), the smallest are pruned first; not needed for all of them.
+        order: for each layer (images, width) int64, from `prune_order`; not needed for all of them.
 
     Returns:
         For each layer (images, width) bool.
     """
-    if priority is None:
+    if order is None:
         if fraction != 1:
-            raise ValueError("a fraction below 1 needs a priority")
+            raise ValueError("a fraction below 1 needs an order")
         return [~mask for mask in path]
-    masks = []
-    for mask, values in zip(path, priority):
-        order = values.masked_fill(mask, float("inf")).argsort(dim=1, stable=True)
-        rank = torch.empty_like(order).scatter_(
-            1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
-        )
-        others = mask.shape[1] - mask.sum(1, keepdim=True)
-        masks.append(rank < (others * fraction + 0.5).floor())
-    return masks
+    others = ((~mask).sum(1, keepdim=True) for mask in path)
+    return [places < (count * fraction + 0.5).floor() for places, count in zip(order, others)]
 
 
 def random_priority(images: int, widths: Sequence[int], generator: torch.Generator | None) -> list[Tensor]:

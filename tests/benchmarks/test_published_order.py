@@ -19,4 +19,5 @@ def test_it_finds_the_published_programs_paths_and_scores(reference: Reference) 
     assert torch.equal(neurons, reference.neurons[some].squeeze(2))
     torch.testing.assert_close(scores, reference.expected["jas_score"][some], rtol=1e-9, atol=1e-12)
     # The candidate's score at the last layer is taken with all of that layer scaled, not the neuron alone.
-    assert candidates.shape == neurons.shape and not torch.allclose(candidates[:, -1], scores)
+    assert candidates.shape == neurons.shape
+    assert not torch.allclose(candidates[:, -1], scores)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nplight import intervene, record
 from nplight.errors import ArgumentError, EditNotAppliedError
-from nplight.neurons import path_masks, pruned_masks
+from nplight.neurons import path_masks, prune_order, pruned_masks
 from tests.by_hand import Edit, forward_by_hand
 from tests.conftest import Reference
 
@@ -262,11 +262,11 @@ def test_pruned_neurons_are_nested_counted_and_outside_the_path(
     draw = torch.Generator().manual_seed(seed)
     neurons = torch.randint(width, (3, 1, 4), generator=draw)
     (path,) = path_masks(neurons, [width])
-    priority = [torch.rand(3, width, generator=draw)]
+    order = prune_order([path], [torch.rand(3, width, generator=draw)])
     small, large = sorted((one, other))
-    (few,), (many,) = pruned_masks([path], small, priority), pruned_masks([path], large, priority)
+    (few,), (many,) = pruned_masks([path], small, order), pruned_masks([path], large, order)
     assert not (few & path).any()
     assert not (few & ~many).any()
     others = width - path.sum(1)
     assert few.sum(1).tolist() == (others * small + 0.5).floor().tolist()
-    assert torch.equal(pruned_masks([path], 1.0)[0], pruned_masks([path], 1.0, priority)[0])
+    assert torch.equal(pruned_masks([path], 1.0)[0], pruned_masks([path], 1.0, order)[0])
