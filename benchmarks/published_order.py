@@ -3,8 +3,8 @@
 For every layer one whole forward pass of all nodes at once, with attention taken apart and its graph kept, then one
 backward pass for each entry of the path so far and one for the layer that is searched; at the end the same for the
 joint score of the whole path. What it does, and in which order, is that of `path/joint_attr.py` in
-https://github.com/foundation-model-research/NeuronPath; the code is not. Left out are a clean forward pass a layer and a
-second score, of another path.
+https://github.com/foundation-model-research/NeuronPath; the code is not. Left out are a clean forward pass a layer and
+a second score, of another path.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ _FROZEN_SHARE = 4
 # Rows a chunk may have, for the models that ran out of memory with more.
 _fitting: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
+# What the graph of one row takes, by model and kind of image: measuring it costs a forward pass.
+_measured: WeakKeyDictionary[nn.Module, dict[object, tuple[int, int]]] = WeakKeyDictionary()
+
 
 def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patch_stream: str = "exact") -> int:
     """The user's `chunk_size`, or a power of two of rows whose graphs are quick to work on and fit in memory.
@@ -47,7 +50,7 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patc
         return chunk_size
     quick = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
     usable = min(quick, int(_free_bytes(image.device) * _SHARE_OF_MEMORY))
-    row, tokens = _graph_bytes(vit, image)
+    row, tokens = _row_size(vit, image)
     if patch_stream == "frozen":
         row = -(-row * _FROZEN_SHARE // tokens)
     rows = max(1, usable // row)
@@ -107,6 +110,17 @@ def _halve(vit: OpenViT, rows: int) -> None:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def _row_size(vit: OpenViT, image: Tensor) -> tuple[int, int]:
+    """`_graph_bytes`, measured once for images of one kind."""
+    autocast = torch.is_autocast_enabled(image.device.type) and torch.get_autocast_dtype(image.device.type)
+    weights = next(vit.model.parameters())
+    kind = (image.shape, image.dtype, image.device, weights.dtype, autocast)
+    known = _measured.setdefault(vit.model, {})
+    if kind not in known:
+        known[kind] = _graph_bytes(vit, image)
+    return known[kind]
 
 
 def _graph_bytes(vit: OpenViT, image: Tensor) -> tuple[int, int]:

@@ -25,6 +25,9 @@ from nplight.vit.parts import ALL
 
 CLASS = slice(0, 1)
 
+# A CPU's caches hold no more tokens in flight; on a GPU more is quicker.
+_CPU_TOKENS = 1 << 10
+
 
 class Frozen(NamedTuple):
     """Keys and values of a block's tokens, (images, heads, tokens, d) each; zero for the class token, the first."""
@@ -53,17 +56,34 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
     """
     blocks = _blocks(vit)
     check_finite("`images` has NaN or infinite pixels", images)
-    values, frozen, streams = {}, {}, []
     with torch.no_grad():
-        stream = vit.embed(images)
-        for layer, parts in enumerate(blocks):
-            stream, frozen[layer] = _attend_and_keep(parts, stream, CLASS if layer == vit.depth - 1 else ALL)
-            values[layer] = at_least_float32(parts.up(rules.normalised(parts.norm2, stream[:, CLASS])))
-            stream = parts.feed(stream)
-            streams.append(stream[:, CLASS])
-        logits = at_least_float32(vit.head(stream))
-    check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
-    return FrozenPass(images, values, streams[0].clone(), logits, frozen)
+        embedded = vit.embed(images)
+        at_once = max(1, _CPU_TOKENS // embedded.shape[1]) if images.device.type == "cpu" else len(images)
+        firsts, logits, values, frozen = zip(*(_through(vit, blocks, some) for some in embedded.split(at_once)))
+    found = FrozenPass(
+        images,
+        values={layer: torch.cat(some) for layer, some in enumerate(zip(*values))},
+        first=torch.cat(firsts),
+        logits=torch.cat(logits),
+        # Copies, laid out for products: views would keep the queries too.
+        frozen={layer: Frozen(*map(torch.cat, zip(*some))) for layer, some in enumerate(zip(*frozen))},
+    )
+    check_finite("the clean pass gave NaN or infinite values", found.logits, *found.values.values())
+    return found
+
+
+def _through(
+    vit: OpenViT, blocks: list[BlockParts], stream: Tensor
+) -> tuple[Tensor, Tensor, list[Tensor], list[Frozen]]:
+    """What leaves block 0 at the class token, the logits, and each block's neurons there and what it freezes."""
+    values, frozen, streams = [], [], []
+    for layer, parts in enumerate(blocks):
+        stream, kept = _attend_and_keep(parts, stream, CLASS if layer == vit.depth - 1 else ALL)
+        frozen.append(kept)
+        values.append(at_least_float32(parts.up(rules.normalised(parts.norm2, stream[:, CLASS]))))
+        stream = parts.feed(stream)
+        streams.append(stream[:, CLASS])
+    return streams[0].clone(), at_least_float32(vit.head(stream)), values, frozen
 
 
 def _blocks(vit: OpenViT) -> list[BlockParts]:
@@ -89,14 +109,9 @@ def _attend_and_keep(parts: BlockParts, stream: Tensor, tokens: slice) -> tuple[
     else:
         query, (key, value) = attention.queries(normed[:, tokens]), attention.keys_values(normed)
     attended = attention.merge(rules.attention(query, key, value, attention.scale), normed[:, tokens])
-    return stream[:, tokens] + attended, Frozen(*map(_without_class_token, (key, value)))
-
-
-def _without_class_token(heads: Tensor) -> Tensor:
-    """A copy, laid out for products: a view would keep the queries too."""
-    kept = heads.clone(memory_format=torch.contiguous_format)
-    kept[:, :, 0] = 0
-    return kept
+    for heads in (key, value):
+        heads[:, :, CLASS] = 0
+    return stream[:, tokens] + attended, Frozen(key, value)
 
 
 class FrozenPasses(Passes):
