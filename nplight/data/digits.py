@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -23,6 +22,13 @@ SIZE = 16
 TRAIN_FRACTION = 0.6
 
 
+def _scans() -> Any:
+    # Half a second, which only who uses the digits should wait for.
+    from sklearn.datasets import load_digits
+
+    return load_digits()
+
+
 class Digits(Dataset[dict[str, Any]]):
     """Some of the 1,797 digits, as (3, 16, 16) images in [-1, 1], white on black.
 
@@ -32,7 +38,7 @@ class Digits(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, index: Tensor, *, augment: bool = False) -> None:
-        bunch = load_digits()
+        bunch = _scans()
         scans = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
         images = functional.interpolate(scans, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
         self.index = index
@@ -86,7 +92,7 @@ class DigitsDataModule(PathDataModule):
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        labels = torch.from_numpy(load_digits().target).long()
+        labels = torch.from_numpy(_scans().target).long()
         return (*stratified_split(labels, TRAIN_FRACTION, seed=self.seed), labels)
 
     def train_data(self) -> Dataset[Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
 from pyarrow.fs import LocalFileSystem
@@ -23,10 +22,8 @@ from nplight.store.parts import Part, open_part, part_files
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
 
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
 _AT_ONCE = 1024
 
 
@@ -150,11 +147,17 @@ class PathTable:
         )
 
     def _data(self, parts: Sequence[Part]) -> Iterator[ds.Dataset]:
+        # Brings pandas along, which takes longer than the rest of the package.
+        import pyarrow.dataset as ds
+
+        checked = ds.ParquetFileFormat(
+            default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        )
         paths = [str(part.path) for part in parts if self._label is None or part.may_hold(self._label)]
         # A data set keeps every footer it has read: some at a time, at least none.
         for start in range(0, max(1, len(paths)), _AT_ONCE):
             chosen = paths[start : start + _AT_ONCE]
-            data = ds.FileSystemDataset.from_paths(chosen, self._schema, _FORMAT, LocalFileSystem())
+            data = ds.FileSystemDataset.from_paths(chosen, self._schema, checked, LocalFileSystem())
             yield data if self._label is None else data.filter(ds.field("label") == self._label)
 
     def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
