@@ -125,6 +125,7 @@ class FrozenPasses(Passes):
     def __init__(self, vit: OpenViT, frozen: Mapping[int, Frozen]) -> None:
         super().__init__(vit)
         self._frozen = frozen
+        self._compiled = {}
 
     def of(self, images: slice) -> FrozenPasses:
         """The same for the rows of some of the images alone."""

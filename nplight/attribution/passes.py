@@ -11,14 +11,18 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from nplight.attribution.clean import target_probability
+from nplight.attribution.compiled import compiled
 from nplight.attribution.tangent import block_with_tangent, dual_level
 from nplight.neurons import overwrite
-from nplight.vit import BlockParts, OpenViT, rules
+from nplight.vit import BlockParts, OpenViT, is_compiled, rules
 from nplight.vit.parts import ALL
 
 
 class Passes:
     """The blocks of one model, as long as nobody hooks or unhooks them.
+
+    Blocks that somebody has compiled in place (`block.compile()`) run compiled where nothing is edited, which is where
+    the work is.
 
     Args:
         vit: the opened model, undisturbed.
@@ -30,6 +34,11 @@ class Passes:
         self.tokens = vit.path_tokens if tokens is None else tokens
         self._parts = [vit.parts(layer) for layer in range(vit.depth)]
         self._narrow = self._parts[-1] is not None and vit.head_takes_path_tokens() and self.tokens == vit.path_tokens
+        self._compiled = {
+            layer: compiled(block, parts, self.live(layer))
+            for layer, (block, parts) in enumerate(zip(vit.blocks(), self._parts))
+            if parts is not None and (is_compiled(block) or is_compiled(vit.model))
+        }
 
     @property
     def in_parts(self) -> bool:
@@ -60,6 +69,8 @@ class Passes:
         if parts is None:
             with overwrite(self.vit, {} if value is None else {layer: value}):
                 return self.vit.block(layer, stream)
+        if value is None and layer in self._compiled:
+            return self._compiled[layer](stream)
         stream = self._attended(layer, parts, stream)
         return parts.feed(stream) if value is None else self.fed(layer, stream, value)
 

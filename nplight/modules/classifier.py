@@ -18,6 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from nplight.data.batch import ImageBatch, read_batch
 from nplight.errors import ArgumentError, listed
 from nplight.modules.checkpoint import load_weights
+from nplight.vit import open_vit
 
 
 class ViTClassifier(LightningModule):
@@ -35,6 +36,8 @@ class ViTClassifier(LightningModule):
         learning_rate: its maximum, after the warm-up.
         weight_decay: of AdamW.
         warmup: share of all steps that the warm-up takes.
+        compile_blocks: compile the model's blocks (`torch.compile`), which takes a minute once; searches and the steps
+            of this module then run compiled.
 
     Attributes:
         model: the timm model.
@@ -56,6 +59,7 @@ class ViTClassifier(LightningModule):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.05,
         warmup: float = 0.1,
+        compile_blocks: bool = False,
     ) -> None:
         super().__init__()
         if not timm.is_model(model_name):
@@ -76,6 +80,9 @@ class ViTClassifier(LightningModule):
         self.head_is_new = pretrained and published != num_classes
         if checkpoint:
             load_weights(self.model, checkpoint)
+        if compile_blocks:
+            for block in open_vit(self.model).blocks():
+                block.compile()
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup = warmup

@@ -5,7 +5,7 @@ from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import AttentionParts, BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.registry import FAMILIES, open_vit
-from nplight.vit.state import gradients, undisturbed
+from nplight.vit.state import gradients, is_compiled, undisturbed
 
 __all__ = [
     "FAMILIES",
@@ -15,6 +15,7 @@ __all__ = [
     "OpenViT",
     "fingerprint",
     "gradients",
+    "is_compiled",
     "open_vit",
     "undisturbed",
 ]

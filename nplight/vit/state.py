@@ -15,6 +15,8 @@ from nplight.errors import UnsupportedModelError
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients for the weights inside; every flag back as it was after, also after an error.
 
+    Modules that were compiled in place run as they were written: compiled code does not see new hooks.
+
     Raises:
         UnsupportedModelError: the weights were made under `torch.inference_mode`, which autograd cannot use.
     """
@@ -24,7 +26,10 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         )
     training = [module for module in model.modules() if module.training]
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    compiled = {module: module._compiled_call_impl for module in model.modules() if is_compiled(module)}
     try:
+        for module in compiled:
+            module._compiled_call_impl = module._call_impl
         for module in training:
             module.training = False
         for parameter in trainable:
@@ -35,6 +40,13 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = True
         for parameter in trainable:
             parameter.requires_grad_(True)
+        for module, call in compiled.items():
+            module._compiled_call_impl = call
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether somebody has compiled a module in place, by `module.compile()`."""
+    return module._compiled_call_impl is not None
 
 
 @contextmanager

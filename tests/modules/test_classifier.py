@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from nplight.errors import ArgumentError
 from nplight.modules import ViTClassifier
+from nplight.vit import is_compiled
 
 ARGUMENTS = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 
@@ -90,3 +91,10 @@ def test_an_unknown_model_is_named_with_similar_ones() -> None:
 def test_training_needs_labels() -> None:
     with pytest.raises(ArgumentError, match="the batch must have labels"):
         classifier().training_step(next(iter(loader(labels=False))), 0)
+
+
+def test_compiled_blocks_keep_their_names_and_their_weights() -> None:
+    plain, compiled = classifier(), classifier(compile_blocks=True)
+    assert [is_compiled(block) for block in compiled.model.blocks] == [True]
+    assert not any(is_compiled(block) for block in plain.model.blocks)
+    assert plain.state_dict().keys() == compiled.state_dict().keys()
