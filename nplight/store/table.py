@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from pyarrow.fs import LocalFileSystem
 from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, check_choice, listed
@@ -22,9 +22,6 @@ from nplight.store.parts import Part, open_part, part_files
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow.dataset as ds
-
-_AT_ONCE = 1024
 
 
 class PathTable:
@@ -106,11 +103,10 @@ class PathTable:
         """
         self._check_columns(columns, [field.name for field in self._schema if not pa.types.is_string(field.type)])
         with self._reading():
-            for data in self._data(self._parts):
-                for batch in data.to_batches(columns=columns, batch_size=size, fragment_readahead=4):
-                    if batch.num_rows:
-                        rows = pa.Table.from_batches([batch])
-                        yield {name: _tensor(name, rows[name]) for name in columns}
+            for part in self._chosen(self._parts):
+                rows = self._read(part, columns)
+                for start in range(0, len(rows), size):
+                    yield {name: _tensor(name, rows[name].slice(start, size)) for name in columns}
 
     def _check_columns(self, columns: Sequence[str], known: Sequence[str]) -> None:
         unknown = [column for column in columns if column not in known]
@@ -146,23 +142,22 @@ class PathTable:
             f"{listed(holders)}; delete one of these parts, or start anew with --overwrite"
         )
 
-    def _data(self, parts: Sequence[Part]) -> Iterator[ds.Dataset]:
-        # Brings pandas along, which takes longer than the rest of the package.
-        import pyarrow.dataset as ds
+    def _chosen(self, parts: Sequence[Part]) -> list[Part]:
+        return [part for part in parts if self._label is None or part.may_hold(self._label)]
 
-        checked = ds.ParquetFileFormat(
-            default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        )
-        paths = [str(part.path) for part in parts if self._label is None or part.may_hold(self._label)]
-        # A data set keeps every footer it has read: some at a time, at least none.
-        for start in range(0, max(1, len(paths)), _AT_ONCE):
-            chosen = paths[start : start + _AT_ONCE]
-            data = ds.FileSystemDataset.from_paths(chosen, self._schema, checked, LocalFileSystem())
-            yield data if self._label is None else data.filter(ds.field("label") == self._label)
+    def _read(self, part: Part, columns: Sequence[str]) -> pa.Table:
+        # Without Arrow's own threads, which may wait for each other for ever in a process that has been forked.
+        with pq.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
+            rows = file.read([*columns, "label"], use_threads=False)
+        if self._label is not None:
+            rows = rows.filter(pc.equal(rows["label"], self._label))
+        return rows.select(columns).replace_schema_metadata()
 
     def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
-        with self._reading():
-            return pa.concat_tables([data.to_table(columns=columns) for data in self._data(parts)])
+        names = self._schema.names if columns is None else columns
+        chosen = self._chosen(parts) or parts[:1]  # which has the columns, if no row
+        with self._reading(), ThreadPoolExecutor() as pool:  # for file systems that answer late
+            return pa.concat_tables(pool.map(lambda part: self._read(part, names), chosen))
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
