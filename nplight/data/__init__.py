@@ -1,6 +1,6 @@
 """Images: data modules with a discover and a held-out split."""
 
-from nplight.data.batch import ImageBatch, read_batch, with_index
+from nplight.data.batch import ImageBatch, batch_reader, read_batch, with_index
 from nplight.data.cifar import CIFAR10DataModule, CIFAR100DataModule
 from nplight.data.digits import Digits, DigitsDataModule
 from nplight.data.image_files import ImageFiles
@@ -8,6 +8,7 @@ from nplight.data.image_folder import ImageFolderDataModule
 from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
 from nplight.data.module import PathDataModule
 from nplight.data.preprocessing import Preprocessing
+from nplight.data.sampler import EachOnceSampler, check_each_once
 from nplight.data.split import stratified_split
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CIFAR10DataModule",
     "Digits",
     "DigitsDataModule",
+    "EachOnceSampler",
     "ImageBatch",
     "ImageFiles",
     "ImageFolderDataModule",
@@ -23,6 +25,8 @@ __all__ = [
     "LabelledImages",
     "PathDataModule",
     "Preprocessing",
+    "batch_reader",
+    "check_each_once",
     "read_batch",
     "stratified_split",
     "with_index",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError
+
+IMAGE_KEYS = ("image", "images", "pixel_values")
+LABEL_KEYS = ("label", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +49,60 @@ def read_batch(batch: Any) -> ImageBatch:
     """Read a batch as nplight's own data modules make it, or as most others do.
 
     Args:
-        batch: a mapping with `image` and, where known, `label`, `index` and `file`; or a tuple or list of images,
-            labels and, where known, indices; or the images alone.
+        batch: a mapping with `image` (or `images`, `pixel_values`) and, where known, `label` (or `labels`), `index` and
+            `file`; or a tuple or list of images, labels and, where known, indices; or the images alone.
 
     Raises:
         ArgumentError: the batch is something else.
     """
+    if isinstance(batch, ImageBatch):
+        return batch
     if isinstance(batch, Tensor):
         return ImageBatch(batch)
-    if isinstance(batch, Mapping) and isinstance(batch.get("image"), Tensor):
-        images, files = batch["image"], batch.get("file")
-        names = None if files is None else tuple(map(str, files))
-        if names is not None and len(names) != len(images):
-            raise ArgumentError(f"`file` of a batch must name each of its {len(images)} images, got {len(names)} names")
-        return ImageBatch(images, _column("label", batch, images), _column("index", batch, images), names)
-    if isinstance(batch, Sequence) and 1 <= len(batch) <= 3 and all(isinstance(part, Tensor) for part in batch):
-        named = dict(zip(("image", "label", "index"), batch))
-        return ImageBatch(batch[0], _column("label", named, batch[0]), _column("index", named, batch[0]))
-    found = f"keys {sorted(batch)}" if isinstance(batch, Mapping) else type(batch).__name__
+    if isinstance(batch, Mapping):
+        images = _first(batch, IMAGE_KEYS)
+        if isinstance(images, Tensor):
+            return _from_columns(images, _first(batch, LABEL_KEYS), batch.get("index"), batch.get("file"))
+    elif isinstance(batch, Sequence) and 1 <= len(batch) <= 3 and all(isinstance(part, Tensor) for part in batch):
+        return _from_columns(*batch)
     raise ArgumentError(
-        f"the batch must be a mapping with `image` (and `label`, `index`, `file`) or a tuple of tensors "
-        f"(images, labels, index), got {found}"
+        f"the batch must be a mapping with {_either(IMAGE_KEYS)} (and {_either(LABEL_KEYS)}, `index`, `file`) or a "
+        f"tuple of tensors (images, labels, index), got {_described(batch)}; "
+        f"give the callback a function `read_batch` that makes one of these from yours"
     )
+
+
+def batch_reader(read: str | Callable[[Any], Any] | None) -> Callable[[Any], ImageBatch]:
+    """What reads the batches of a project: `read_batch`, after the project's own function where there is one.
+
+    Args:
+        read: turns a batch into one that `read_batch` takes; itself, or its dotted name, `my_project.data.unpack`, say.
+
+    Raises:
+        ArgumentError: there is no such function.
+    """
+    if read is None:
+        return read_batch
+    own = _imported(read) if isinstance(read, str) else read
+    if not callable(own):
+        raise ArgumentError(f"`read_batch` must be a function of a batch or its dotted name, got {read!r}")
+    return _OwnReader(own)
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnReader:
+    read: Callable[[Any], Any]
+
+    def __call__(self, batch: Any) -> ImageBatch:
+        return read_batch(self.read(batch))
+
+
+def _imported(name: str) -> Any:
+    module, _, function = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ArgumentError(f"`read_batch` must be the dotted name of a function, got {name!r}: {error}") from error
 
 
 def with_index(batch: ImageBatch, start: int) -> ImageBatch:
@@ -77,9 +113,32 @@ def with_index(batch: ImageBatch, start: int) -> ImageBatch:
     return ImageBatch(batch.images, batch.labels, index, batch.files)
 
 
-def _column(name: str, batch: Mapping[str, Any], images: Tensor) -> Tensor | None:
+def _from_columns(images: Tensor, labels: Any = None, index: Any = None, files: Any = None) -> ImageBatch:
+    names = None if files is None else tuple(map(str, files))
+    if names is not None and len(names) != len(images):
+        raise ArgumentError(f"`file` of a batch must name each of its {len(images)} images, got {len(names)} names")
+    return ImageBatch(images, _column("label", labels, images), _column("index", index, images), names)
+
+
+def _first(batch: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((batch[key] for key in keys if batch.get(key) is not None), None)
+
+
+def _either(keys: Sequence[str]) -> str:
+    return " or ".join(f"`{key}`" for key in keys)
+
+
+def _described(batch: Any) -> str:
+    kind = type(batch).__name__
+    if isinstance(batch, Mapping):
+        return f"keys {sorted(map(str, batch))}"
+    if isinstance(batch, Sequence) and not isinstance(batch, (str, bytes)):
+        return f"{kind} ({', '.join(type(part).__name__ for part in batch)})"
+    return kind
+
+
+def _column(name: str, value: Any, images: Tensor) -> Tensor | None:
     """A whole number for each image, on the images' device."""
-    value = batch.get(name)
     if value is None:
         return None
     try:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
 from nplight.data.image_files import ImageFiles
+from nplight.data.sampler import EachOnceSampler
 from nplight.data.split import stratified_split
 from nplight.errors import ArgumentError, check_at_least
 
@@ -107,8 +107,10 @@ class PathDataModule(LightningDataModule):
         return {"data": type(self).__name__, "images": len(labels), "categories": self.num_classes, "split": digest}
 
     def train_dataloader(self) -> DataLoader[Any]:
-        data = self.train_data()
-        sampler = self._sampler(DistributedSampler, data)
+        data, trainer = self.train_data(), self.trainer
+        sampler: DistributedSampler[Any] | None = None
+        if trainer is not None and trainer.world_size > 1:
+            sampler = DistributedSampler(data, trainer.world_size, trainer.global_rank)
         return self._loader(data, sampler=sampler, shuffle=sampler is None, drop_last=True)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
@@ -130,15 +132,7 @@ class PathDataModule(LightningDataModule):
 
     def _evaluation_loader(self, data: Dataset[Any]) -> DataLoader[Any]:
         # Lightning's default sampler pads the last batch with images that it counts twice.
-        return self._loader(data, sampler=self._sampler(UnrepeatedDistributedSampler, data, shuffle=False))
-
-    def _sampler(
-        self, sampler: Callable[..., DistributedSampler[Any]], data: Dataset[Any], **options: Any
-    ) -> DistributedSampler[Any] | None:
-        trainer = self.trainer
-        if trainer is None or trainer.world_size == 1:
-            return None
-        return sampler(data, num_replicas=trainer.world_size, rank=trainer.global_rank, **options)
+        return self._loader(data, sampler=EachOnceSampler(data))  # type: ignore[arg-type]
 
     def _loader(self, data: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(

@@ -1,0 +1,92 @@
+"""Each image once, on any number of processes: a sampler that sees to it, and a look at samplers that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, RandomSampler, SequentialSampler
+
+from nplight.errors import ArgumentError
+
+
+class EachOnceSampler(DistributedSampler[Any]):
+    """Gives each image to one process, in order; none is repeated to give every process as many, and none left out.
+
+    It may be made before Lightning has started its processes, and is left in place by `use_distributed_sampler`. With
+    one process it is a plain sequential sampler.
+
+    Args:
+        dataset: the images; as many at least as there will be processes.
+    """
+
+    def __init__(self, dataset: Sized) -> None:
+        # Not the base class's, which asks for the number of processes before there are any.
+        self.images = dataset
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._share())
+
+    def __len__(self) -> int:
+        return len(self._share())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing: the order is always the same."""
+
+    def _share(self) -> range:
+        running = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, processes = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if running else (0, 1)
+        if len(self.images) < processes:
+            raise ArgumentError(
+                f"a loader of {len(self.images)} images cannot be shared by {processes} processes, of which some would "
+                f"have none; run on at most {max(1, len(self.images))} devices, or give more images"
+            )
+        return range(rank, len(self.images), processes)
+
+
+def check_each_once(loader: Any, processes: int, name: str) -> None:
+    """Refuse a loader that gives images twice or leaves some out, as far as its sampler tells.
+
+    Args:
+        loader: what Lightning iterates over.
+        processes: that share the images.
+        name: of the loader, for people.
+
+    Raises:
+        ArgumentError: its sampler repeats or drops images.
+
+    Warns:
+        UserWarning: nothing shares the images out between several processes.
+    """
+    if not isinstance(loader, DataLoader):
+        return
+    sampler = loader.sampler if loader.batch_sampler is None else getattr(loader.batch_sampler, "sampler", None)
+    if isinstance(sampler, EachOnceSampler):
+        return
+    if isinstance(sampler, DistributedSampler):
+        images, given = len(sampler.dataset), sampler.total_size  # type: ignore[arg-type]
+        if given != images:
+            wrong = f"repeats {given - images}, which would count twice" if given > images else "leaves some out"
+            raise ArgumentError(
+                f"the sampler of the {name} gives {given} images to {sampler.num_replicas} processes where there are "
+                f"{images}: it {wrong}; give that loader sampler=nplight.data.EachOnceSampler(dataset)"
+            )
+        if sampler.num_replicas != processes:
+            raise ArgumentError(
+                f"the sampler of the {name} shares its images between {sampler.num_replicas} processes, but there are "
+                f"{processes}; give that loader sampler=nplight.data.EachOnceSampler(dataset)"
+            )
+    elif getattr(sampler, "replacement", False):
+        raise ArgumentError(
+            f"the sampler of the {name} draws with replacement, so that images count more than once or not at all; "
+            f"give that loader a sampler without"
+        )
+    elif processes > 1 and (
+        isinstance(loader.dataset, IterableDataset) or type(sampler) in (SequentialSampler, RandomSampler)
+    ):
+        rank_zero_warn(
+            f"the {name} has no sampler that shares its images out: unless each process has a data set of its own, "
+            f"every image would count {processes} times; give it sampler=nplight.data.EachOnceSampler(dataset)"
+        )
