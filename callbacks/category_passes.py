@@ -6,8 +6,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from nplight.callbacks.common import on_first_process
 from nplight.callbacks.image_rows import ImageRows
-from nplight.callbacks.passes import discover_pass
+from nplight.callbacks.passes import Reader, discover_pass
 from nplight.data import ImageBatch, with_index
 from nplight.search import CategorySearch
 from nplight.seeds import checksums
@@ -15,19 +16,27 @@ from nplight.vit import OpenViT, undisturbed
 
 
 def search_categories(
-    trainer: Trainer, pl_module: LightningModule, vit: OpenViT, rows: ImageRows, images: int, *, predicted: bool
+    trainer: Trainer,
+    pl_module: LightningModule,
+    vit: OpenViT,
+    rows: ImageRows,
+    images: int,
+    *,
+    predicted: bool,
+    read: Reader,
 ) -> None:
     """Search every category's images jointly, and write a row an image: its category's path and its own score of it.
 
     Every process must call it. Where all images are stored already it does nothing.
 
     Args:
-        trainer: in `validate`.
+        trainer: in `validate`, or in a validation of `fit`.
         pl_module: the module.
         vit: the opened model.
         rows: of the search.
         images: how many discover images this process has.
         predicted: whether each image's predicted category is its target, not its label.
+        read: reads a batch of the loader.
     """
     total = trainer.strategy.reduce(torch.tensor(images, device=pl_module.device), reduce_op="sum")
     if len(rows.stored) == int(total):
@@ -38,12 +47,14 @@ def search_categories(
         return _predicted(vit, batch.images) if predicted else None
 
     for _ in range(search.depth):
-        for batch in discover_pass(trainer, pl_module):
+        for batch in discover_pass(trainer, pl_module, read):
             with trainer.precision_plugin.forward_context():
                 search.update(batch.images, _labels(batch), targets(batch))
         search.choose()
+    # Rows of other images would hold another path: one that all of a category's images had a say in.
+    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": int(total)}))
     seen = 0
-    for batch in discover_pass(trainer, pl_module):
+    for batch in discover_pass(trainer, pl_module, read):
         with trainer.precision_plugin.forward_context():
             rows.write_new(
                 with_index(batch, seen),

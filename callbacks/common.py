@@ -1,17 +1,22 @@
-"""What the callbacks share: where results go, and work for the first process alone."""
+"""What the callbacks share: where results go, what they refuse, and work for the first process alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.errors import NplightError
+from nplight.data import PathDataModule, check_each_once
+from nplight.errors import ArgumentError, NplightError
 from nplight.store import RunFolder
 
 Result = TypeVar("Result")
+
+SHARDING = ("FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy")
+"""Strategies under which no process has the whole model."""
 
 
 def run_folder(trainer: Trainer, run_dir: str | Path | None) -> RunFolder:
@@ -19,6 +24,53 @@ def run_folder(trainer: Trainer, run_dir: str | Path | None) -> RunFolder:
     if run_dir is not None:
         return RunFolder(run_dir)
     return RunFolder(Path(trainer.log_dir or trainer.default_root_dir) / "neuron_paths")
+
+
+def results_folder(trainer: Trainer, run_dir: str | Path | None) -> RunFolder:
+    """The run folder, or in `fit` that of the epoch inside it; every process must call it."""
+    run = run_folder(trainer, run_dir)
+    return RunFolder(run.path / f"epoch-{trainer.current_epoch:04d}") if fitting(trainer) else run
+
+
+def data_identity(trainer: Trainer) -> dict[str, Any]:
+    """What tells the data from others, where the Trainer has a data module of nplight's."""
+    data = getattr(trainer, "datamodule", None)
+    return data.identity() if isinstance(data, PathDataModule) else {}
+
+
+def fitting(trainer: Trainer) -> bool:
+    """Whether the Trainer runs `fit`."""
+    return trainer.state.fn == TrainerFn.FITTING
+
+
+def refuse_sharded(trainer: Trainer) -> None:
+    """Refuse a strategy that spreads the weights of the model over processes.
+
+    Raises:
+        ArgumentError: naming it.
+    """
+    names = {cls.__name__ for cls in type(trainer.strategy).__mro__}
+    if found := next((name for name in SHARDING if name in names), None):
+        raise ArgumentError(
+            f"`strategy` must leave the whole model in every process, to edit single neurons, but {found} spreads its "
+            f"weights; use strategy='ddp'"
+        )
+
+
+def check_loaders(trainer: Trainer, loaders: Any, name: str) -> None:
+    """Refuse loaders that give images twice or leave some out.
+
+    Args:
+        trainer: whose processes share the images.
+        loaders: a loader, or several in order.
+        name: of the loaders, for people.
+
+    Raises:
+        ArgumentError: naming the loader.
+    """
+    several = isinstance(loaders, (list, tuple))
+    for number, loader in enumerate(loaders if several else [loaders]):
+        check_each_once(loader, trainer.world_size, f"{name} {number + 1}" if several else name)
 
 
 def on_first_process(trainer: Trainer, work: Callable[[], Result]) -> Result:
@@ -33,3 +85,23 @@ def on_first_process(trainer: Trainer, work: Callable[[], Result]) -> Result:
     if isinstance(outcome, NplightError):
         raise outcome
     return cast(Result, outcome)
+
+
+def for_pytorch_lightning(*callbacks: Callback) -> list[Any]:
+    """The same callbacks, made fit for a Trainer of the `pytorch_lightning` package.
+
+    That package and `lightning.pytorch` are twins whose Trainers know only callbacks of their own.
+
+    Args:
+        callbacks: instances of nplight's.
+
+    Returns:
+        Them, of classes that derive from `pytorch_lightning.Callback` too.
+    """
+    import pytorch_lightning  # here, as it takes seconds that only its users should spend
+
+    for callback in callbacks:
+        kind = type(callback)
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+        callback.__class__ = type(kind.__name__, (kind, pytorch_lightning.Callback), names)
+    return list(callbacks)

@@ -28,7 +28,7 @@ class ImageRows:
     def __init__(self, run: RunFolder, rows: Rows, stored: StoredImages) -> None:
         self.rows = rows
         self.stored = stored
-        self._run = run
+        self.run = run
 
     def search(self, vit: OpenViT, batch: ImageBatch, sums: Sequence[int], *, predicted: bool) -> None:
         """Search and write the images of a batch that are not stored.
@@ -75,7 +75,7 @@ class ImageRows:
         others = index[(known >= 0) & (known != torch.tensor(sums))].tolist()
         if others:
             raise RunFolderError(
-                f"`run_dir` {self._run.path} already holds paths of other images under the numbers {listed(others)}; "
+                f"`run_dir` {self.run.path} already holds paths of other images under the numbers {listed(others)}; "
                 f"name another run_dir, and give each image an `index` of its own that does not depend on the order"
             )
         positions = (known < 0).nonzero().flatten()
@@ -88,7 +88,7 @@ class ImageRows:
                 culprits = listed(names[position] for position in error.positions)
                 raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
             write_part(
-                self._run,
+                self.run,
                 paths,
                 index=index[positions],
                 files=names,

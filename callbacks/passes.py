@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from nplight.data import ImageBatch, read_batch
+from nplight.data import ImageBatch
+
+Reader = Callable[[Any], ImageBatch]
 
 
-def discover_pass(trainer: Trainer, pl_module: LightningModule) -> Iterator[ImageBatch]:
+def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader) -> Iterator[ImageBatch]:
     """This process's share of the first validation loader, on its device, outside Lightning's own loop."""
     loaders: Any = trainer.val_dataloaders
     loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
@@ -21,7 +25,23 @@ def discover_pass(trainer: Trainer, pl_module: LightningModule) -> Iterator[Imag
         # Persistent workers serve one iteration at a time, which may be Lightning's.
         loader = copy.copy(loader)
         loader._iterator = None
-    for batch in itertools.islice(loader, int(trainer.num_val_batches[0])):
-        converted = trainer.precision_plugin.convert_input(batch)
-        prepared = pl_module._on_before_batch_transfer(converted, dataloader_idx=0)
-        yield read_batch(trainer.strategy.batch_to_device(prepared, dataloader_idx=0))
+    with _unadvanced(loader):
+        for batch in itertools.islice(loader, int(trainer.num_val_batches[0])):
+            converted = trainer.precision_plugin.convert_input(batch)
+            prepared = pl_module._on_before_batch_transfer(converted, dataloader_idx=0)
+            yield read(trainer.strategy.batch_to_device(prepared, dataloader_idx=0))
+
+
+@contextmanager
+def _unadvanced(loader: Any) -> Iterator[None]:
+    """Random generators of the loader's own, which its other iterations and other loaders may share, as they were."""
+    owners = (loader, getattr(loader, "sampler", None))
+    generators = [
+        own for own in (getattr(one, "generator", None) for one in owners) if isinstance(own, torch.Generator)
+    ]
+    states = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states):
+            generator.set_state(state)

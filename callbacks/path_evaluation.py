@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,22 @@ import rich
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.common import (
+    check_loaders,
+    data_identity,
+    fitting,
+    on_first_process,
+    refuse_sharded,
+    results_folder,
+)
+from nplight.callbacks.counted import CountedImages
 from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.compare import Findings, findings, findings_to_markdown, to_latex
-from nplight.data import read_batch
+from nplight.data import batch_reader
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
 from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_conditions, predictions
 from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
@@ -28,6 +37,8 @@ from nplight.vit import OpenViT, fingerprint, open_vit
 
 Paths = Mapping[str, Mapping[int, CategoryPaths]]
 
+_SHARED = ("run_dir", "vit")
+
 
 class PathEvaluation(Callback):
     """Measures what becomes of predictions when each image is edited along the path of its category.
@@ -36,7 +47,7 @@ class PathEvaluation(Callback):
     others pruned. In `validate` it tests the paths that a `NeuronPathSearch` of the same Trainer has just formed, on
     the second loader (the held-out split); in `test` those of a finished run, on all test loaders. Writes
     `metrics.json` and `metrics.csv`, for several methods also `comparison.md` and `comparison.tex`, and prints the
-    tables. It does nothing in `fit` and `predict`.
+    tables. In `fit` it tests what the search of the same Trainer finds there; it does nothing in `predict`.
 
     Args:
         fractions: shares of the other neurons that are pruned, in [0, 1].
@@ -46,6 +57,8 @@ class PathEvaluation(Callback):
         paths: a finished run whose category paths are tested instead, needed in `test`.
         seed: chooses which neurons a fraction below 1 prunes, and the images of `resample`.
         replicates: of the bootstrap over images that gives every figure its 95% interval.
+        read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
+            dotted name; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
@@ -66,6 +79,7 @@ class PathEvaluation(Callback):
         paths: str | Path | None = None,
         seed: int = 0,
         replicates: int = 1000,
+        read_batch: str | Callable[[Any], Any] | None = None,
         overwrite: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
@@ -80,15 +94,23 @@ class PathEvaluation(Callback):
         self.paths = paths
         self.seed = seed
         self.replicates = replicates
+        self.read = batch_reader(read_batch)
         self.overwrite = overwrite
         self.run_dir = run_dir
         self.vit = vit
         self.results: list[ConditionResult] = []
+        self._stored: tuple[Paths, int] | None = None
+
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(run_dir=str(self.run_dir), vit=self.vit)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not _evaluates(trainer):
+        self._started = False
+        if not self._follows(trainer):
             return
-        if self.paths is None and search_of(trainer) is None:
+        refuse_sharded(trainer)
+        if self.paths is None and search_of(trainer, self) is None:
             raise ArgumentError(
                 "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
                 "or in `validate` a NeuronPathSearch in the same Trainer"
@@ -97,29 +119,37 @@ class PathEvaluation(Callback):
             raise ArgumentError(
                 f"`fill` must be 'zero' in `test`, without discover images to gather others from, got {self.fill!r}"
             )
-        self._stored: tuple[Paths, int] | None = None
+        self._stored = None
         if self.paths is not None:
             vit, stored = open_vit(pl_module, self.vit), RunFolder(self.paths)
             self._stored = stored.read_category_paths()
             for sizes in self._stored[0].values():
                 for paths in sizes.values():
                     check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
-            identity = getattr(getattr(trainer, "datamodule", None), "identity", None)
-            if callable(identity):
-                stored.check_same("search", identity())
+            stored.check_same("search", data_identity(trainer))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _evaluates(trainer):
-            if len(trainer.num_val_batches) < 2:
-                raise ArgumentError(
-                    "PathEvaluation needs two validation loaders, the discover and the held-out split, got one"
-                )
+        self._started = False
+        if not self._follows(trainer):
+            return
+        if len(trainer.num_val_batches) < 2:
+            raise ArgumentError(
+                "PathEvaluation needs two validation loaders, the discover and the held-out split, got one"
+            )
+        check_loaders(trainer, trainer.val_dataloaders, "validation loader")
+        # In `fit` the weights that are tested are settled only later.
+        if not fitting(trainer):
             self._start(trainer, pl_module)
-            self._references = self._gather(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        check_loaders(trainer, trainer.test_dataloaders, "test loader")
         self._start(trainer, pl_module)
-        self._references = None
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if dataloader_idx == 1 and self._evaluates(trainer):
+            self._start(trainer, pl_module)
 
     def on_validation_batch_end(
         self,
@@ -130,8 +160,8 @@ class PathEvaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if _evaluates(trainer) and dataloader_idx == 1:
-            self._update(trainer, pl_module, batch)
+        if dataloader_idx == 1 and self._evaluates(trainer):
+            self._update(trainer, pl_module, batch, dataloader_idx)
 
     def on_test_batch_end(
         self,
@@ -142,11 +172,14 @@ class PathEvaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._update(trainer, pl_module, batch)
+        self._update(trainer, pl_module, batch, dataloader_idx)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _evaluates(trainer):
+        if self._evaluates(trainer):
+            self._start(trainer, pl_module)
             self._finish(trainer, pl_module)
+            if fitting(trainer):
+                self._release()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._finish(trainer, pl_module)
@@ -157,8 +190,29 @@ class PathEvaluation(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
 
+    def _follows(self, trainer: Trainer) -> bool:
+        """Whether this run is one that it evaluates, in some of its loops at least."""
+        if fitting(trainer):
+            search = search_of(trainer, self)
+            return search is not None and search.every_n_epochs is not None
+        return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING)
+
+    def _evaluates(self, trainer: Trainer) -> bool:
+        """Whether it evaluates in the validation at hand."""
+        if fitting(trainer):
+            search = search_of(trainer, self)
+            return search is not None and search.active
+        return trainer.state.fn == TrainerFn.VALIDATING
+
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        search = search_of(trainer)
+        """Once a loop. Not in `setup`: the weights of a `ckpt_path` are loaded after it."""
+        if self._started:
+            return
+        self._started = True
+        search = search_of(trainer, self)
+        if fitting(trainer) and search is not None:
+            # Every process must do things in the same order, also one without images.
+            search.conclude(trainer, pl_module)
         if self._stored is not None:
             methods, top_k = list(self._stored[0]), self._stored[1]
             sizes = sorted(self._stored[0][methods[0]])
@@ -168,8 +222,7 @@ class PathEvaluation(Callback):
         self._top_k = top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
         vit = open_vit(pl_module, self.vit)
-        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
-        self._run = run_folder(trainer, self.run_dir)
+        self._run = results_folder(trainer, self.run_dir)
         settings = {
             "methods": methods,
             "fractions": list(self.fractions),
@@ -180,13 +233,16 @@ class PathEvaluation(Callback):
             "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
             "model": fingerprint(vit.model),
         }
-        on_first_process(trainer, lambda: self._run.claim("evaluation", settings, overwrite=self.overwrite))
+        overwrite = self.overwrite or fitting(trainer)
+        on_first_process(trainer, lambda: self._run.claim("evaluation", settings, overwrite=overwrite))
+        self._counted = CountedImages()
         self._metrics = {
             method: ConditionMetrics(conditions, vit.num_classes, method=method, replicates=self.replicates).to(
                 pl_module.device
             )
             for method in methods
         }
+        self._references = None if trainer.state.fn == TrainerFn.TESTING else self._gather(trainer, pl_module)
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule) -> References | None:
         """What the fill writes, from the discover images of all processes."""
@@ -195,19 +251,21 @@ class PathEvaluation(Callback):
         step: Gathering | References = gathering(
             open_vit(pl_module, self.vit), self.fill, tokens=self.tokens, seed=self.seed
         )
-        while isinstance(step, Gathering):
-            for batch in discover_pass(trainer, pl_module):
-                with trainer.precision_plugin.forward_context():
-                    step.update(batch.images)
-            step = step.finish()
+        with isolate_rng():
+            while isinstance(step, Gathering):
+                for batch in discover_pass(trainer, pl_module, self.read):
+                    with trainer.precision_plugin.forward_context():
+                        step.update(batch.images)
+                step = step.finish()
         return step
 
-    def _update(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        found = read_batch(batch)
+    def _update(self, trainer: Trainer, pl_module: LightningModule, batch: Any, loader: int) -> None:
+        found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
         vit = open_vit(pl_module, self.vit)
         vit.check_targets(found.labels, len(found), "labels")
+        self._counted.add(found, loader)
         conditions = next(iter(self._metrics.values())).conditions
         with trainer.precision_plugin.forward_context():
             edited = predictions(
@@ -231,12 +289,13 @@ class PathEvaluation(Callback):
     def _paths(self, trainer: Trainer) -> Paths:
         if self._stored is not None:
             return self._stored[0]
-        search = search_of(trainer)
+        search = search_of(trainer, self)
         assert search is not None
         return search.category_paths
 
     def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Every process takes part; after that the first needs no other.
+        self._counted.refuse_repeated(trainer)
         self.results = [result for one in self._metrics.values() for result in one.compute()]
         found = on_first_process(trainer, lambda: self._findings(trainer, open_vit(pl_module, self.vit)))
         self.results = found.results
@@ -249,7 +308,7 @@ class PathEvaluation(Callback):
 
     def _findings(self, trainer: Trainer, vit: OpenViT) -> Findings:
         """Put the findings together and write them."""
-        search = search_of(trainer)
+        search = search_of(trainer, self)
         searched = search is not None and self._stored is None
         found = findings(
             self._metrics,
@@ -279,16 +338,24 @@ class PathEvaluation(Callback):
             run.release()
 
 
-def search_of(trainer: Trainer) -> NeuronPathSearch | None:
-    """The search of the same Trainer, from which the paths come in `validate`."""
-    if trainer.state.fn != TrainerFn.VALIDATING:
+def search_of(trainer: Trainer, callback: Callback) -> NeuronPathSearch | None:
+    """The search of the same Trainer, and of several the one with the callback's `run_dir` and `vit`.
+
+    Raises:
+        ArgumentError: there are several, and not exactly one of them has these.
+    """
+    if trainer.state.fn not in (TrainerFn.VALIDATING, TrainerFn.FITTING):
         return None
     callbacks = getattr(trainer, "callbacks", [])
-    return next((callback for callback in callbacks if isinstance(callback, NeuronPathSearch)), None)
-
-
-def _evaluates(trainer: Trainer) -> bool:
-    return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING) and not trainer.sanity_checking
+    found = [one for one in callbacks if isinstance(one, NeuronPathSearch)]
+    if len(found) > 1:
+        found = [one for one in found if all(getattr(one, name) == getattr(callback, name) for name in _SHARED)]
+        if len(found) != 1:
+            raise ArgumentError(
+                f"{type(callback).__name__} must share `run_dir` and `vit` with exactly one of the Trainer's several "
+                f"NeuronPathSearch, but it does with {len(found)}"
+            )
+    return found[0] if found else None
 
 
 def image_keys(images: Tensor) -> Tensor:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from nplight.callbacks.category_passes import search_categories
-from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.common import (
+    check_loaders,
+    data_identity,
+    fitting,
+    on_first_process,
+    refuse_sharded,
+    results_folder,
+    run_folder,
+)
 from nplight.callbacks.image_rows import ImageRows
 from nplight.compare import form_category_paths
-from nplight.data import ImageBatch, read_batch, with_index
-from nplight.errors import ArgumentError, check_at_least, check_choice, listed
+from nplight.data import ImageBatch, batch_reader, with_index
+from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
@@ -31,7 +40,8 @@ class NeuronPathSearch(Callback):
 
     In `validate` it searches each image of the first loader (the discover split) and, when that ends, forms the
     category paths. In `predict` it searches each image for its predicted category. Images that the run folder already
-    holds are not searched again. It does nothing in `fit` and `test`.
+    holds are not searched again. In `fit` it does nothing, or, with `every_n_epochs`, what it does in `validate`,
+    without changing a bit of the training. It does nothing in `test`.
 
     Args:
         method: one of `nplight.METHODS`.
@@ -46,6 +56,10 @@ class NeuronPathSearch(Callback):
         methods: several searches to compare, in place of `method`: names of `nplight.METHODS`, or mappings of `method`
             and, where wanted, `name`, `granularity` (`image` or `category`), `search_per_t`, `steps`, `rule`,
             `patch_stream` and `seed`.
+        every_n_epochs: in `fit`, search at the first validation of every n-th epoch, into `epoch-NNNN/` of the run
+            folder, counted from 0; a PathEvaluation of the same Trainer then tests there. `None`: `fit` is left alone.
+        read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
+            dotted name; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
@@ -71,6 +85,8 @@ class NeuronPathSearch(Callback):
         target: Literal["label", "prediction"] = "label",
         category_method: str = "frequency",
         methods: Sequence[str | Mapping[str, Any]] | None = None,
+        every_n_epochs: int | None = None,
+        read_batch: str | Callable[[Any], Any] | None = None,
         overwrite: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
@@ -79,17 +95,41 @@ class NeuronPathSearch(Callback):
         check_choice("category_method", category_method, CATEGORY_METHODS)
         for size in kept:
             check_at_least("kept", size, 1)
+        if every_n_epochs is not None:
+            check_at_least("every_n_epochs", every_n_epochs, 1)
         options = SearchOptions(top_k, max([top_k, *kept]), steps, rule, patch_stream, chunk_size)
         self.searches: tuple[NamedSearch, ...] = named_searches([method] if methods is None else methods, options)
         self.options = options
         self.kept = tuple(kept)
         self.target = target
         self.category_method = category_method
+        self.every_n_epochs = every_n_epochs
+        self.read = batch_reader(read_batch)
         self.overwrite = overwrite
         self.run_dir = run_dir
         self.vit = vit
         self.category_paths: dict[str, dict[int, CategoryPaths]] = {}
-        self._concluded = True
+        self._active = False
+        self._epoch = -1  # the last that was searched in `fit`
+        self._started = False
+        self._concluded = False
+
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(
+            run_dir=str(self.run_dir), vit=self.vit, searches=[one.name for one in self.searches]
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.every_n_epochs is None else {"epoch": self._epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._epoch = state_dict["epoch"]
+
+    @property
+    def active(self) -> bool:
+        """Whether it searches in the loop at hand."""
+        return self._active
 
     @property
     def top_k(self) -> int:
@@ -119,26 +159,43 @@ class NeuronPathSearch(Callback):
         return notes
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not _searches(trainer):
+        self._active = trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING)
+        self._epoch = -1
+        if not self._active and not self._follows(trainer):
             return
+        refuse_sharded(trainer)
         vit = open_vit(pl_module, self.vit)
         vit.check_top_k(self.top_k)
         self._ranked = min(self.options.ranked, min(vit.widths))
         self.category_paths = {}
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._follows(trainer):
+            run = run_folder(trainer, self.run_dir)
+            on_first_process(trainer, lambda: self._refuse_other_training(trainer, run))
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _searches(trainer):
+        if self._follows(trainer):
+            due = (trainer.current_epoch + 1) % (self.every_n_epochs or 1) == 0
+            self._active = due and self._epoch != trainer.current_epoch and not trainer.sanity_checking
+        self._started = self._concluded = False
+        if self._active or self._follows(trainer):
             if math.isinf(trainer.num_val_batches[0]):
                 raise ArgumentError(
                     "the first validation loader must have a length, at whose end category paths are formed; "
                     "give its data set a __len__, or set limit_val_batches to a number"
                 )
+            check_loaders(trainer, trainer.val_dataloaders, "validation loader")
+        # In `fit` another callback may put averaged weights in place after this.
+        if self._active and not fitting(trainer):
             self._start(trainer, pl_module)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         by_category = [search.name for search in self.searches if search.granularity == "category"]
         if by_category:
             raise ArgumentError(f"predict has no labels for granularity 'category', asked for by {listed(by_category)}")
+        check_loaders(trainer, trainer.predict_dataloaders, "predict loader")
+        self._started = False
         self._start(trainer, pl_module)
 
     def on_validation_batch_end(
@@ -150,14 +207,14 @@ class NeuronPathSearch(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if not _searches(trainer) or dataloader_idx != 0:
+        if not self._active or dataloader_idx != 0:
             return
-        found = read_batch(batch)
+        found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels, from which category paths are formed; got images alone")
         self._search(trainer, pl_module, found)
         if batch_idx == trainer.num_val_batches[0] - 1:
-            self._conclude(trainer, pl_module)
+            self.conclude(trainer, pl_module)
 
     def on_predict_batch_end(
         self,
@@ -168,17 +225,22 @@ class NeuronPathSearch(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._search(trainer, pl_module, read_batch(batch))
+        self._search(trainer, pl_module, self.read(batch))
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if _searches(trainer) and dataloader_idx == 1:
-            self._conclude(trainer, pl_module)
+        if self._active:
+            self._start(trainer, pl_module)
+            if dataloader_idx == 1:
+                self.conclude(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _searches(trainer):
-            self._conclude(trainer, pl_module)
+        if self._active:
+            self.conclude(trainer, pl_module)
+            if fitting(trainer):
+                self._epoch = trainer.current_epoch
+                self._release()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
@@ -186,18 +248,51 @@ class NeuronPathSearch(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
 
+    def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Once, on every process, also one without images: nothing is left but the category paths."""
+        self._start(trainer, pl_module)
+        if self._concluded:
+            return
+        self._concluded = True
+        vit = open_vit(pl_module, self.vit)
+        for search in self.searches:
+            if search.granularity == "category":
+                (rows,) = self._rows[search.name]
+                predicted = self.target == "prediction"
+                with isolate_rng():
+                    search_categories(trainer, pl_module, vit, rows, self._seen, predicted=predicted, read=self.read)
+        trainer.strategy.barrier("nplight: every process has written its paths")
+        self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
+
+    def _follows(self, trainer: Trainer) -> bool:
+        return fitting(trainer) and self.every_n_epochs is not None
+
+    def _refuse_other_training(self, trainer: Trainer, run: RunFolder) -> None:
+        """Epochs that another training left; one that goes on from a checkpoint writes those after it anew."""
+        left = sorted(path.name for path in run.path.glob("epoch-*"))
+        if left and not self.overwrite and trainer.ckpt_path is None:
+            raise RunFolderError(
+                f"`run_dir` {run.path} already holds paths of another training ({listed(left)}); "
+                f"name another run_dir, go on from its checkpoint, or replace them with overwrite"
+            )
+
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Not in `setup`: the weights of a `ckpt_path` are loaded after it.
-        self._run = run_folder(trainer, self.run_dir)
+        """Once a loop. Not in `setup`: the weights of a `ckpt_path` are loaded after it."""
+        if self._started:
+            return
+        self._started = True
+        self._run = results_folder(trainer, self.run_dir)
         settings = self._settings(trainer, open_vit(pl_module, self.vit))
         skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
-        self._rows = on_first_process(trainer, lambda: self._claim(settings, skipped))
+        overwrite = self.overwrite or fitting(trainer)
+        self._rows = on_first_process(trainer, lambda: self._claim(settings, skipped, overwrite))
         self._seen = 0
-        self._concluded = False
 
-    def _claim(self, settings: Mapping[str, Any], skipped: Sequence[tuple[str, str]]) -> dict[str, list[ImageRows]]:
+    def _claim(
+        self, settings: Mapping[str, Any], skipped: Sequence[tuple[str, str]], overwrite: bool
+    ) -> dict[str, list[ImageRows]]:
         """Take the run folder, list the files that the data left out, and say which images it holds already."""
-        self._run.claim("search", settings, overwrite=self.overwrite)
+        self._run.claim("search", settings, overwrite=overwrite)
         for search in self.searches:
             self._run.claim(f"search {search.name}", search.settings())
         if skipped:
@@ -230,19 +325,6 @@ class NeuronPathSearch(Callback):
                     with trainer.precision_plugin.forward_context():
                         rows.search(vit, batch, sums, predicted=predicted)
 
-    def _conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Once, on every process, also one without images: nothing is left but the category paths."""
-        if self._concluded:
-            return
-        self._concluded = True
-        vit = open_vit(pl_module, self.vit)
-        for search in self.searches:
-            if search.granularity == "category":
-                (rows,) = self._rows[search.name]
-                search_categories(trainer, pl_module, vit, rows, self._seen, predicted=self.target == "prediction")
-        trainer.strategy.barrier("nplight: every process has written its paths")
-        self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
-
     def _form_category_paths(self, num_classes: int) -> dict[str, dict[int, CategoryPaths]]:
         table, paths = read_paths(self._run.path), {}
         for search in self.searches:
@@ -260,8 +342,13 @@ class NeuronPathSearch(Callback):
         return paths
 
     def _settings(self, trainer: Trainer, vit: OpenViT) -> dict[str, Any]:
-        identity = getattr(getattr(trainer, "datamodule", None), "identity", None)
+        identity = data_identity(trainer)
         predicting = trainer.state.fn == TrainerFn.PREDICTING
+        if not predicting and identity.get("categories", vit.num_classes) != vit.num_classes:
+            raise ArgumentError(
+                f"the model must tell apart the {identity['categories']} categories of the data, each of which gets a "
+                f"path, but it knows {vit.num_classes}; give it a head for them, or other data"
+            )
         return {
             "command": "predict" if predicting else "validate",
             "top_k": self.top_k,
@@ -271,14 +358,10 @@ class NeuronPathSearch(Callback):
             "kept": list(self.kept),
             "precision": str(trainer.precision),
             "model": fingerprint(vit.model),
-            **(identity() if callable(identity) else {}),
+            **identity,
         }
 
     def _release(self) -> None:
         run = getattr(self, "_run", None)
         if run is not None:
             run.release()
-
-
-def _searches(trainer: Trainer) -> bool:
-    return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING) and not trainer.sanity_checking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from nplight.callbacks.common import on_first_process, run_folder
 from nplight.callbacks.path_evaluation import image_keys, search_of
 from nplight.compare import selectivity_to_dict
-from nplight.data import read_batch
+from nplight.data import batch_reader
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics import Selectivity, SelectivityMatrix, path_predictions, selectivity_summary
 from nplight.paths import CategoryPaths
@@ -33,6 +34,8 @@ class PathSelectivity(Callback):
         search: the name of the search whose paths are tested; `None`: the first.
         kept: neurons a layer of the paths, a size that was searched.
         replicates: of the bootstrap over images that gives every figure its 95% interval.
+        read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
+            dotted name; `None`: they are such.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
 
@@ -49,6 +52,7 @@ class PathSelectivity(Callback):
         search: str | None = None,
         kept: int = 1,
         replicates: int = 1000,
+        read_batch: str | Callable[[Any], Any] | None = None,
         run_dir: str | Path | None = None,
         vit: str | None = None,
     ) -> None:
@@ -57,14 +61,19 @@ class PathSelectivity(Callback):
         self.search = search
         self.kept = kept
         self.replicates = replicates
+        self.read = batch_reader(read_batch)
         self.run_dir = run_dir
         self.vit = vit
         self.matrix: SelectivityMatrix | None = None
 
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(run_dir=str(self.run_dir), vit=self.vit, search=self.search, kept=self.kept)
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _tests(trainer):
             return
-        search = search_of(trainer)
+        search = search_of(trainer, self)
         if search is None:
             raise ArgumentError("PathSelectivity needs a NeuronPathSearch in the same Trainer, whose paths it tests")
         names = [one.name for one in search.searches]
@@ -97,7 +106,7 @@ class PathSelectivity(Callback):
     ) -> None:
         if not _tests(trainer) or dataloader_idx != 1:
             return
-        found = read_batch(batch)
+        found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to test paths with, got images alone")
         vit = open_vit(pl_module, self.vit)
@@ -119,7 +128,7 @@ class PathSelectivity(Callback):
             rich.get_console().print(selectivity_table(summary, self._name, self.kept))
 
     def _paths(self, trainer: Trainer) -> CategoryPaths:
-        search = search_of(trainer)
+        search = search_of(trainer, self)
         assert search is not None
         sizes = search.category_paths[self._name]
         return sizes[min(self.kept, max(sizes))]

@@ -88,6 +88,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def results(folder: Path) -> dict[str, Any]:
+    """The contents, but for the order of the settings' sections, which tells only what came first."""
+    found = contents(folder)
+    return {**found, "settings.json": json.loads(found["settings.json"])}
+
+
 @pytest.mark.parametrize("inference_mode", [True, False])
 def test_validate_finds_and_tests_what_the_functions_find_and_test(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, inference_mode: bool
