@@ -1,0 +1,1 @@
+"""Runs that die, and folders that refuse."""

@@ -1,0 +1,149 @@
+"""Folders that cannot be used: one line that says so, and nothing that was there damaged."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import nplight
+from nplight.cli import main
+from nplight.store import RunFolder
+from tests.callbacks.test_processes import Folder, assert_same, folder, model
+from tests.callbacks.test_processes import validate as validate_all
+from tests.store.samples import contents, largest_file
+from tests.test_cli import command_line, quick, refused
+
+__all__ = ["command_line", "folder", "quick"]
+
+
+@contextmanager
+def occupied(run: Path) -> Iterator[None]:
+    """Another process's run is in the folder."""
+    ready, done = os.pipe()
+    child = os.fork()
+    if not child:
+        RunFolder(run).claim("search", {})
+        os.write(done, b"x")
+        signal.pause()
+    os.read(ready, 1)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def file_in_its_place(run: Path) -> AbstractContextManager[None]:
+    run.write_text("mine")
+    return nullcontext()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "place", "reason"),
+    [
+        (file_in_its_place, "run", "`run_dir` must be a folder, but {} is a file; name another --run_dir"),
+        (lambda _: largest_file(300), "run", "cannot be written: File too large; make room or raise the quota"),
+        (lambda _: nullcontext(), "/proc/nplight", "cannot be written: No such file or directory; name a --run_dir"),
+        (lambda _: nullcontext(), "/sys/kernel", "cannot be written: Permission denied; name a --run_dir"),
+        (occupied, "run", "is in use by process"),
+    ],
+    ids=["file", "full", "nowhere", "read-only", "occupied"],
+)
+@pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line(
+    quick: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    trouble: Callable[[Path], AbstractContextManager[None]],
+    place: str,
+    reason: str,
+) -> None:
+    run = tmp_path / place
+    with trouble(run):
+        before = contents(tmp_path)
+        error = refused(["validate", "--config", str(quick), "--run_dir", str(run)], capsys)
+        after = contents(tmp_path)
+    assert reason.format(run) in error
+    assert len(error.splitlines()) == 1
+    assert {name: after[name] for name in before if name != "run/.lock"} == {
+        name: before[name] for name in before if name != "run/.lock"
+    }
+
+
+def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Settings and the first files fit, the paths of a batch do not; with room the same command goes on."""
+    main(["validate", "--config", str(quick), "--run_dir", "quiet", "--trainer.enable_progress_bar=false"])
+    capsys.readouterr()
+    command = ["validate", "--config", str(quick), "--run_dir", "run"]
+    sizes = sorted(path.stat().st_size for path in Path("quiet/paths").iterdir())
+    with largest_file(sizes[-1] - 1):
+        error = refused(command, capsys)
+    assert "cannot be written: File too large; make room" in error
+    there = contents(tmp_path / "run" / "paths")
+    assert len(there) < len(sizes)
+    main([*command, "--trainer.enable_progress_bar=false"])
+    after, quiet = contents(tmp_path / "run"), contents(tmp_path / "quiet")
+    assert {name: after["paths/" + name] for name in there} == there
+    assert after.keys() == quiet.keys()
+    assert {name for name in after if after[name] != quiet[name]} <= {"config.yaml"}
+
+
+ODD = [
+    "two\nlines.png",
+    "-rf.png",
+    "a'b\"c;$(touch hacked).png",
+    "..png",
+    "%s{0}.png",
+    "café\u0301 \u202e.png",
+    "\ud800.png",
+]
+
+
+def test_odd_file_names_and_links_are_images_like_others(folder: Path, tmp_path: Path) -> None:
+    """Names are data: nothing is run, split or written by them."""
+
+    def data(images: Path) -> Folder:
+        return Folder(folder=str(images), batch_size=3, preprocessing_overrides={"image_size": [16, 16]})
+
+    validate_all(model(4), data(folder), tmp_path / "plain", 1)
+    names = sorted(path for path in (folder / "bee").iterdir())[: len(ODD)]
+    odd = [os.fsdecode(b"\xff\xfe.png") if name == "\ud800.png" else name for name in ODD]
+    # In the order of the old names, so that every image keeps its number.
+    for number, (path, name) in enumerate(zip(names, odd)):
+        path.rename(path.with_name(f"{number:02d}{name}"))
+    (tmp_path / "outside.png").write_bytes((folder / "cat" / "0.png").read_bytes())
+    (folder / "cat" / "0.png").unlink()
+    (folder / "cat" / "0.png").symlink_to(tmp_path / "outside.png")
+    for number, path in enumerate(sorted((folder / "bee").glob("[0-9].png")) + sorted((folder / "bee").glob("10.png"))):
+        path.rename(path.with_name(f"99-{number}.png"))
+    validate_all(model(4), data(folder), tmp_path / "odd", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "outside.png", "plain", "odd"}
+    table = nplight.read_paths(tmp_path / "odd").where(method="jas")
+    assert len(table) == len(nplight.read_paths(tmp_path / "plain").where(method="jas"))
+    assert any("two\nlines.png" in name for name in table["file"])
+
+
+def test_a_run_folder_may_have_an_odd_name(folder: Path, tmp_path: Path) -> None:
+    for name in ("plain", "a b/ünï\ncode;$(x)"):
+        data = Folder(folder=str(folder), batch_size=3, preprocessing_overrides={"image_size": [16, 16]})
+        validate_all(model(4), data, tmp_path / name, 1)
+    assert_same(tmp_path / "plain", tmp_path / "a b" / "ünï\ncode;$(x)")
+
+
+def test_a_configuration_that_would_run_code_is_refused(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    text = yaml.safe_dump(config) + f"\nname: !!python/object/apply:os.system ['touch {tmp_path}/hacked']\n"
+    quick.write_text(text)
+    refused(["validate", "--config", str(quick)], capsys)
+    assert not (tmp_path / "hacked").exists()
