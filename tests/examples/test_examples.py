@@ -1,0 +1,43 @@
+"""The examples as a reader runs them; the script by itself, on two processes that Lightning starts."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nplight
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+def test_a_plain_script_on_two_processes(tmp_path: Path) -> None:
+    command = [sys.executable, EXAMPLES / "plain_script.py", "--run_dir", tmp_path, "--epochs", "2", "--devices", "2"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=600, capture_output=True)
+    for epoch in ("epoch-0000", "epoch-0001"):
+        assert nplight.read_paths(tmp_path / epoch)["index"].tolist() == list(range(1400, 1700))
+        assert json.loads((tmp_path / epoch / "metrics.json").read_text())["images"] == 97
+
+
+@pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+def test_a_project_with_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(EXAMPLES / "your_project", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["your_project.py"])
+    project = importlib.import_module("your_project")
+    config = ["--config", "config.yaml", "--trainer.enable_progress_bar=false"]
+    project.main(["fit", *config, "--trainer.max_epochs=2"])
+    assert not (tmp_path / "runs" / "paths").exists()
+    project.main(["validate", *config, "--ckpt_path=runs/last.ckpt"])
+    table = nplight.read_paths(tmp_path / "runs")
+    assert table["index"].tolist() == list(range(1400, 1700))
+    metrics = json.loads((tmp_path / "runs" / "metrics.json").read_text())
+    assert metrics["images"] == 97
+    accuracy = next(row["accuracy"] for row in metrics["conditions"] if row["condition"] == "clean")
+    assert accuracy > 0.3
