@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
+from nplight.metrics.drawing import Drawing, draw_estimates
 from nplight.metrics.frequency import distinct
-from nplight.metrics.replicates import Replicates
+from nplight.metrics.replicates import Replicates, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
@@ -79,3 +83,11 @@ class PathAgreement(BootstrapMetric):
         """The agreement over all devices; NaN for no images."""
         means = self.means()
         return Agreement(means.of(0), means.of(1), means.of(slice(2, None)))
+
+    def plot(self, val: Agreement | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw the share in common layer by layer; `val=None`: what `compute` gives; `ax=None`: a new figure."""
+        agreement: Agreement = self.compute() if val is None else val
+        layers = [estimate(agreement.layers.of(layer)) for layer in range(len(agreement.layers.images))]
+        figure, ax = draw_estimates(list(map(str, range(len(layers)))), layers, ax, unit="share of neurons in common")
+        ax.set_xlabel("layer")
+        return figure, ax

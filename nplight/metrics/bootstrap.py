@@ -12,7 +12,7 @@ global random state, which differs between processes and devices.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,11 @@ from torch.nn.functional import pad
 from torchmetrics import Metric
 
 from nplight.errors import ArgumentError, check_at_least
-from nplight.metrics.replicates import Replicates
+from nplight.metrics.drawing import Drawing, draw_estimates
+from nplight.metrics.replicates import Replicates, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # SplitMix64 (Steele, Lea & Flood 2014): the odd increment, and (shift, multiplier) of the finaliser.
 _INCREMENT = 0x9E3779B97F4A7C15
@@ -120,6 +124,13 @@ class BootstrapMean(BootstrapMetric):
     def compute(self) -> Replicates:
         """Values (*shape, 1 + replicates) and images (*shape); NaN for no images."""
         return self.means()
+
+    def plot(self, val: Replicates | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw every figure with its 95% interval; `val=None`: what `compute` gives; `ax=None`: new axes."""
+        means: Replicates = self.compute() if val is None else val
+        values, images = means.values.reshape(-1, means.values.shape[-1]), means.images.reshape(-1)
+        found = [estimate(Replicates(one, count)) for one, count in zip(values, images)]
+        return draw_estimates(list(map(str, range(len(found)))), found, ax, unit="mean over images")
 
 
 def _mix(state: Tensor) -> Tensor:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from nplight.metrics.drawing import Drawing, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def probability_deviation(clean: Tensor, edited: Tensor) -> Tensor:
@@ -49,6 +55,12 @@ class ProbabilityDeviation(Metric):
         """The mean over images; NaN for none."""
         return self.total / self.count
 
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw a value, or several over steps, as torchmetrics' own metrics do; `None`: what `compute` gives."""
+        figure, ax = canvas(ax)
+        self._plot(val, ax)
+        return figure, ax
+
 
 class AccuracyDeviation(Metric):
     """Accuracy after an edit minus accuracy before it, as a fraction."""
@@ -72,3 +84,9 @@ class AccuracyDeviation(Metric):
     def compute(self) -> Tensor:
         """The difference of the two accuracies; NaN for no images."""
         return self.gained / self.count
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw a value, or several over steps, as torchmetrics' own metrics do; `None`: what `compute` gives."""
+        figure, ax = canvas(ax)
+        self._plot(val, ax)
+        return figure, ax

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, check_choice
 from nplight.metrics.conditions import Condition
+from nplight.metrics.drawing import Drawing, draw_pruning
 from nplight.metrics.figures import MEASURES, ConditionFigures
 from nplight.metrics.replicates import Replicates, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,15 @@ class ConditionMetrics(nn.Module):
     def compute(self) -> list[ConditionResult]:
         """The results in the order of the conditions, over all devices; every device must call it."""
         return [self._result(condition) for condition in self.conditions]
+
+    def plot(self, val: Sequence[ConditionResult] | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw top-1 accuracy (%) against neurons kept, a line each share pruned.
+
+        Args:
+            val: results, also of several methods, then a line each; `None`: what `compute` gives.
+            ax: where; `None`: a new figure.
+        """
+        return draw_pruning([result.to_dict() for result in (self.compute() if val is None else val)], ax)
 
     def replicates(self, condition: Condition, measure: str) -> Replicates:
         """One figure with its replicates, for `estimate` or `difference`; every device must call it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,11 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics.drawing import Drawing, draw_matrix
 from nplight.paths import check_neurons
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _PENDING = 4_000_000
 
@@ -94,6 +98,23 @@ class NeuronFrequency(Metric):
         """The counts over all devices; every device must call it."""
         keys, counts = _merged(dim_zero_cat(self.keys), dim_zero_cat(self.counts))
         return _named(keys, counts, self.images, self.depth, self.width)
+
+    def plot(self, val: NeuronCounts | None = None, ax: Axes | None = None, *, category: int | None = None) -> Drawing:
+        """Draw the share of images with a neuron on their path, layers x neurons, as a heat map (%).
+
+        Args:
+            val: counts; `None`: what `compute` gives.
+            ax: where; `None`: a new figure.
+            category: whose images; `None`: those of all categories.
+        """
+        found: NeuronCounts = self.compute() if val is None else val
+        images = found.images.reshape(-1)
+        if category is None:
+            counts, total = torch.sparse.sum(found.counts, 0), images.sum()
+        else:
+            counts, total = found.counts.select(0, category), images[category]
+        share = 100 * counts.to_dense().double() / total
+        return draw_matrix(share, ax, rows="layer", columns="neuron", unit="images, %")
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """As in torchmetrics, which calls it before every `compute`; each neuron goes over the wire once."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
+from nplight.metrics.drawing import Drawing, draw_matrix
 from nplight.metrics.frequency import check_labels
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class SelectivityMatrix(NamedTuple):
@@ -85,6 +89,13 @@ class Selectivity(BootstrapMetric):
         own, others = ((self.sums[part] / self.sums[part + 1]).nanmean(0) for part in (0, 2))
         counted = images.sum()
         return SelectivityMatrix(right / tested, images, Replicates(own, counted), Replicates(others, counted))
+
+    def plot(self, val: SelectivityMatrix | None = None, ax: Axes | None = None) -> Drawing:
+        """Draw the matrix as a heat map (%); `val=None`: what `compute` gives; `ax=None`: a new figure."""
+        matrix: SelectivityMatrix = self.compute() if val is None else val
+        return draw_matrix(
+            100 * matrix.accuracy, ax, rows="images of category", columns="path of category", unit="top-1 accuracy, %"
+        )
 
 
 @dataclass(frozen=True, slots=True)
