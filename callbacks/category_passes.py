@@ -46,15 +46,15 @@ def search_categories(
     def targets(batch: ImageBatch) -> Tensor | None:
         return _predicted(vit, batch.images) if predicted else None
 
-    for _ in range(search.depth):
-        for batch in discover_pass(trainer, pl_module, read):
+    for layer in range(search.depth):
+        for batch in discover_pass(trainer, pl_module, read, f"Searching layer {layer + 1}/{search.depth}"):
             with trainer.precision_plugin.forward_context():
                 search.update(batch.images, _labels(batch), targets(batch))
         search.choose()
     # Rows of other images would hold another path: one that all of a category's images had a say in.
     on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": int(total)}))
     seen = 0
-    for batch in discover_pass(trainer, pl_module, read):
+    for batch in discover_pass(trainer, pl_module, read, "Scoring paths"):
         with trainer.precision_plugin.forward_context():
             rows.write_new(
                 with_index(batch, seen),

@@ -12,24 +12,36 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
+from nplight.callbacks.progress import stage
 from nplight.data import ImageBatch
 
 Reader = Callable[[Any], ImageBatch]
 
 
-def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader) -> Iterator[ImageBatch]:
-    """This process's share of the first validation loader, on its device, outside Lightning's own loop."""
+def discover_pass(
+    trainer: Trainer, pl_module: LightningModule, read: Reader, purpose: str
+) -> Iterator[ImageBatch]:
+    """This process's share of the first validation loader, on its device, outside Lightning's own loop.
+
+    Args:
+        trainer: in `validate`, or in a validation of `fit`.
+        pl_module: the module.
+        read: reads a batch of the loader.
+        purpose: what the progress bar says.
+    """
     loaders: Any = trainer.val_dataloaders
     loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
     if isinstance(loader, DataLoader):
         # Persistent workers serve one iteration at a time, which may be Lightning's.
         loader = copy.copy(loader)
         loader._iterator = None
-    with _unadvanced(loader):
-        for batch in itertools.islice(loader, int(trainer.num_val_batches[0])):
+    batches = int(trainer.num_val_batches[0])
+    with _unadvanced(loader), stage(trainer, purpose, total=batches) as advance:
+        for batch in itertools.islice(loader, batches):
             converted = trainer.precision_plugin.convert_input(batch)
             prepared = pl_module._on_before_batch_transfer(converted, dataloader_idx=0)
             yield read(trainer.strategy.batch_to_device(prepared, dataloader_idx=0))
+            advance(1)
 
 
 @contextmanager

@@ -253,7 +253,7 @@ class PathEvaluation(Callback):
         )
         with isolate_rng():
             while isinstance(step, Gathering):
-                for batch in discover_pass(trainer, pl_module, self.read):
+                for batch in discover_pass(trainer, pl_module, self.read, "Gathering references"):
                     with trainer.precision_plugin.forward_context():
                         step.update(batch.images)
                 step = step.finish()

@@ -1,18 +1,43 @@
-"""A progress bar that counts images."""
+"""Progress in images: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
-from rich.progress import ProgressColumn, Task
+from rich.progress import Progress, Task, TaskID
 from rich.text import Text
+
+from nplight.errors import ArgumentError
+from nplight.terminal import ImagesPerSecond
 
 
 class PathProgressBar(RichProgressBar):
-    """Lightning's rich progress bar with images/s in place of batches/s, beside the time left."""
+    """Lightning's rich progress bar with images/s in place of batches/s, beside the time left.
+
+    Where there is no terminal, as in the log file of a job, a stage prints one line when it ends, and one now and then
+    while it lasts.
+
+    Args:
+        every: least time between two such lines of a stage that lasts, seconds.
+        **kwargs: Lightning's own.
+
+    Raises:
+        ArgumentError: `every` is negative.
+    """
+
+    def __init__(self, *, every: float = 60.0, **kwargs: Any) -> None:
+        if every < 0:
+            raise ArgumentError(f"`every` must be at least 0 seconds, got {every}")
+        super().__init__(**kwargs)
+        self.every = every
+        self._told = time.monotonic()
 
     @property
     def validation_description(self) -> str:
@@ -24,7 +49,7 @@ class PathProgressBar(RichProgressBar):
     def configure_columns(self, trainer: Trainer) -> list[Any]:
         """Lightning's columns, the speed in images."""
         *columns, _ = super().configure_columns(trainer)
-        return [*columns, _ImagesPerSecond(self)]
+        return [*columns, ImagesPerSecond(self.speed)]
 
     def images_a_batch(self) -> int:
         """Images that all processes together handle between two ticks of the bar."""
@@ -40,13 +65,75 @@ class PathProgressBar(RichProgressBar):
             loader = loader[self._current_eval_dataloader_idx or 0]
         return (getattr(loader, "batch_size", None) or 1) * trainer.world_size
 
+    def speed(self, task: Task) -> float:
+        """Images a second; of a task that has ended its mean."""
+        each = task.fields.get("each") or self.images_a_batch()
+        if task.finished and task.elapsed:
+            return task.completed * each / task.elapsed
+        return (task.speed or 0) * each
 
-class _ImagesPerSecond(ProgressColumn):
-    def __init__(self, bar: PathProgressBar) -> None:
-        super().__init__()
-        self._bar = bar
+    @contextmanager
+    def stage(self, description: str, *, total: int, each: int | None = None) -> Iterator[Callable[[int], None]]:
+        """A bar for work outside Lightning's loops; what it gives is called with the ticks that are done.
 
-    def render(self, task: Task) -> Text:
-        # A task keeps its mean speed once it has ended.
-        speed = task.finished_speed or task.speed or 0
-        return Text(f"{speed * self._bar.images_a_batch():.1f} images/s")
+        Args:
+            description: what is done.
+            total: ticks.
+            each: images a tick; `None`: those of a batch.
+        """
+        self._init_progress(self.trainer)
+        if self.progress is None:
+            yield lambda _: None
+            return
+        task = self._add_task(total, description)
+        self.progress.update(task, each=each)
+        done = 0
+
+        def advance(ticks: int) -> None:
+            nonlocal done
+            done += ticks
+            self._update(task, done)
+
+        try:
+            yield advance
+        finally:
+            self.progress.update(task, visible=False)
+
+    def _init_progress(self, trainer: Trainer) -> None:
+        super()._init_progress(trainer)
+        if self.progress is not None and not self.progress.console.is_terminal:
+            # Else rich would print the bar itself, once all is over.
+            self.progress.live.transient = True
+
+    def _update(self, progress_bar_id: TaskID | None, current: int, visible: bool = True, hard: bool = False) -> None:
+        super()._update(progress_bar_id, current, visible, hard)
+        if self.progress is not None and progress_bar_id is not None and not self.progress.console.is_terminal:
+            self._tell(self.progress, self.progress.tasks[progress_bar_id])
+
+    def _tell(self, progress: Progress, task: Task) -> None:
+        ended = task.finished and self.trainer.state.fn != TrainerFn.FITTING
+        if not ended and time.monotonic() - self._told < self.every:
+            return
+        self._told = time.monotonic()
+        name, left = Text.from_markup(task.description).plain, task.time_remaining
+        words = [f"{name}: {task.percentage:.0f}% in {_clock(task.elapsed)}", f"{self.speed(task):.1f} images/s"]
+        if not ended and left is not None:
+            words.append(f"{_clock(left)} left")
+        progress.console.print(", ".join(words), highlight=False)
+
+
+def _clock(seconds: float | None) -> timedelta:
+    return timedelta(seconds=round(seconds or 0))
+
+
+@contextmanager
+def stage(
+    trainer: Trainer, description: str, *, total: int, each: int | None = None
+) -> Iterator[Callable[[int], None]]:
+    """`PathProgressBar.stage` of the Trainer's bar; nothing where it has another or none."""
+    bar = trainer.progress_bar_callback
+    if isinstance(bar, PathProgressBar):
+        with bar.stage(description, total=total, each=each) as advance:
+            yield advance
+    else:
+        yield lambda _: None

@@ -27,7 +27,8 @@ LAYERS = [
     {"metrics"},
     {"store", "data"},
     {"compare"},
-    {"modules", "run_logger", "tables"},
+    {"modules", "run_logger", "tables", "terminal"},
+    {"report"},
     {"cli"},
 ]
 

@@ -1,0 +1,46 @@
+"""What a terminal shows while something takes long, or that it shows nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import rich
+from rich.progress import ProgressColumn, Task
+from rich.text import Text
+
+_TALKERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+
+
+class ImagesPerSecond(ProgressColumn):
+    """The speed of a task.
+
+    Args:
+        speed: of a task, images a second.
+    """
+
+    def __init__(self, speed: Callable[[Task], float]) -> None:
+        super().__init__()
+        self._speed = speed
+
+    def render(self, task: Task) -> Text:
+        """The speed in words."""
+        return Text(f"{self._speed(task):,.1f} images/s")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Print nothing but warnings and errors: neither tables nor Lightning's news."""
+    console = rich.get_console()
+    loggers = list(map(logging.getLogger, _TALKERS))
+    before = console.quiet, [logger.level for logger in loggers]
+    console.quiet = True
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        console.quiet = before[0]
+        for logger, level in zip(loggers, before[1]):
+            logger.setLevel(level)
