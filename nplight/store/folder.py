@@ -34,6 +34,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "comparison.tex",
             "selectivity.json",
             "report.html",
+            "run.json",
+            "pictures.json",
         ),
     }
 )

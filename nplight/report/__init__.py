@@ -1,0 +1,37 @@
+"""A run as a page to look at, and as Plotly figures."""
+
+from nplight.report.arrangement import clustered, image_plane
+from nplight.report.command import report_command
+from nplight.report.export import export_figures
+from nplight.report.gallery import Gallery
+from nplight.report.logged import log_figures
+from nplight.report.neuron_use import neuron_use, particular_neurons, shared_neurons
+from nplight.report.page import report_html, write_report
+from nplight.report.path_figures import image_map_figure, neuron_use_figure, paths_figure, similarity_figure
+from nplight.report.path_rows import read_rows
+from nplight.report.result_figures import faithfulness_figure, pruning_figure, selectivity_figure
+from nplight.report.run_data import Run, read_run
+
+__all__ = [
+    "Gallery",
+    "Run",
+    "clustered",
+    "export_figures",
+    "faithfulness_figure",
+    "image_map_figure",
+    "image_plane",
+    "log_figures",
+    "neuron_use",
+    "neuron_use_figure",
+    "particular_neurons",
+    "paths_figure",
+    "pruning_figure",
+    "read_rows",
+    "read_run",
+    "report_command",
+    "report_html",
+    "selectivity_figure",
+    "shared_neurons",
+    "similarity_figure",
+    "write_report",
+]

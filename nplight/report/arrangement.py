@@ -1,0 +1,64 @@
+"""Categories in an order, and images on a plane, so that what is alike is near."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Floats = npt.NDArray[np.float64]
+
+_PERPLEXITY = 30
+
+
+def clustered(similarity: Tensor) -> list[int]:
+    """The order of categories by average-linkage clustering of 1 - similarity; those without images are last.
+
+    Args:
+        similarity: (categories, categories) in [0, 1], NaN for categories without images.
+    """
+    # These take seconds to import, which most commands need not wait for.
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    values = similarity.cpu().double().numpy()
+    known = np.flatnonzero(~np.isnan(values.diagonal()))
+    missing = np.flatnonzero(np.isnan(values.diagonal())).tolist()
+    if len(known) < 3:
+        return [*known.tolist(), *missing]
+    distance = np.clip(1 - values[np.ix_(known, known)], 0, None)
+    np.fill_diagonal(distance, 0)
+    return [*known[leaves_list(linkage(squareform(distance, checks=False), "average"))].tolist(), *missing]
+
+
+def image_plane(neurons: npt.NDArray[np.int64], width: int) -> Floats:
+    """Images on a plane by t-SNE (van der Maaten and Hinton 2008) of the distance 1 - neurons in common.
+
+    Args:
+        neurons: (images, layers) int64, the path of each image.
+        width: neurons in the widest layer.
+
+    Returns:
+        (images, 2), without a unit.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    images, layers = neurons.shape
+    keys = neurons + np.arange(layers) * width
+    used, columns = np.unique(keys, return_inverse=True)
+    rows = np.repeat(np.arange(images), layers)
+    paths = csr_matrix((np.ones(keys.size), (rows, columns.reshape(-1))), shape=(images, len(used)))
+    if images < 5 or len(used) < 3:
+        return np.stack([np.arange(images, dtype=np.float64), np.zeros(images)], 1)
+    distance = np.clip(1 - (paths @ paths.T).toarray() / layers, 0, None)
+    start = TruncatedSVD(2, random_state=0).fit_transform(paths)
+    start = start / max(float(np.std(start[:, 0])), 1e-12) * 1e-4
+    perplexity = min(_PERPLEXITY, (images - 1) / 3)
+    plane = TSNE(metric="precomputed", init=start, perplexity=perplexity, learning_rate="auto", random_state=0)
+    # With several threads sums, and then everything, would depend on which was first.
+    with threadpool_limits(1):
+        found: Floats = np.asarray(plane.fit_transform(distance), dtype=np.float64)
+    return found

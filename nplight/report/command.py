@@ -1,0 +1,46 @@
+"""The command `report RUN`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nplight.report.export import export_figures
+from nplight.report.page import write_report
+from nplight.report.run_data import read_run
+from nplight.terminal import ImagesPerSecond
+
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TimeRemainingColumn(),
+    ImagesPerSecond(lambda task: task.finished_speed or task.speed or 0),
+)
+
+
+def report_command(arguments: Sequence[str]) -> None:
+    """Make the report of a finished run again, and its figures as files if that is asked for.
+
+    Args:
+        arguments: of the command line, after `report`.
+
+    Raises:
+        RunFolderError: no run is there, it is damaged, or it cannot be written.
+    """
+    parser = argparse.ArgumentParser(prog="train.py report", description="Make the page report.html of a finished run.")
+    parser.add_argument("run", metavar="RUN", help="the run folder")
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
+    parser.add_argument("--quiet", action="store_true", help="print refusals alone")
+    chosen = parser.parse_args(arguments)
+    console = Console(quiet=chosen.quiet, highlight=False, soft_wrap=True)
+    with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Reading paths", total=read_run(chosen.run).rows)
+        path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
+    console.print(f"Report: {path}", markup=False)
+    if chosen.figures is not None:
+        for path in export_figures(chosen.run, chosen.figures):
+            console.print(f"Figure: {path}", markup=False)

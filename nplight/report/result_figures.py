@@ -1,0 +1,223 @@
+"""Figures of what the paths do: accuracy against neurons kept, faithfulness, selectivity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from nplight.report.run_data import Run
+from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, plain_text, template
+
+_MOST_NAMES = 30
+
+
+def pruning_figure(run: Run) -> go.Figure | None:
+    """Top-1 accuracy (%) against neurons kept a layer, one panel a share of the others pruned; `None` without any."""
+    rows = [row for row in run.metrics.get("conditions", ()) if row["condition"] == "kept"]
+    if not rows:
+        return None
+    fractions = sorted({row["pruned"] for row in rows})
+    columns = min(2, len(fractions))
+    figure = make_subplots(
+        rows=-(-len(fractions) // columns),
+        cols=columns,
+        subplot_titles=[f"{fraction:.0%} pruned" for fraction in fractions],
+        shared_yaxes="all",
+        vertical_spacing=0.16,
+        horizontal_spacing=0.06,
+    )
+    sizes = sorted({row["kept"] for row in rows})
+    clean = _clean(run)
+    for place, fraction in enumerate(fractions):
+        cell = {"row": place // columns + 1, "col": place % columns + 1}
+        if clean is not None:
+            figure.add_trace(_flat(sizes, clean["accuracy"], "clean", place == 0), **cell)
+        for number, method in enumerate(run.methods):
+            own = [row for row in rows if row["method"] == method and row["pruned"] == fraction]
+            figure.add_trace(_with_interval(own, method, number, place == 0), **cell)
+    figure.update_xaxes(**_sizes_axis(sizes))
+    bottom = {place for place in range(len(fractions)) if place + columns >= len(fractions)}
+    for place in bottom:
+        figure.update_xaxes(title_text="neurons kept", row=place // columns + 1, col=place % columns + 1)
+    figure.update_yaxes(title_text="top-1 accuracy, %", col=1)
+    return _titled(figure, "Accuracy against neurons kept", height=280 * -(-len(fractions) // columns) + 120)
+
+
+def faithfulness_figure(run: Run) -> go.Figure | None:
+    """Top-1 accuracy (%) against neurons kept a layer, all others pruned, from few to all; `None` without curves.
+
+    Bands are 95% intervals: of the first method, and of the control `random`.
+    """
+    curves = run.metrics.get("faithfulness") or {}
+    if not curves:
+        return None
+    figure = go.Figure()
+    for number, (method, curve) in enumerate(curves.items()):
+        style = _style(method, number)
+        sizes, points = curve["sizes"], curve["accuracy"]
+        if number == 0 or method == "random":
+            figure.add_trace(_band(sizes, points, method, style["color"]))
+        figure.add_trace(
+            go.Scatter(
+                x=sizes,
+                y=[_percent(point["value"]) for point in points],
+                customdata=[[_percent(point["low"]), _percent(point["high"])] for point in points],
+                mode="lines+markers",
+                name=method,
+                legendgroup=method,
+                line={**style, "width": 2.5 if number == 0 else 1.5},
+                hovertemplate=_HOVER.format(method=method),
+            )
+        )
+    sizes = next(iter(curves.values()))["sizes"]
+    figure.update_xaxes(title="neurons kept a layer", **_sizes_axis(sizes))
+    figure.update_yaxes(title="top-1 accuracy, %")
+    return _titled(figure, "Faithfulness", height=440)
+
+
+def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figure | None:
+    """Top-1 accuracy (%) of each category (rows) under each category's path (columns); `None` where not measured."""
+    accuracy = run.selectivity.get("accuracy")
+    if not accuracy:
+        return None
+    values = np.array(accuracy, dtype=float) * 100
+    return matrix_figure(
+        values,
+        run.names,
+        order,
+        title="Selectivity",
+        unit="top-1 %",
+        rows="images of",
+        columns="path of",
+        span=(float(np.nanmin(values)), 100),
+    )
+
+
+def matrix_figure(
+    values: Any,
+    names: Sequence[str],
+    order: Sequence[int] | None,
+    *,
+    title: str,
+    unit: str,
+    rows: str,
+    columns: str,
+    span: tuple[float, float],
+) -> go.Figure:
+    """Categories x categories as a heat map.
+
+    Args:
+        values: (categories, categories).
+        names: of the categories.
+        order: in which they stand; `None`: as they are numbered.
+        title: of the figure.
+        unit: of the values.
+        rows: what a row is.
+        columns: what a column is.
+        span: the values of the darkest and the lightest colour.
+    """
+    places = list(range(len(values))) if order is None else list(order)
+    known = distinct_names(names)
+    labels = [plain_text(known[place]) for place in places]
+    figure = go.Figure(
+        go.Heatmap(
+            z=np.asarray(values)[np.ix_(places, places)].round(2 if span[1] <= 1 else 0).astype(np.float32),
+            x=labels,
+            y=labels,
+            zmin=span[0],
+            zmax=span[1],
+            colorscale=SCALE,
+            colorbar={"title": {"text": unit}, "thickness": 12},
+            hovertemplate=f"{rows} %{{y}}<br>{columns} %{{x}}<br>{unit}: %{{z}}<extra></extra>",
+        )
+    )
+    shown = len(places) <= _MOST_NAMES
+    axis = {"type": "category", "showticklabels": shown, "showgrid": False, "ticks": ""}
+    figure.update_xaxes(title=columns, tickangle=-45 if max(map(len, labels)) > 3 else 0, **axis)
+    figure.update_yaxes(title=rows, autorange="reversed", **axis)
+    return _titled(figure, title, height=560).update_layout(margin={"b": 56 if columns else 20})
+
+
+_HOVER = "{method}: %{{y:.1f}}% [%{{customdata[0]:.1f}}, %{{customdata[1]:.1f}}] with %{{x}} kept<extra></extra>"
+
+
+def _style(method: str, place: int) -> dict[str, str]:
+    return {"color": NEUTRAL, "dash": "dash"} if method == "random" else line_style(place)
+
+
+def _sizes_axis(sizes: Sequence[int]) -> dict[str, Any]:
+    """A logarithmic axis with ticks at the sizes, but for those that would be too near the one before."""
+    ticks: list[int] = []
+    for size in sizes:
+        if not ticks or size >= 2 * ticks[-1]:
+            ticks.append(size)
+    return {"type": "log", "tickvals": ticks, "ticktext": list(map(str, ticks)), "tickangle": 0}
+
+
+def _with_interval(rows: Sequence[dict[str, Any]], method: str, place: int, legend: bool) -> go.Scatter:
+    low, middle, high = ([_percent(row[f"accuracy{end}"]) for row in rows] for end in ("_low", "", "_high"))
+    return go.Scatter(
+        x=[row["kept"] for row in rows],
+        y=middle,
+        customdata=list(zip(low, high)),
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [top - value for top, value in zip(high, middle)],
+            "arrayminus": [value - bottom for bottom, value in zip(low, middle)],
+            "thickness": 1,
+            "width": 3,
+            "visible": place == 0,
+        },
+        mode="lines+markers",
+        name=method,
+        legendgroup=method,
+        showlegend=legend,
+        line=_style(method, place),
+        hovertemplate=_HOVER.format(method=method),
+    )
+
+
+def _flat(sizes: Sequence[int], value: float, name: str, legend: bool) -> go.Scatter:
+    return go.Scatter(
+        x=[sizes[0], sizes[-1]],
+        y=[_percent(value)] * 2,
+        mode="lines",
+        name=f"{name}: nothing pruned",
+        legendgroup=name,
+        showlegend=legend,
+        line={"color": NEUTRAL, "dash": "longdash", "width": 1},
+        hovertemplate=f"{name}: %{{y:.1f}}%<extra></extra>",
+    )
+
+
+def _band(sizes: Sequence[int], points: Sequence[dict[str, Any]], method: str, colour: str) -> go.Scatter:
+    known = [(size, point) for size, point in zip(sizes, points) if point["low"] is not None]
+    return go.Scatter(
+        x=[size for size, _ in known] + [size for size, _ in reversed(known)],
+        y=[_percent(point["low"]) for _, point in known] + [_percent(point["high"]) for _, point in reversed(known)],
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.2,
+        line={"width": 0},
+        mode="lines",
+        legendgroup=method,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _clean(run: Run) -> dict[str, Any] | None:
+    return next((row for row in run.metrics.get("conditions", ()) if row["condition"] == "clean"), None)
+
+
+def _percent(value: float | None) -> float:
+    return float("nan") if value is None else round(value * 100, 3)
+
+
+def _titled(figure: go.Figure, title: str, *, height: int) -> go.Figure:
+    return figure.update_layout(template=template(), title={"text": title}, height=height)

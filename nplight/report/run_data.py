@@ -1,0 +1,144 @@
+"""What a run folder holds, as far as it holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nplight.errors import RunFolderError
+from nplight.paths import CategoryPaths
+from nplight.store import PathTable, RunFolder, part_files, read_paths
+
+ABOUT = "run.json"
+"""What a run tells of itself beside its results: names, model, time; written by the callback."""
+
+PICTURES = "pictures.json"
+"""Thumbnails of some held-out images; written by the callback."""
+
+_KINDS = (
+    ("settings", "settings.json"),
+    ("metrics", "metrics.json"),
+    ("selectivity", "selectivity.json"),
+    ("about", ABOUT),
+    ("pictures", PICTURES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run; what it does not hold is empty or `None`.
+
+    Attributes:
+        path: its folder.
+        settings: of the search, of each method as `search METHOD`, and of the evaluation.
+        metrics: the contents of `metrics.json`.
+        selectivity: of `selectivity.json`.
+        about: of `run.json`.
+        pictures: of `pictures.json`.
+        paths: method -> neurons a layer -> category paths.
+        top_k: neurons a layer of the path itself.
+        table: the image paths.
+        names: of the categories, by their number.
+        widths: neurons in each layer, as far as they are known.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    selectivity: Mapping[str, Any]
+    about: Mapping[str, Any]
+    pictures: Mapping[str, Any]
+    paths: Mapping[str, Mapping[int, CategoryPaths]]
+    top_k: int
+    table: PathTable | None
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def methods(self) -> list[str]:
+        """The searches that were compared, the first of them the main one."""
+        return list(self.metrics.get("methods", self.paths)) or list(self.table.methods if self.table else ())
+
+    @property
+    def rows(self) -> int:
+        """How many image paths there are, of all searches."""
+        return 0 if self.table is None else len(self.table)
+
+    def category_paths(self, method: str) -> CategoryPaths | None:
+        """The path of each category by a method."""
+        sizes = self.paths.get(method)
+        return None if not sizes else sizes[min(self.top_k, max(sizes))]
+
+
+def read_run(directory: str | Path) -> Run:
+    """Read a run folder.
+
+    Args:
+        directory: the run folder.
+
+    Raises:
+        RunFolderError: it holds neither paths nor metrics, or one of its files is damaged.
+    """
+    folder = RunFolder(directory)
+    found = {name: _read(folder.path / file) for name, file in _KINDS}
+    stored = bool(part_files(folder))
+    if not stored and not found["metrics"]:
+        raise RunFolderError(f"{folder.path} must be a run folder with paths/ or metrics.json, but it has neither")
+    paths, top_k = folder.read_category_paths() if (folder.path / "category_paths.json").is_file() else ({}, 1)
+    table = read_paths(folder.path) if stored else None
+    return Run(
+        path=folder.path,
+        paths=paths,
+        top_k=top_k,
+        table=table,
+        names=_names(found, paths, table),
+        widths=_widths(found["about"], paths, table),
+        **found,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}; the same run again writes it anew") from error
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path} is damaged: it holds no JSON object; the same run again writes it anew")
+    return content
+
+
+def _names(
+    found: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Mapping[int, CategoryPaths]], table: PathTable | None
+) -> tuple[str, ...]:
+    """The names that were given, and numbers for the categories beyond them."""
+    given = tuple(map(str, found["about"].get("names") or ()))
+    counts = [len(one) for sizes in paths.values() for one in sizes.values()]
+    counts.append(int(found["settings"].get("search", {}).get("categories", 0)))
+    if not any(counts) and table is not None:
+        counts.append(max(int(torch.as_tensor(table[name]).max()) for name in ("label", "prediction")) + 1)
+    return given + tuple(str(number) for number in range(len(given), max(counts)))
+
+
+def _widths(
+    about: Mapping[str, Any], paths: Mapping[str, Mapping[int, CategoryPaths]], table: PathTable | None
+) -> tuple[int, ...]:
+    """As the run tells them; else as many as the neurons that were chosen need."""
+    if about.get("widths"):
+        return tuple(about["widths"])
+    highest: Sequence[int] = ()
+    for one in (one for sizes in paths.values() for one in sizes.values()):
+        layers = one.neurons.amax((0, 2)).tolist()
+        highest = [max(pair) for pair in zip(layers, highest or layers)]
+    if table is not None:
+        for method in table.methods:
+            for rows in table.where(method=method).batches(["neurons"]):
+                layers = rows["neurons"].amax((0, 2)).tolist()
+                highest = [max(pair) for pair in zip(layers, highest or layers)]
+    return tuple(neuron + 1 for neuron in highest)

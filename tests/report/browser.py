@@ -1,0 +1,72 @@
+"""Debian's Chromium without a screen, and what it said and asked for while a page was open."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.ui import WebDriverWait
+
+LAPTOP, PHONE = (1366, 768), (390, 844)
+READY = "return document.body.dataset.ready === 'true'"
+
+
+def chromium() -> tuple[str, str] | None:
+    """Chromium and its driver, where both are installed."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    return (browser, driver) if browser and driver else None
+
+
+@contextmanager
+def opened(page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False) -> Iterator[Chrome]:
+    """A page in a browser of its own, once it is drawn."""
+    found = chromium()
+    assert found is not None
+    options = ChromeOptions()
+    options.binary_location = found[0]
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options=options, service=ChromeService(found[1]))
+    try:
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        driver.get(page.resolve().as_uri())
+        drawn(driver)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def drawn(driver: Chrome) -> None:
+    """Wait until every chart is."""
+    WebDriverWait(driver, 120).until(lambda _: driver.execute_script(READY))
+
+
+def complaints(driver: Chrome) -> list[str]:
+    """What stands on the console: errors and warnings."""
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def requests(driver: Chrome) -> set[str]:
+    """The schemes of everything that was asked for."""
+    messages: list[dict[str, Any]] = [
+        json.loads(entry["message"])["message"] for entry in driver.get_log("performance")
+    ]
+    urls = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    return {url.partition(":")[0] for url in urls}
+
+
+def screenshot(driver: Chrome, path: Path) -> None:
+    """The whole page, not the window alone."""
+    import base64
+
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+    path.write_bytes(base64.b64decode(shot["data"]))

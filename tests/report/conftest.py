@@ -1,0 +1,49 @@
+"""A finished run with everything a report can show."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Subset, TensorDataset
+
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity
+from tests.callbacks.test_callbacks import Foreign, make_trainer
+from tests.conftest import read_reference
+from tests.report.samples import HOSTILE
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two searches of the reference images, evaluated, with pictures."""
+    folder = tmp_path_factory.mktemp("finished")
+    reference = read_reference("class_token")
+    data = TensorDataset(reference.images, reference.labels, torch.arange(80))
+    loaders = [DataLoader(Subset(data, range(part, 80, 2)), batch_size=16) for part in (0, 1)]
+    callbacks = [
+        NeuronPathSearch(run_dir=folder, methods=["jas", "random"], steps=2, kept=(1, 4)),
+        PathEvaluation(run_dir=folder, fractions=(0.5, 1.0), replicates=50),
+        PathSelectivity(run_dir=folder, replicates=50),
+        PathReport(run_dir=folder),
+    ]
+    make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)
+    return folder
+
+
+@pytest.fixture
+def hostile(finished: Path, tmp_path: Path) -> Path:
+    """The same run, with names that would do harm if they could."""
+    folder = tmp_path / "<img src=x onerror='window.hacked = 1'>"
+    shutil.copytree(finished, folder)
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**about, "names": HOSTILE, "model": HOSTILE[1]}))
+    pictures = json.loads((folder / "pictures.json").read_text())
+    for place, one in enumerate(pictures["pictures"]):
+        one["file"] = HOSTILE[place % len(HOSTILE)]
+    (folder / "pictures.json").write_text(json.dumps(pictures))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "notes": list(HOSTILE)}))
+    return folder

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from nplight.report import neuron_use, neuron_use_figure, paths_figure, read_rows, read_run, write_report
+from tests.report.browser import LAPTOP, PHONE, chromium, complaints, drawn, opened, requests
+from tests.report.samples import HOSTILE, write_run
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: .ci/run installs it")
+
+LOCAL = {"file", "data", "blob"}
+SHOWN = "const plot = document.querySelector(`[data-figure='${arguments[0]}']`); return plot.data"
+
+# Titles of axes on the labels of their ticks, and cells of tables beyond their frames.
+OVERLAPS = """
+  const touch = (one, other) => {
+    const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  };
+  const found = [...document.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth + 1);
+  for (const plot of document.querySelectorAll(".plot")) {
+    const titles = [...plot.querySelectorAll(".g-xtitle, .g-ytitle, .g-x3title")];
+    const ticks = [...plot.querySelectorAll(".xtick text, .ytick text")];
+    found.push(...titles.filter((title) => ticks.some((tick) => touch(title, tick))));
+  }
+  return found.map((one) => one.outerHTML.slice(0, 200));
+"""
+
+
+def holds(driver: Chrome) -> None:
+    """Nothing failed, nothing left, nothing ran that came from outside, nothing is wider than the screen."""
+    assert complaints(driver) == []
+    assert requests(driver) <= LOCAL
+    assert driver.execute_script("return window.hacked") is None
+    wide = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0
+    assert driver.execute_script(OVERLAPS) == []
+    empty = "return [...document.querySelectorAll('.plot')].filter((one) => !one.querySelector('svg')).length"
+    assert driver.execute_script(empty) == 0
+
+
+def choose(driver: Chrome, name: str, value: str) -> None:
+    Select(driver.find_element(By.ID, name)).select_by_value(value)
+    drawn(driver)
+
+
+def traces(driver: Chrome, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = driver.execute_script(SHOWN, name)
+    return found
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_holds_on_a_laptop_and_a_phone(finished: Path, size: tuple[int, int], dark: bool) -> None:
+    with opened(finished / "report.html", size, dark=dark) as driver:
+        holds(driver)
+        figures = [one.get_attribute("data-figure") for one in driver.find_elements(By.CLASS_NAME, "plot")]
+        assert figures == ["pruning", "faithfulness", "paths", "use", "similarity", "map", "selectivity"]
+        ends = "return [...document.querySelectorAll('svg.main-svg')].map((one) => one.getBoundingClientRect().right)"
+        assert max(driver.execute_script(ends)) <= size[0]
+        assert driver.execute_script("return document.documentElement.dataset.theme") == ("dark" if dark else "light")
+        assert len(driver.find_elements(By.CSS_SELECTOR, "#samples img")) == 4
+        assert len(driver.find_elements(By.CSS_SELECTOR, "#drivers canvas")) == 4
+
+
+def test_choosing_a_category_draws_what_the_functions_draw(finished: Path) -> None:
+    run = read_run(finished)
+    assert run.table is not None
+    sample, counts = read_rows(run.table.where(method="random"), categories=10, width=max(run.widths), most=50)
+    with opened(finished / "report.html") as driver:
+        choose(driver, "search", "random")
+        choose(driver, "category", "7")
+        choose(driver, "beside", "4")
+        expected = paths_figure(sample, run.category_paths("random"), run.names, 7, 4, width=max(run.widths))
+        for shown, wanted in zip(traces(driver, "paths"), expected.data):
+            assert shown["name"] == wanted.name
+            assert (shown["x"], shown["y"]) == (list(wanted.x), list(wanted.y))
+            assert shown.get("text") == (None if wanted.text is None else list(wanted.text))
+        (heat,) = traces(driver, "use")
+        wanted = neuron_use_figure(neuron_use(counts, most=999), run.names, 7, run.widths).data[0]
+        assert np.allclose(heat["z"], wanted.z, atol=0.05)
+        rings = [len(trace["x"]) for trace in traces(driver, "map")[-2:]]
+        assert rings == [4, 4]
+        cards = [one.text.splitlines() for one in driver.find_elements(By.CSS_SELECTOR, "#samples figure")]
+        assert [line.split()[0] for line in cards[0]] == ["clean", "removed", "enhanced"]
+        tables = [part.is_displayed() for part in driver.find_elements(By.CSS_SELECTOR, "[data-search]")]
+        assert tables == [False, True]
+        choose(driver, "beside", "")
+        assert traces(driver, "paths")[2]["x"] == []
+        holds(driver)
+
+
+def test_hovering_names_the_image(finished: Path) -> None:
+    where = """
+      const plot = document.querySelector("[data-figure='paths']");
+      plot.scrollIntoView({block: 'center'});
+      const box = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout, {x, y} = plot.data[0];
+      const left = box.left + xaxis._offset + xaxis.d2p(x[1]), top = box.top + yaxis._offset + yaxis.d2p(y[1]);
+      return [left, top, plot.data[0].text[1]]
+    """
+    with opened(finished / "report.html") as driver:
+        left, top, text = driver.execute_script(where)
+        ActionChains(driver).move_by_offset(round(left) - 3, round(top)).move_by_offset(3, 0).perform()
+        WebDriverWait(driver, 10).until(lambda _: driver.find_elements(By.CSS_SELECTOR, ".hoverlayer .hovertext"))
+        label = driver.find_element(By.CSS_SELECTOR, ".hoverlayer .hovertext").text
+        assert "layer 1, neuron" in label
+        assert "image " in text
+        assert "image " in label or "category path" in label
+        holds(driver)
+
+
+def test_the_theme_is_switched_by_a_click_and_by_the_keyboard(finished: Path) -> None:
+    state = """
+      const plot = document.querySelector(".plot");
+      return [getComputedStyle(document.body).backgroundColor, plot._fullLayout.font.color]
+    """
+    with opened(finished / "report.html") as driver:
+        light = driver.execute_script(state)
+        driver.find_element(By.ID, "theme").click()
+        drawn(driver)
+        dark = driver.execute_script(state)
+        assert light[0] != dark[0]
+        assert light[1] != dark[1]
+        driver.find_element(By.ID, "theme").send_keys(Keys.ENTER)
+        drawn(driver)
+        assert driver.execute_script(state) == light
+        holds(driver)
+
+
+def test_every_control_is_reached_by_the_keyboard(finished: Path) -> None:
+    with opened(finished / "report.html") as driver:
+        reached = []
+        for _ in range(60):
+            ActionChains(driver).send_keys(Keys.TAB).perform()
+            reached.append(driver.execute_script("return document.activeElement.id"))
+        assert {"theme", "search", "category", "beside", "neuron"} <= set(reached)
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE])
+def test_hostile_names_are_shown_and_do_nothing(hostile: Path, size: tuple[int, int]) -> None:
+    write_report(hostile)
+    with opened(hostile / "report.html", size) as driver:
+        for number in range(len(HOSTILE)):
+            choose(driver, "category", str(number))
+        options = driver.execute_script("return [...document.getElementById('category').options].map((o) => o.text)")
+        assert options[0] == HOSTILE[0]
+        assert options[-2:] == ["crane (8)", "crane (9)"]
+        choose(driver, "category", "4")
+        legend = driver.execute_script("return document.querySelector(\"[data-figure='paths'] .legend\").textContent")
+        assert "<a href='https://ex" in legend
+        assert driver.find_elements(By.CSS_SELECTOR, ".plot a, main img[src='x']") == []
+        holds(driver)
+
+
+@pytest.mark.parametrize("images", [1, 12])
+def test_one_category_is_enough(tmp_path: Path, images: int) -> None:
+    write_run(tmp_path, categories=1, images=images)
+    with opened(write_report(tmp_path)) as driver:
+        holds(driver)
+        assert len(traces(driver, "paths")[0]["x"]) == 5 * images
+
+
+def test_a_run_without_paths_has_a_page(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_bytes((finished / "metrics.json").read_bytes())
+    with opened(write_report(tmp_path)) as driver:
+        holds(driver)
+        assert not driver.find_element(By.ID, "choice").is_displayed()
+
+
+def test_fifty_thousand_images_of_a_thousand_categories(tmp_path: Path) -> None:
+    """A page below 10 MB, made in less than 2 GB by a process of its own, that opens and answers."""
+    names = [f"class {number}, a thing of some length" for number in range(1000)]
+    write_run(tmp_path, categories=1000, images=50, layers=12, width=3072, names=names, parts=20)
+    code = """
+import resource, sys
+from nplight.report import write_report
+write_report(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=300, capture_output=True)
+    assert int(done.stdout) * 1024 < 2e9
+    page = tmp_path / "report.html"
+    assert page.stat().st_size < 10e6
+    with opened(page, PHONE) as driver:
+        choose(driver, "category", "777")
+        holds(driver)
+        assert len(traces(driver, "paths")[0]["x"]) == 13 * 50

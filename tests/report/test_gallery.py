@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import nplight
+from nplight.data import ImageBatch
+from nplight.neurons import record
+from nplight.report import Gallery
+from nplight.report.thumbnails import patch_grid, thumbnail
+from nplight.seeds import checksums
+from nplight.vit import open_vit
+from tests.conftest import Reference
+
+
+@pytest.fixture
+def paths(reference: Reference) -> nplight.CategoryPaths:
+    return nplight.category_paths(reference.neurons, reference.labels, num_classes=10)
+
+
+def gathered(reference: Reference, paths: nplight.CategoryPaths, *sizes: int, **options: Any) -> Gallery:
+    gallery = Gallery(open_vit(reference.model.eval()), paths, per_category=2, per_neuron=3, **options)
+    start = 0
+    for size in sizes:
+        part = slice(start, start + size)
+        names = tuple(f"image {number}" for number in range(80)[part])
+        gallery.update(ImageBatch(reference.images[part], reference.labels[part], torch.arange(80)[part], names))
+        start += size
+    return gallery
+
+
+def decoded(source: str) -> Tensor:
+    content = base64.b64decode(source.partition(",")[2])
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(content)))).permute(2, 0, 1)
+
+
+def test_batches_and_processes_make_no_difference(reference: Reference, paths: nplight.CategoryPaths) -> None:
+    whole = gathered(reference, paths, 80).to_dict()
+    assert gathered(reference, paths, 7, 33, 40).to_dict() == whole
+
+    parts = [gathered(reference, paths), gathered(reference, paths)]
+    for place, part in enumerate((slice(0, 80, 2), slice(1, 80, 2))):
+        names = tuple(f"image {number}" for number in range(80)[part])
+        parts[place].update(ImageBatch(reference.images[part], reference.labels[part], None, names))
+    one, other = parts
+    one.merge(other.grid, other.samples, other.drivers)
+    assert one.samples == gathered(reference, paths, 80).samples
+    assert one.drivers == gathered(reference, paths, 80).drivers
+    assert one.to_dict()["samples"] == whole["samples"]
+
+
+def test_drivers_are_the_images_of_largest_value_with_its_map(
+    reference: Reference, paths: nplight.CategoryPaths
+) -> None:
+    found = gathered(reference, paths, 80).to_dict()
+    with torch.no_grad(), record(reference.model.eval(), tokens="all") as values:
+        reference.model(reference.images)
+    wanted = {(layer, neuron) for own in paths.neurons[:, :, 0].tolist() for layer, neuron in enumerate(own)}
+    assert {(one["layer"], one["neuron"]) for one in found["drivers"]} == wanted
+    tokens = next(iter(values.values())).shape[1]
+    assert found["grid"] == (4, 4)
+    for one in found["drivers"]:
+        own = values[one["layer"]][:, :, one["neuron"]]
+        best = own[:, 0].topk(3)
+        files = [found["pictures"][place]["file"] for place, _, _ in one["images"]]
+        assert files == [f"image {number}" for number in best.indices.tolist()]
+        for image, (_, value, patches) in zip(best.indices.tolist(), one["images"]):
+            assert value == pytest.approx(own[image, 0].item(), rel=1e-3)
+            patch = own[image, tokens - 16 :].clamp(min=0)
+            assert patches == (patch / patch.max().clamp(min=1e-12) * 99).round().int().tolist()
+
+
+def test_samples_are_those_of_lowest_checksum_with_their_edited_probabilities(
+    reference: Reference, paths: nplight.CategoryPaths
+) -> None:
+    found = gathered(reference, paths, 80).to_dict()
+    keys = torch.tensor(checksums(reference.images))
+    model = reference.model.eval()
+    for label, entries in found["samples"].items():
+        own = (reference.labels == int(label)).nonzero().flatten()
+        lowest = own[keys[own].argsort()][:2].tolist()
+        assert [found["pictures"][place]["file"] for place, *_ in entries] == [f"image {one}" for one in lowest]
+        for image, (_, *facts) in zip(lowest, entries):
+            expected = []
+            for operation in (None, "remove", "enhance"):
+                with torch.no_grad():
+                    if operation is None:
+                        scores = model(reference.images[[image]])
+                    else:
+                        with nplight.intervene(model, paths.neurons[int(label)], operation):
+                            scores = model(reference.images[[image]])
+                expected.append(scores.softmax(1)[0, int(label)].item())
+            assert facts == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_is_kept_is_bounded(reference: Reference, paths: nplight.CategoryPaths) -> None:
+    found = gathered(reference, paths, 80, most_neurons=5).to_dict()
+    assert len(found["drivers"]) == 5
+    assert all(len(one["images"]) == 3 for one in found["drivers"])
+    assert all(len(own) == 2 for own in found["samples"].values())
+    assert len(found["pictures"]) <= 5 * 3 + 10 * 2
+    users = [sum((one["neuron"] in own[one["layer"]]) for own in paths.neurons.tolist()) for one in found["drivers"]]
+    everything = gathered(reference, paths, 80).to_dict()["drivers"]
+    most = sorted(sum((one["neuron"] in own[one["layer"]]) for own in paths.neurons.tolist()) for one in everything)
+    assert sorted(users) == most[-5:]
+
+
+def test_a_thumbnail_undoes_the_normalisation() -> None:
+    pixels = torch.randint(0, 256, (3, 9, 7), generator=torch.Generator().manual_seed(0)).float() / 255
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+    normalised = (pixels - mean[:, None, None]) / std[:, None, None]
+    assert torch.equal(decoded(thumbnail(normalised, 9, (mean, std))), (pixels * 255).round().to(torch.uint8))
+    stretched = decoded(thumbnail(normalised[:1], 9))
+    assert (int(stretched.min()), int(stretched.max())) == (0, 255)
+    assert decoded(thumbnail(torch.rand(3, 100, 50), 64)).shape == (3, 64, 32)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "height", "width", "grid"),
+    [
+        (197, 224, 224, (14, 14)),
+        (64, 32, 32, (8, 8)),
+        (261, 224, 224, (16, 16)),
+        (17, 16, 16, (4, 4)),
+        (1 + 6 * 3, 96, 48, (6, 3)),
+        (100 + 20, 224, 224, None),
+    ],
+)
+def test_the_patches_are_found_among_the_tokens(
+    tokens: int, height: int, width: int, grid: tuple[int, int] | None
+) -> None:
+    assert patch_grid(tokens, height, width) == grid
