@@ -6,11 +6,13 @@ from nplight.callbacks.path_evaluation import PathEvaluation
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
 from nplight.callbacks.progress import PathProgressBar
+from nplight.callbacks.report import PathReport
 
 __all__ = [
     "NeuronPathSearch",
     "PathEvaluation",
     "PathProgressBar",
+    "PathReport",
     "PathSelectivity",
     "WeightsExport",
     "for_pytorch_lightning",

@@ -18,9 +18,7 @@ from nplight.data import ImageBatch
 Reader = Callable[[Any], ImageBatch]
 
 
-def discover_pass(
-    trainer: Trainer, pl_module: LightningModule, read: Reader, purpose: str
-) -> Iterator[ImageBatch]:
+def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, purpose: str) -> Iterator[ImageBatch]:
     """This process's share of the first validation loader, on its device, outside Lightning's own loop.
 
     Args:

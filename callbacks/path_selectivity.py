@@ -17,7 +17,7 @@ from nplight.callbacks.path_evaluation import image_keys, search_of
 from nplight.compare import selectivity_to_dict
 from nplight.data import batch_reader
 from nplight.errors import ArgumentError, check_at_least
-from nplight.metrics import Selectivity, SelectivityMatrix, path_predictions, selectivity_summary
+from nplight.metrics import Selectivity, SelectivityMatrix, SelectivitySummary, path_predictions, selectivity_summary
 from nplight.paths import CategoryPaths
 from nplight.tables import selectivity_table
 from nplight.vit import open_vit
@@ -125,6 +125,8 @@ class PathSelectivity(Callback):
         content = {"search": self._name, "kept": self.kept, **selectivity_to_dict(matrix, summary)}
         on_first_process(trainer, lambda: run.write("selectivity.json", json.dumps(content) + "\n"))
         if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.log_metrics(_scalars(summary), step=trainer.global_step)
             rich.get_console().print(selectivity_table(summary, self._name, self.kept))
 
     def _paths(self, trainer: Trainer) -> CategoryPaths:
@@ -132,6 +134,10 @@ class PathSelectivity(Callback):
         assert search is not None
         sizes = search.category_paths[self._name]
         return sizes[min(self.kept, max(sizes))]
+
+
+def _scalars(summary: SelectivitySummary) -> dict[str, float]:
+    return {f"paths/selectivity/{name}": getattr(summary, name).value for name in ("own", "others", "difference")}
 
 
 def _tests(trainer: Trainer) -> bool:

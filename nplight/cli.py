@@ -9,14 +9,16 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ActionConfigFile
+from jsonargparse import ActionConfigFile, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
+from nplight.report import report_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
+from nplight.terminal import silence
 from nplight.vit import open_vit
 
 
@@ -68,26 +70,35 @@ class PathCLI(LightningCLI):
         --fit_from_scratch: `fit` does not start from the model's `checkpoint`, which the other commands evaluate.
         --methods: the searches that `validate` compares.
         --overwrite: replace the results that the run folder holds.
+        --report: whether the run folder gets its page, `report.html`, also where no PathReport is configured.
+        --quiet: print warnings and refusals alone.
         --paths: for `test`, the run whose category paths are tested.
         --images: for `predict`, files and folders of images.
     """
 
     def __init__(self, args: ArgsType = None) -> None:
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=_SaveConfig,
-            save_config_kwargs={"save_to_log_dir": False},
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            args=args,
-        )
+        with contextlib.ExitStack() as self._terminal:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=_SaveConfig,
+                save_config_kwargs={"save_to_log_dir": False},
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                args=args,
+            )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Lightning's; from here on nothing is printed if that is asked for."""
+        super().parse_arguments(parser, args)
+        if self.config[self.config["subcommand"]].quiet:
+            self._terminal.enter_context(silence())
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser with short errors."""
-        parser = _Parser(**kwargs)
+        parser = _Parser(epilog="report RUN [--figures DIR]: make the page of a finished run again", **kwargs)
         parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration file, in YAML")
         return parser
 
@@ -124,6 +135,10 @@ class PathCLI(LightningCLI):
             default=False,
             help="replace the results that the run folder holds, those of other settings too",
         )
+        parser.add_argument(
+            "--report", type=bool, default=True, help="write report.html into the run folder; false leaves it out"
+        )
+        parser.add_argument("--quiet", action="store_true", help="print warnings and refusals alone")
         parser.add_argument("--paths", type=str | None, default=None, help="test: the run whose paths are tested")
         parser.add_argument("--images", type=str, nargs="*", default=[], help="predict: files and folders of images")
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
@@ -142,6 +157,10 @@ class PathCLI(LightningCLI):
             for callback in config.trainer.callbacks or []:
                 if "methods" in callback.init_args:
                     callback.init_args["methods"] = config.methods
+        if config.report and self.subcommand != "fit":
+            config.trainer.callbacks = with_report(config.trainer.callbacks or [])
+        if config.quiet:
+            config.trainer.enable_progress_bar = False
         if config.trainer.enable_progress_bar is False:
             config.trainer.callbacks = [
                 callback for callback in config.trainer.callbacks or [] if "ProgressBar" not in callback.class_path
@@ -186,8 +205,12 @@ def main(args: ArgsType = None) -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # The same run again rewrites its log, as its other files.
     warnings.filterwarnings("ignore", message="Experiment logs directory")
+    words = sys.argv[1:] if args is None else args
     try:
-        PathCLI(args)
+        if isinstance(words, list) and words[:1] == ["report"]:
+            report_command(words[1:])
+        else:
+            PathCLI(args)
     except Exception as error:
         refusal = _refusal(error)
         if refusal is None:
@@ -208,6 +231,14 @@ def _end_with(message: object) -> NoReturn:
         text = text.strip().splitlines()[-1].partition(": ")[2]
     print(f"error: {text}", file=sys.stderr)
     raise SystemExit(2) from None
+
+
+def with_report(callbacks: list[Any]) -> list[Any]:
+    """The callbacks with one that reports, if any of them has results and none reports yet."""
+    names = [callback.class_path.rpartition(".")[2] for callback in callbacks]
+    if "PathReport" in names or not {"NeuronPathSearch", "PathEvaluation"} & set(names):
+        return callbacks
+    return [*callbacks, Namespace(class_path="nplight.callbacks.PathReport", init_args=Namespace())]
 
 
 def _default_run_dir(config: Any, subcommand: str) -> Path:

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rich
 import torch
 import yaml
+from jsonargparse import Namespace
 from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 import nplight
 import nplight.callbacks
-from nplight.cli import main
+from nplight.cli import main, with_report
 from nplight.data import DigitsDataModule
 from nplight.modules import ViTClassifier
 
@@ -66,7 +68,8 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     run = tmp_path / "runs" / "quick"
     files = contents(run)
     names = {name for name in files if not name.startswith(("paths/", "logs/", "."))}
-    assert names == {"category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"}
+    report = {"pictures.json", "report.html", "run.json"}
+    assert names == {"category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"} | report
 
     table = nplight.read_paths(run)
     data = DigitsDataModule()
@@ -92,14 +95,15 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     assert contents(run) == files
     main([*command, *QUICK, "--run_dir", str(tmp_path / "other")])
     again = contents(tmp_path / "other")
-    assert {name: again[name] for name in again if name != "config.yaml"} == {
-        name: files[name] for name in files if name != "config.yaml"
-    }
+    # These tell the folder and the time.
+    own = {"config.yaml", "report.html", "run.json"}
+    assert {name: again[name] for name in again.keys() - own} == {name: files[name] for name in files.keys() - own}
     capsys.readouterr()
     assert "run_dir" in refused([*command, "--data.init_args.split_seed=5"], capsys)
     assert contents(run) == files
 
     main(["test", "--config", str(quick), "--paths", str(run), *QUICK])
+    assert (run / "test" / "report.html").is_file()
     tested = json.loads((run / "test" / "metrics.json").read_text())
     assert tested["conditions"] == metrics["conditions"]
 
@@ -113,6 +117,31 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     predicted = nplight.read_paths(run / "predict")
     assert predicted["file"] == [str(tmp_path / "seven.png")]
     assert predicted["prediction"].tolist() == [7]
+    assert (run / "predict" / "report.html").is_file()
+
+
+def test_quiet_prints_nothing_and_a_report_can_be_left_out(
+    quick: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    main(["validate", "--config", str(quick), "--quiet", "--report", "false"])
+    assert capfd.readouterr() == ("", "")
+    run = tmp_path / "runs" / "quick"
+    assert (run / "metrics.json").is_file()
+    assert not (run / "report.html").exists()
+    main(["report", str(run), "--quiet"])
+    assert capfd.readouterr() == ("", "")
+    assert (run / "report.html").is_file()
+    assert not rich.get_console().quiet
+    assert logging.getLogger("lightning.pytorch").level == logging.INFO
+
+
+def test_a_run_reports_once_however_it_is_asked(quick: Path) -> None:
+    config = yaml.safe_load(quick.read_text())
+    callbacks = [Namespace(one) for one in config["trainer"]["callbacks"]]
+    reporting = with_report(callbacks)
+    assert [one.class_path for one in reporting[len(callbacks) :]] == ["nplight.callbacks.PathReport"]
+    assert with_report(reporting) == reporting
+    assert with_report(callbacks[2:]) == callbacks[2:]
 
 
 def test_the_main_configuration_is_the_published_protocol_and_its_model_is_good() -> None:

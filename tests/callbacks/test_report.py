@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader
+
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity
+from nplight.data import read_batch
+from nplight.errors import ArgumentError
+from nplight.report import Gallery
+from nplight.vit import open_vit
+from tests.callbacks.test_callbacks import OPTIONS, Foreign, _shared, contents, loaders, make_trainer, quiet
+from tests.conftest import Reference
+
+__all__ = ["loaders", "quiet"]
+
+
+def validate(reference: Reference, loaders: list[DataLoader[Any]], folder: Path, **options: Any) -> NeuronPathSearch:
+    settings = {name: options.pop(name) for name in list(options) if name.startswith("per_")}
+    search = NeuronPathSearch(run_dir=folder, **OPTIONS)
+    evaluation = PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=20)
+    trainer = make_trainer(search, evaluation, PathReport(run_dir=folder, **settings), **options)
+    trainer.validate(Foreign(reference.model), loaders, verbose=False)
+    return search
+
+
+def test_the_report_is_of_the_held_out_images(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    search = validate(reference, loaders, tmp_path)
+    pictures = json.loads((tmp_path / "pictures.json").read_text())
+    held_out = set(loaders[1].dataset.indices)
+    assert {int(one["file"].split()[-1]) - 100 for one in pictures["pictures"]} <= held_out
+    whole = Gallery(open_vit(reference.model), search.category_paths["jas"][1])
+    for batch in loaders[1]:
+        whole.update(read_batch(batch))
+    assert json.loads(json.dumps(whole.to_dict())) == pictures
+    about = json.loads((tmp_path / "run.json").read_text())
+    assert about["names"] == list(map(str, range(10)))
+    assert about["widths"] == list(open_vit(reference.model).widths)
+    assert about["path_tokens"] == "the class token"
+    assert "<h1>Neuron paths" in (tmp_path / "report.html").read_text()
+
+
+def test_the_same_again_changes_nothing(reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path) -> None:
+    validate(reference, loaders, tmp_path)
+    before = contents(tmp_path)
+    validate(reference, loaders, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_two_processes_keep_the_pictures_of_one(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    validate(reference, loaders, tmp_path / "one")
+    shared = [_shared(loader) for loader in loaders]
+    options = {"devices": 2, "strategy": "ddp_fork", "use_distributed_sampler": False}
+    validate(reference, shared, tmp_path / "two", **options)
+    one, two = (json.loads((tmp_path / name / "pictures.json").read_text()) for name in ("one", "two"))
+    assert seen(one) == seen(two)
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
+
+
+def seen(pictures: dict[str, Any]) -> list[Any]:
+    """Samples and drivers with their pictures in place of the pictures' numbers."""
+    shown = pictures["pictures"]
+    lists = [*pictures["samples"].values(), *(one["images"] for one in pictures["drivers"])]
+    return [[(shown[place]["source"], *facts) for place, *facts in entries] for entries in lists]
+
+
+def test_no_pictures_are_kept_where_none_are_wanted(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    validate(reference, loaders, tmp_path, per_category=0, per_neuron=0)
+    assert not (tmp_path / "pictures.json").exists()
+    assert "No pictures were kept" in (tmp_path / "report.html").read_text()
+
+
+def test_stored_paths_are_reported_of_in_test(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    validate(reference, loaders, tmp_path / "run")
+    again = PathEvaluation(paths=tmp_path / "run", fractions=(1.0,), replicates=20, run_dir=tmp_path / "test")
+    report = PathReport(run_dir=tmp_path / "test")
+    make_trainer(again, report).test(Foreign(reference.model), loaders[1], verbose=False)
+    names = [(tmp_path / name / "pictures.json").read_text() for name in ("run", "test")]
+    assert names[0] == names[1]
+    assert "This run holds no image paths" in (tmp_path / "test" / "report.html").read_text()
+
+
+def test_predicted_paths_are_reported_of_by_prediction(reference: Reference, tmp_path: Path) -> None:
+    search = NeuronPathSearch(run_dir=tmp_path, **OPTIONS)
+    images = DataLoader(reference.images[::20], batch_size=2)
+    make_trainer(search, PathReport(run_dir=tmp_path)).predict(Foreign(reference.model), images)
+    page = (tmp_path / "report.html").read_text()
+    assert "Most shared neurons" in page
+    assert "it was searched, and not evaluated" in page
+    assert not (tmp_path / "pictures.json").exists()
+
+
+def test_fit_is_left_alone(reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path) -> None:
+    trainer = make_trainer(PathReport(run_dir=tmp_path), max_epochs=1, limit_train_batches=1)
+    trainer.fit(Foreign(reference.model), loaders[0], loaders[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_logger_gets_scalars_and_tensorboard_figures(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    callbacks = [
+        NeuronPathSearch(run_dir=tmp_path, **OPTIONS),
+        PathEvaluation(run_dir=tmp_path, fractions=(1.0,), replicates=0),
+        PathSelectivity(run_dir=tmp_path, replicates=0),
+        PathReport(run_dir=tmp_path, per_category=0, per_neuron=0),
+    ]
+    loggers = [TensorBoardLogger(tmp_path, "board", ""), CSVLogger(tmp_path, "csv", "")]
+    make_trainer(*callbacks, logger=loggers).validate(Foreign(reference.model), loaders, verbose=False)
+    removed = callbacks[1].results[1]
+    with (tmp_path / "csv" / "metrics.csv").open() as file:
+        logged = {name: float(value) for row in csv.DictReader(file) for name, value in row.items() if value}
+    assert logged["paths/removed/accuracy"] == pytest.approx(removed.accuracy)
+    assert logged["paths/selectivity/own"] == pytest.approx(callbacks[2].matrix.own.values.item())
+
+    board = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert set(logged) - {"step", "epoch"} == set(board.Tags()["scalars"]) - {"epoch"}
+    assert board.Scalars("paths/removed/accuracy")[0].value == pytest.approx(removed.accuracy)
+    assert board.Tags()["images"] == ["paths/pruning", "paths/selectivity"]
+    picture = Image.open(io.BytesIO(board.Images("paths/pruning")[0].encoded_image_string))
+    assert len(picture.getcolors(10**6)) > 20
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_report_before_its_results_is_refused(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, late: int
+) -> None:
+    callbacks: list[Any] = [NeuronPathSearch(run_dir=tmp_path, **OPTIONS), PathEvaluation(run_dir=tmp_path)]
+    name = type(callbacks[1]).__name__ if late else type(callbacks[0]).__name__
+    callbacks.insert(late, PathReport(run_dir=tmp_path))
+    with pytest.raises(ArgumentError, match=f"PathReport must stand after {name}"):
+        make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)
+    with pytest.raises(ArgumentError, match="PathReport needs a NeuronPathSearch or PathEvaluation"):
+        make_trainer(PathReport()).validate(Foreign(reference.model), loaders, verbose=False)
+
+
+@pytest.mark.parametrize(("name", "least"), [("per_category", 0), ("per_neuron", 0), ("most_neurons", 0), ("size", 1)])
+def test_wrong_bounds_are_refused(name: str, least: int) -> None:
+    with pytest.raises(ArgumentError, match=f"`{name}` must be an integer of at least {least}, got {least - 1}"):
+        PathReport(**{name: least - 1})
