@@ -54,7 +54,7 @@ def page(search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, A
         exact_passes=passes["exact"] + exact["with tangent"],
         search=_search(measured),
         ratios=_ratios(measured),
-        base=", ".join(f"{value} {name}" for name, value in scaling["base"].items()),
+        base=", ".join(f"{name} {value}" for name, value in scaling["base"].items()),
         scaling=_scaling(scaling["measured"]),
         count=agreement["images"],
         nodes=_nodes(agreement["agreement"]),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from nplight.report.theme import line_style, template
 from plotly.subplots import make_subplots
+
+from nplight.report.theme import line_style, template
 
 
 def draw(search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, Any], folder: Path) -> None:
@@ -48,10 +49,12 @@ def _scaling(measured: Sequence[dict[str, Any]]) -> go.Figure:
                 showlegend=column == 1,
             )
             figure.add_trace(line, row=1, col=column)
-    figure.update_xaxes(type="log", nticks=4)
+        values = sorted({row["value"] for row in measured if row["changed"] == changed})
+        figure.update_xaxes(type="log", tickvals=values[::2], row=1, col=column)
     figure.update_yaxes(type="log")
     figure.update_yaxes(title="seconds", col=1)
-    figure.update_layout(title="Seconds for a batch, one size changed at a time (both axes logarithmic)", height=380)
+    figure.update_layout(title="Seconds for a batch, one size changed at a time (both axes logarithmic)", height=400)
+    figure.update_layout(margin={"t": 80})
     return figure
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -94,7 +96,45 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
     after, quiet = contents(tmp_path / "run"), contents(tmp_path / "quiet")
     assert {name: after["paths/" + name] for name in there} == there
     assert after.keys() == quiet.keys()
-    assert {name for name in after if after[name] != quiet[name]} <= {"config.yaml"}
+    # The report tells when, and how long.
+    assert {name for name in after if after[name] != quiet[name]} <= {"config.yaml", "run.json", "report.html"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"only who may mount a file system can try a full one: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_real_disk_that_is_full_loses_nothing(
+    quick: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["validate", "--config", str(quick), "--trainer.enable_progress_bar=false", "--run_dir"]
+    main([*command, "quiet"])
+    capsys.readouterr()
+    run, ballast = small_disk / "run", small_disk / "ballast"
+    # Room for the settings and some of the paths, and then for none.
+    free = os.statvfs(small_disk)
+    ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - 5 * 4096))
+    error = refused([*command, str(run)], capsys)
+    assert re.search(r"cannot be written: No space left on device; make room", error)
+    assert len(error.splitlines()) == 1
+    there = contents(run / "paths")
+    assert ballast.stat().st_size == free.f_bavail * free.f_frsize - 5 * 4096
+    ballast.unlink()
+    main([*command, str(run)])
+    after, quiet = contents(run), contents(Path("quiet"))
+    assert {name: after["paths/" + name] for name in there} == there
+    assert after.keys() == quiet.keys()
+    assert {name for name in after if name.startswith("paths/") and after[name] != quiet[name]} == set()
 
 
 ODD = [
