@@ -153,9 +153,9 @@ class PathReport(Callback):
         about = self._about(trainer, open_vit(pl_module, self.vit))
 
         def write() -> Path:
-            # A run that found everything done would tell its own short time.
-            known = read_run(run.path)
-            if {**about, "seconds": None} != {**known.about, "seconds": None}:
+            # A run that found everything done would tell its own short time, and not what did the work.
+            known, told = read_run(run.path), dict.fromkeys(("seconds", "command"))
+            if {**about, **told} != {**known.about, **told}:
                 run.write(ABOUT, json.dumps(about, indent=2) + "\n")
             if gallery is not None:
                 run.write(PICTURES, json.dumps(gallery.to_dict()) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import re
 from importlib.resources import files
@@ -40,7 +41,7 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         "categories": options(found.data["names"]),
         "sections": "".join(text for _, _, text in parts),
         "data": packed(to_json(found)),
-        "plotly": packed(get_plotlyjs()),
+        "plotly": _plotly(),
     }
     page = (assets / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], page)
@@ -62,6 +63,11 @@ def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
     folder = RunFolder(directory)
     folder.write(REPORT, report_html(read_run(directory), advance))
     return folder.path / REPORT
+
+
+@functools.cache
+def _plotly() -> str:
+    return packed(get_plotlyjs())
 
 
 def packed(text: str) -> str:
