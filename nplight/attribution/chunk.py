@@ -17,9 +17,9 @@ from nplight.vit import OpenViT
 
 Result = TypeVar("Result")
 
-# What pays: on a CPU larger graphs fall out of the caches, on a GPU they keep it busy. A limit below the memory there
-# is, and powers of two, keep the rounding the same from run to run.
-_CPU_BYTES = 256 << 20
+# What pays: fewer rows leave more of the time to calls than to arithmetic. A limit below the memory there is keeps the
+# rounding the same from run to run; so do powers of two where memory is the limit.
+_CPU_BYTES = 512 << 20
 _GPU_BYTES = 16 << 30
 _SHARE_OF_MEMORY = 0.5
 
@@ -34,7 +34,7 @@ _measured: WeakKeyDictionary[nn.Module, dict[object, tuple[int, int]]] = WeakKey
 
 
 def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patch_stream: str = "exact") -> int:
-    """The user's `chunk_size`, or a power of two of rows whose graphs are quick to work on and fit in memory.
+    """The user's `chunk_size`, or as many rows as are quick to work on and fit in memory.
 
     Args:
         vit: the opened model, undisturbed.
@@ -49,18 +49,19 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patc
         check_at_least("chunk_size", chunk_size, 1)
         return chunk_size
     quick = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
-    usable = min(quick, int(_free_bytes(image.device) * _SHARE_OF_MEMORY))
     row, tokens = _row_size(vit, image)
     if patch_stream == "frozen":
         row = -(-row * _FROZEN_SHARE // tokens)
-    rows = max(1, usable // row)
-    return 1 << (rows.bit_length() - 1)
+    paying = max(1, quick // row)
+    fitting = max(1, int(_free_bytes(image.device) * _SHARE_OF_MEMORY) // row)
+    return paying if paying <= fitting else 1 << (fitting.bit_length() - 1)
 
 
 def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callable[[slice], Result]) -> list[Result]:
     """Run something on every (image, node) row, at most `chunk_size` rows at a time.
 
-    A chunk holds whole images or a part of one. Where memory runs out, chunks are halved, for this model from then on.
+    A chunk holds whole images or an even part of one. Where memory runs out, chunks are halved, from then on for this
+    model.
 
     Args:
         vit: the opened model.
@@ -91,8 +92,10 @@ def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callab
 
 
 def _within(start: int, size: int, nodes: int) -> int:
-    """The end of a chunk of `size` rows that does not go past its image."""
-    return min(start + size, start - start % nodes + nodes)
+    """The end of a chunk of at most `size` rows: what is left of the image, in even parts."""
+    left = nodes - start % nodes
+    parts = -(-left // size)
+    return start + -(-left // parts)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

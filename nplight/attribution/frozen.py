@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from nplight.attribution.clean import CleanPass, at_least_float32, check_finite
-from nplight.attribution.frozen_attention import attend_frozen
+from nplight.attribution.frozen_attention import Frozen, attend_frozen
 from nplight.attribution.passes import Passes
 from nplight.errors import ArgumentError
 from nplight.vit import BlockParts, OpenViT, rules
@@ -27,13 +26,6 @@ CLASS = slice(0, 1)
 
 # A CPU's caches hold no more tokens in flight; on a GPU more is quicker.
 _CPU_TOKENS = 1 << 10
-
-
-class Frozen(NamedTuple):
-    """Keys and values of a block's tokens, (images, heads, tokens, d) each; zero for the class token, the first."""
-
-    key: Tensor
-    value: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +51,15 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
     with torch.no_grad():
         embedded = vit.embed(images)
         at_once = max(1, _CPU_TOKENS // embedded.shape[1]) if images.device.type == "cpu" else len(images)
-        firsts, logits, values, frozen = zip(*(_through(vit, blocks, some) for some in embedded.split(at_once)))
+        pieces = embedded.chunk(-(-len(images) // at_once))
+        firsts, logits, values, frozen = zip(*(_through(vit, blocks, some) for some in pieces))
     found = FrozenPass(
         images,
         values={layer: torch.cat(some) for layer, some in enumerate(zip(*values))},
         first=torch.cat(firsts),
         logits=torch.cat(logits),
         # Copies, laid out for products: views would keep the queries too.
-        frozen={layer: Frozen(*map(torch.cat, zip(*some))) for layer, some in enumerate(zip(*frozen))},
+        frozen={layer: Frozen.of(*map(torch.cat, zip(*some))) for layer, some in enumerate(zip(*frozen))},
     )
     check_finite("the clean pass gave NaN or infinite values", found.logits, *found.values.values())
     return found
@@ -74,7 +67,7 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
 
 def _through(
     vit: OpenViT, blocks: list[BlockParts], stream: Tensor
-) -> tuple[Tensor, Tensor, list[Tensor], list[Frozen]]:
+) -> tuple[Tensor, Tensor, list[Tensor], list[tuple[Tensor, Tensor]]]:
     """What leaves block 0 at the class token, the logits, and each block's neurons there and what it freezes."""
     values, frozen, streams = [], [], []
     for layer, parts in enumerate(blocks):
@@ -102,16 +95,17 @@ def _blocks(vit: OpenViT) -> list[BlockParts]:
     )
 
 
-def _attend_and_keep(parts: BlockParts, stream: Tensor, tokens: slice) -> tuple[Tensor, Frozen]:
+def _attend_and_keep(parts: BlockParts, stream: Tensor, tokens: slice) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
     if tokens == ALL:
         query, key, value = attention.queries_keys_values(normed)
     else:
         query, (key, value) = attention.queries(normed[:, tokens]), attention.keys_values(normed)
-    attended = attention.merge(rules.attention(query, key, value, attention.scale), normed[:, tokens])
+    attended = rules.attention(query, key, value, attention.scale)
+    stream = attention.merge(stream[:, tokens], attended, normed[:, tokens])
     for heads in (key, value):
         heads[:, :, CLASS] = 0
-    return stream[:, tokens] + attended, Frozen(key, value)
+    return stream, (key * attention.scale, value)
 
 
 class FrozenPasses(Passes):
@@ -130,7 +124,7 @@ class FrozenPasses(Passes):
     def of(self, images: slice) -> FrozenPasses:
         """The same for the rows of some of the images alone."""
         some = copy(self)
-        some._frozen = {layer: Frozen(*(one[images] for one in kept)) for layer, kept in self._frozen.items()}
+        some._frozen = {layer: kept.images(images) for layer, kept in self._frozen.items()}
         return some
 
     def live(self, layer: int) -> slice:
@@ -144,8 +138,8 @@ class FrozenPasses(Passes):
     def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:
         attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
         query, key, value = (self._by_image(layer, heads) for heads in attention.queries_keys_values(normed))
-        attended = attend_frozen(query, key, value, *self._frozen[layer], attention.scale)
-        return stream + attention.merge(attended.transpose(1, 2).flatten(0, 1).unsqueeze(2), normed)
+        attended = attend_frozen(query, key, value, self._frozen[layer], attention.scale)
+        return attention.merge(stream, attended.transpose(1, 2).flatten(0, 1).unsqueeze(2), normed)
 
     def _by_image(self, layer: int, heads: Tensor) -> Tensor:
         """(rows, heads, 1, d) -> (images, heads, rows of an image, d)."""

@@ -93,7 +93,7 @@ class Passes:
 
     def written(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:
         """The same for the tokens with the overwritten neurons alone: -> (rows, tokens there, features)."""
-        return attended[:, self.path_tokens(layer)] + self._known(layer).down.project(value.to(attended.dtype))
+        return self._known(layer).down.add(attended[:, self.path_tokens(layer)], value.to(attended.dtype))
 
     def block_with_tangent(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The same, without a graph, and with the derivative along `tangent` beside it."""
@@ -107,7 +107,7 @@ class Passes:
             out, along = forward_ad.unpack_dual(attended if path == ALL else parts.feed(attended))
             if along is None or middle.tangent is None:
                 raise RuntimeError(f"block {layer} lost its tangent: forward-mode AD is switched off here")
-            out[:, path] = middle.primal[:, path] + parts.down.project(value.to(out.dtype))
+            out[:, path] = parts.down.add(middle.primal[:, path], value.to(out.dtype))
             along[:, path] = middle.tangent[:, path]
         return out, along
 

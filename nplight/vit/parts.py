@@ -130,8 +130,8 @@ class AttentionParts:
         """All three, in one product where the model keeps them packed."""
         if self.projections.packed is None:
             return self.queries(normed, first), *self.keys_values(normed, first)
-        both = self.projections.packed(normed).unflatten(-1, (3, -1, self.head_width))
-        query, key, value = both.permute(2, 0, 3, 1, 4).unbind(0)
+        # Not all three as one tensor: the backward pass would write their gradients twice.
+        query, key, value = (self._heads(one) for one in self.projections.packed(normed).chunk(3, -1))
         return self._placed(query, self.query_norm, first), self._placed(key, self.key_norm, first), value
 
     def attended(self, normed: Tensor, tokens: slice) -> Tensor:
@@ -156,18 +156,19 @@ class AttentionParts:
         value = torch.einsum("rhtf,hdf->rhtd", read, values.weight.unflatten(0, by_head))
         return value if values.bias is None else value + values.bias.unflatten(0, by_head).unsqueeze(1)
 
-    def merge(self, attended: Tensor, normed: Tensor) -> Tensor:
-        """What attention adds to the stream: (rows, heads, tokens, d) and the normed tokens -> their shape."""
+    def merge(self, stream: Tensor, attended: Tensor, normed: Tensor) -> Tensor:
+        """The stream with what attention adds: (rows, heads, tokens, d) to the tokens, beside which are the normed."""
         merged = attended.transpose(1, 2).flatten(2)
         if self.inner_norm is not None:
             merged = rules.normalised(self.inner_norm, merged)
         if self.gate is not None:
             merged = merged * self.gate(normed).sigmoid()
-        merged = self.project(merged)
-        return merged if self.layer_scale is None else merged * self.layer_scale
+        weight, bias = self.project
+        return rules.added(stream, merged, weight, bias, self.layer_scale)
 
     def _heads(self, joined: Tensor) -> Tensor:
-        return joined.reshape(*joined.shape[:-1], -1, self.head_width).transpose(1, 2)
+        heads: Tensor = joined.unflatten(-1, (-1, self.head_width))
+        return heads.transpose(1, 2)
 
     def _placed(self, heads: Tensor, norm: nn.Module | None, first: int) -> Tensor:
         heads = heads if norm is None else rules.normalised(norm, heads)
@@ -210,8 +211,8 @@ class BlockParts:
         """The stream after the attention, at `tokens`: (rows, all tokens, features) -> (rows, tokens, features)."""
         parts, normed = self.attention, rules.normalised(self.norm1, stream)
         attended = parts.attended(normed, tokens)
-        return stream[:, tokens] + parts.merge(attended, normed[:, tokens])
+        return parts.merge(stream[:, tokens], attended, normed[:, tokens])
 
     def feed(self, stream: Tensor) -> Tensor:
         """From after the attention to after the block, token by token: (rows, tokens, features), the same shape."""
-        return stream + self.down.project(self.up(rules.normalised(self.norm2, stream)))
+        return self.down.add(stream, self.up(rules.normalised(self.norm2, stream)))

@@ -30,10 +30,9 @@ class DownProjection:
         """Neurons in the layer."""
         return self.linear.in_features
 
-    def project(self, neurons: Tensor) -> Tensor:
-        """All that the neurons add to the stream, bias included: (…, neurons) -> (…, features)."""
-        added = rules.affine(neurons, self.linear.weight, self.linear.bias)
-        return added if self.scale is None else added * self.scale
+    def add(self, stream: Tensor, neurons: Tensor) -> Tensor:
+        """The stream with all that the neurons add, bias included: (…, features), (…, neurons) -> (…, features)."""
+        return rules.added(stream, neurons, self.linear.weight, self.linear.bias, self.scale)
 
     def increment(self, change: Tensor) -> Tensor:
         """What a change of the neurons adds to the stream: (…, neurons) -> (…, features); no bias."""

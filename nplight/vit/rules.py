@@ -1,4 +1,4 @@
-"""Three operations with the forward-mode derivative at the price it should have.
+"""Four operations with the forward-mode derivative at the price it should have.
 
 torch's own rules multiply by the zero tangent of a weight, and take normalisation and attention apart. Here each
 derivative is one or two kernels: the Jacobians of normalisation and softmax are symmetric, so that their backward
@@ -24,6 +24,22 @@ def affine(stream: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     primal, tangent = forward_ad.unpack_dual(stream)
     out = functional.linear(primal, weight, bias)
     return out if tangent is None else _dual(out, functional.linear(tangent, weight))
+
+
+def added(
+    stream: Tensor, values: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor | None = None
+) -> Tensor:
+    """`stream + scale * affine(values, weight, bias)`: (…, out), (…, in), (out, in), (out,) twice -> (…, out)."""
+    autocast = torch.is_autocast_enabled(stream.device.type)
+    if bias is None or scale is not None or autocast or stream.dtype != values.dtype:
+        found = affine(values, weight, bias)
+        return stream + (found if scale is None else found * scale)
+    # The product is accumulated where the sum is to stand: memory is passed over once less.
+    (primal, tangent), (neurons, along) = (forward_ad.unpack_dual(one) for one in (stream, values))
+    out = (primal.flatten(0, -2) + bias).addmm_(neurons.flatten(0, -2), weight.T).view(stream.shape)
+    if tangent is None or along is None:
+        return cast(Tensor, out)
+    return _dual(out, torch.addmm(tangent.flatten(0, -2), along.flatten(0, -2), weight.T).view(stream.shape))
 
 
 def normalised(norm: nn.Module, stream: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def test_less_memory_means_fewer_rows_and_at_least_one(
         assert resolve_chunk_size(opened, images[:1], None) == expected
     monkeypatch.setattr(chunk, "_free_bytes", lambda device: 1 << 50)
     much = resolve_chunk_size(opened, images[:1], None)
-    assert chunk._CPU_BYTES / 2 < much * row <= chunk._CPU_BYTES
+    assert much * row <= chunk._CPU_BYTES < (much + 1) * row
 
 
 # Five nodes an image: as many whole images at a time as fit, or a part of one.
@@ -78,6 +78,11 @@ def test_every_row_runs_once_in_whole_images_or_parts_of_one(
     for rows in seen:
         assert len(rows) <= chunk_size
         assert (rows.start % nodes == rows.stop % nodes == 0) or rows.start // nodes == (rows.stop - 1) // nodes
+
+
+def test_a_part_of_an_image_is_as_large_as_the_next(vit: VisionTransformer) -> None:
+    assert [len(rows) for rows in rows_seen(open_vit(vit), (2, 20), 16)] == [10, 10, 10, 10]
+    assert [len(rows) for rows in rows_seen(open_vit(vit), (1, 20), 7)] == [7, 7, 6]
 
 
 def test_chunks_are_halved_until_they_fit_and_stay_so(vit: VisionTransformer) -> None:

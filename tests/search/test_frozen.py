@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from nplight import METHODS, RULES, PathBatch, open_vit, search
 from nplight.attribution import FrozenPass, clean_pass, frozen_pass, plain_search
-from nplight.attribution.frozen_attention import attend_frozen
+from nplight.attribution.frozen_attention import Frozen, attend_frozen
 from nplight.attribution.tangent import dual_level
 from nplight.errors import ArgumentError, NonFiniteError
 from nplight.search import SearchOptions
@@ -87,9 +87,12 @@ def test_the_clean_pass_is_the_clean_pass(images: Tensor) -> None:
     torch.testing.assert_close(found.first, plain.first[:, :1], **EXACT)
     for layer, value in plain.values.items():
         torch.testing.assert_close(found.values[layer], value, **EXACT)
-        for kept in found.frozen[layer]:
+        key, value, *columns = found.frozen[layer]
+        for kept, column in zip((key, value), columns):
             assert kept.shape == (4, 2, 5, 8)
             assert (kept[:, :, 0] == 0).all()
+            assert column.is_contiguous()
+            assert torch.equal(column.mT, kept)
 
 
 def test_the_method_makes_a_frozen_pass_of_a_plain_one(images: Tensor, targets: Tensor) -> None:
@@ -173,13 +176,14 @@ def test_attention_among_frozen_tokens_and_both_its_derivatives() -> None:
     frozen = [torch.randn(2, 3, 6, 5, generator=draw, dtype=torch.float64) for _ in range(2)]
     for one in frozen:
         one[:, :, 0] = 0
-    torch.testing.assert_close(attend_frozen(*own, *frozen, 0.3), attention_by_hand(*own, *frozen))
-    assert torch.autograd.gradcheck(lambda *three: attend_frozen(*three, *frozen, 0.3), own)
+    kept = Frozen.of(frozen[0] * 0.3, frozen[1])
+    torch.testing.assert_close(attend_frozen(*own, kept, 0.3), attention_by_hand(*own, *frozen))
+    assert torch.autograd.gradcheck(lambda *three: attend_frozen(*three, kept, 0.3), own)
 
     tangents = [torch.randn(2, 3, 4, 5, generator=draw, dtype=torch.float64) for _ in range(3)]
     with torch.no_grad(), dual_level():
         duals = [forward_ad.make_dual(*pair) for pair in zip(own, tangents)]
-        value, along = forward_ad.unpack_dual(attend_frozen(*duals, *frozen, 0.3))
+        value, along = forward_ad.unpack_dual(attend_frozen(*duals, kept, 0.3))
         torch.testing.assert_close(value, attention_by_hand(*own, *frozen))
     step = 1e-6
     ahead, behind = (

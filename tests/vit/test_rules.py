@@ -26,6 +26,7 @@ def norm(kind: type[nn.Module], **arguments: bool) -> nn.Module:
 
 
 WEIGHT, BIAS = drawn(7, 6, seed=1), drawn(7, seed=2)
+SQUARE, SIX, SCALE = drawn(6, 6, seed=3), drawn(6, seed=4), drawn(6, seed=5)
 LAYER_NORM, BARE, TIMM, RMS = (
     norm(nn.LayerNorm),
     norm(nn.LayerNorm, elementwise_affine=False),
@@ -39,6 +40,21 @@ RULES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = {
         1,
     ),
     "affine without bias": (lambda one: rules.affine(one, WEIGHT), lambda one: one @ WEIGHT.T, 1),
+    "added": (
+        lambda stream, values: rules.added(stream, values, SQUARE, SIX),
+        lambda stream, values: stream + nn.functional.linear(values, SQUARE, SIX),
+        2,
+    ),
+    "added without bias": (
+        lambda stream, values: rules.added(stream, values, SQUARE),
+        lambda stream, values: stream + values @ SQUARE.T,
+        2,
+    ),
+    "added by a scale": (
+        lambda stream, values: rules.added(stream, values, SQUARE, SIX, SCALE),
+        lambda stream, values: stream + nn.functional.linear(values, SQUARE, SIX) * SCALE,
+        2,
+    ),
     "layer norm": (lambda one: rules.normalised(LAYER_NORM, one), LAYER_NORM, 1),
     "layer norm without weights": (lambda one: rules.normalised(BARE, one), BARE, 1),
     "timm's layer norm": (lambda one: rules.normalised(TIMM, one), TIMM, 1),
@@ -56,7 +72,10 @@ def test_a_rule_is_the_operation_and_its_slope(rule: str) -> None:
     function, plain, count = RULES[rule]
     inputs = [drawn(2, 4, 6, seed=number + 20) for number in range(count)]
     tangents = [drawn(2, 4, 6, seed=number + 30) for number in range(count)]
+    before = [one.clone() for one in inputs]
     torch.testing.assert_close(function(*inputs), plain(*inputs))
+    assert all(torch.equal(*pair) for pair in zip(inputs, before))
+    assert torch.autograd.gradcheck(function, [one.clone().requires_grad_() for one in inputs])
     with torch.no_grad(), dual_level():
         duals = [forward_ad.make_dual(*pair) for pair in zip(inputs, tangents)]
         value, along = forward_ad.unpack_dual(function(*duals))
@@ -66,6 +85,18 @@ def test_a_rule_is_the_operation_and_its_slope(rule: str) -> None:
     )
     torch.testing.assert_close(value, plain(*inputs))
     torch.testing.assert_close(along, (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-8)
+
+
+def test_what_is_added_may_be_of_another_dtype() -> None:
+    stream, values, weight, bias = (one.float() for one in (drawn(2, 4, 6), drawn(2, 4, 6, seed=1), SQUARE, SIX))
+    expected = stream + nn.functional.linear(values, weight, bias)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = rules.added(stream, values, weight, bias)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.05)
+    half = rules.added(stream, values.half(), weight.half(), bias.half())
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, expected, rtol=0.01, atol=0.01)
 
 
 def test_a_tangent_is_of_the_dtype_of_its_value_under_autocast() -> None:
