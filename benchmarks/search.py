@@ -46,7 +46,7 @@ def main(
     images: int = 2,
     frozen_images: int = 16,
     steps: int = 20,
-    rounds: int = 3,
+    rounds: int = 5,
     device: str = "cuda" if torch.cuda.is_available() else "cpu",
     threads: int | None = None,
     output: str | None = None,
