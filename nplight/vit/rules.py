@@ -30,14 +30,14 @@ def added(
     stream: Tensor, values: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor | None = None
 ) -> Tensor:
     """`stream + scale * affine(values, weight, bias)`: (…, out), (…, in), (out, in), (out,) twice -> (…, out)."""
-    autocast = torch.is_autocast_enabled(stream.device.type)
-    if bias is None or scale is not None or autocast or stream.dtype != values.dtype:
+    (primal, tangent), (neurons, along) = (forward_ad.unpack_dual(one) for one in (stream, values))
+    alike = stream.dtype == values.dtype and (tangent is None) == (along is None)
+    if bias is None or scale is not None or not alike or torch.is_autocast_enabled(stream.device.type):
         found = affine(values, weight, bias)
         return stream + (found if scale is None else found * scale)
     # The product is accumulated where the sum is to stand: memory is passed over once less.
-    (primal, tangent), (neurons, along) = (forward_ad.unpack_dual(one) for one in (stream, values))
     out = (primal.flatten(0, -2) + bias).addmm_(neurons.flatten(0, -2), weight.T).view(stream.shape)
-    if tangent is None or along is None:
+    if tangent is None:
         return cast(Tensor, out)
     return _dual(out, torch.addmm(tangent.flatten(0, -2), along.flatten(0, -2), weight.T).view(stream.shape))
 

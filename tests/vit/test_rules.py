@@ -87,6 +87,15 @@ def test_a_rule_is_the_operation_and_its_slope(rule: str) -> None:
     torch.testing.assert_close(along, (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize("moving", [0, 1])
+def test_what_is_added_has_a_tangent_where_one_of_the_two_has(moving: int) -> None:
+    pair, tangent = [drawn(2, 4, 6), drawn(2, 4, 6, seed=1)], drawn(2, 4, 6, seed=2)
+    with torch.no_grad(), dual_level():
+        pair[moving] = forward_ad.make_dual(pair[moving], tangent)
+        _, along = forward_ad.unpack_dual(rules.added(*pair, SQUARE, SIX))
+        torch.testing.assert_close(along, tangent @ SQUARE.T if moving else tangent)
+
+
 def test_what_is_added_may_be_of_another_dtype() -> None:
     stream, values, weight, bias = (one.float() for one in (drawn(2, 4, 6), drawn(2, 4, 6, seed=1), SQUARE, SIX))
     expected = stream + nn.functional.linear(values, weight, bias)
