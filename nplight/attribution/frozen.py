@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from nplight.vit.parts import ALL
 CLASS = slice(0, 1)
 
 # A CPU's caches hold no more tokens in flight; on a GPU more is quicker.
-_CPU_TOKENS = 1 << 10
+_CPU_TOKENS = 1 << 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +48,45 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
     """
     blocks = _blocks(vit)
     check_finite("`images` has NaN or infinite pixels", images)
+    frozen: dict[int, Frozen] = {}
     with torch.no_grad():
         embedded = vit.embed(images)
         at_once = max(1, _CPU_TOKENS // embedded.shape[1]) if images.device.type == "cpu" else len(images)
-        pieces = embedded.chunk(-(-len(images) // at_once))
-        firsts, logits, values, frozen = zip(*(_through(vit, blocks, some) for some in pieces))
+        pieces = torch.arange(len(images)).chunk(-(-len(images) // at_once))
+        parts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces]
+        firsts, logits, values = zip(*(_through(vit, blocks, embedded, part, frozen) for part in parts))
     found = FrozenPass(
         images,
         values={layer: torch.cat(some) for layer, some in enumerate(zip(*values))},
         first=torch.cat(firsts),
         logits=torch.cat(logits),
-        # Copies, laid out for products: views would keep the queries too.
-        frozen={layer: Frozen.of(*map(torch.cat, zip(*some))) for layer, some in enumerate(zip(*frozen))},
+        frozen=frozen,
     )
     check_finite("the clean pass gave NaN or infinite values", found.logits, *found.values.values())
     return found
 
 
 def _through(
-    vit: OpenViT, blocks: list[BlockParts], stream: Tensor
-) -> tuple[Tensor, Tensor, list[Tensor], list[tuple[Tensor, Tensor]]]:
-    """What leaves block 0 at the class token, the logits, and each block's neurons there and what it freezes."""
-    values, frozen, streams = [], [], []
+    vit: OpenViT, blocks: list[BlockParts], embedded: Tensor, images: slice, frozen: dict[int, Frozen]
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """What leaves block 0 at the class token, the logits, and each block's neurons there; fills what is frozen."""
+    stream, values, streams = embedded[images], [], []
     for layer, parts in enumerate(blocks):
-        stream, kept = _attend_and_keep(parts, stream, CLASS if layer == vit.depth - 1 else ALL)
-        frozen.append(kept)
+        tokens, attention, normed = ALL, parts.attention, rules.normalised(parts.norm1, stream)
+        if layer < vit.depth - 1:
+            query, key, value = attention.queries_keys_values(normed)
+        else:
+            tokens = CLASS
+            query, (key, value) = attention.queries(normed[:, tokens]), attention.keys_values(normed)
+        attended = rules.attention(query, key, value, attention.scale)
+        if layer not in frozen:
+            frozen[layer] = Frozen.empty(len(embedded), key)
+        frozen[layer].keep(images, key, value, attention.scale)
+        stream = attention.merge(stream[:, tokens], attended, normed[:, tokens])
         values.append(at_least_float32(parts.up(rules.normalised(parts.norm2, stream[:, CLASS]))))
         stream = parts.feed(stream)
         streams.append(stream[:, CLASS])
-    return streams[0].clone(), at_least_float32(vit.head(stream)), values, frozen
+    return streams[0].clone(), at_least_float32(vit.head(stream)), values
 
 
 def _blocks(vit: OpenViT) -> list[BlockParts]:
@@ -95,19 +105,6 @@ def _blocks(vit: OpenViT) -> list[BlockParts]:
     )
 
 
-def _attend_and_keep(parts: BlockParts, stream: Tensor, tokens: slice) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
-    if tokens == ALL:
-        query, key, value = attention.queries_keys_values(normed)
-    else:
-        query, (key, value) = attention.queries(normed[:, tokens]), attention.keys_values(normed)
-    attended = rules.attention(query, key, value, attention.scale)
-    stream = attention.merge(stream[:, tokens], attended, normed[:, tokens])
-    for heads in (key, value):
-        heads[:, :, CLASS] = 0
-    return stream, (key * attention.scale, value)
-
-
 class FrozenPasses(Passes):
     """The blocks of one model for a stream of the class token alone, (rows, 1, features).
 
@@ -120,6 +117,10 @@ class FrozenPasses(Passes):
         super().__init__(vit)
         self._frozen = frozen
         self._compiled = {}
+        # A class token is never rotated.
+        self._parts = [
+            parts and replace(parts, attention=replace(parts.attention, rotation=None)) for parts in self._parts
+        ]
 
     def of(self, images: slice) -> FrozenPasses:
         """The same for the rows of some of the images alone."""
@@ -136,15 +137,13 @@ class FrozenPasses(Passes):
         return ALL
 
     def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:
-        attention, normed = parts.attention, rules.normalised(parts.norm1, stream)
-        query, key, value = (self._by_image(layer, heads) for heads in attention.queries_keys_values(normed))
-        attended = attend_frozen(query, key, value, self._frozen[layer], attention.scale)
-        return attention.merge(stream, attended.transpose(1, 2).flatten(0, 1).unsqueeze(2), normed)
-
-    def _by_image(self, layer: int, heads: Tensor) -> Tensor:
-        """(rows, heads, 1, d) -> (images, heads, rows of an image, d)."""
-        images = len(self._frozen[layer].key)
-        return heads.reshape(images, -1, *heads.shape[1::2]).transpose(1, 2)
+        # The rows of an image in the place of its tokens.
+        attention = parts.attention
+        stream = stream.view(len(self._frozen[layer].key), -1, stream.shape[-1])
+        normed = rules.normalised(parts.norm1, stream)
+        heads = torch.stack(attention.queries_keys_values(normed))
+        attended = attend_frozen(heads, self._frozen[layer], attention.scale)
+        return attention.merge(stream, attended, normed).view(-1, 1, stream.shape[-1])
 
 
 def passes_over(vit: OpenViT, clean: CleanPass) -> Passes:

@@ -22,33 +22,34 @@ class Frozen(NamedTuple):
     Attributes:
         key: (images, heads, tokens, d), times the scale of the attention.
         value: (images, heads, tokens, d).
-        key_columns: (images, heads, d, tokens), the keys again, transposed in memory where products are quicker so.
-        value_columns: (images, heads, d, tokens), likewise.
     """
 
     key: Tensor
     value: Tensor
-    key_columns: Tensor
-    value_columns: Tensor
 
     @classmethod
-    def of(cls, key: Tensor, value: Tensor) -> Frozen:
-        """From scaled keys and values laid out as rows."""
-        columns = (one.mT.contiguous() if one.device.type == "cpu" else one.mT for one in (key, value))
-        return cls(key, value, *columns)
+    def empty(cls, images: int, like: Tensor) -> Frozen:
+        """Room for those of some images: (any, heads, tokens, d), like theirs."""
+        return cls(*(like.new_empty(images, *like.shape[1:]) for _ in cls._fields))
+
+    def keep(self, images: slice, key: Tensor, value: Tensor, scale: float) -> None:
+        """Fill in some of the images: (images, heads, tokens, d) twice, and what multiplies the keys."""
+        # Copies: views would keep the queries too.
+        torch.mul(key, scale, out=self.key[images])
+        self.value[images] = value
+        for one in self:
+            one[images, :, 0] = 0
 
     def images(self, some: slice) -> Frozen:
         """Those of some of the images; views."""
         return Frozen(*(one[some] for one in self))
 
 
-def attend_frozen(query: Tensor, key: Tensor, value: Tensor, frozen: Frozen, scale: float) -> Tensor:
+def attend_frozen(heads: Tensor, frozen: Frozen, scale: float) -> Tensor:
     """What the class token of each row reads.
 
     Args:
-        query: (images, heads, rows of an image, d), that of the class tokens.
-        key: (images, heads, rows of an image, d), likewise.
-        value: (images, heads, rows of an image, d), likewise.
+        heads: (3, images, heads, rows of an image, d), the class tokens' queries, keys and values.
         frozen: the other tokens' keys and values.
         scale: what multiplies the products of queries and keys.
 
@@ -56,46 +57,50 @@ def attend_frozen(query: Tensor, key: Tensor, value: Tensor, frozen: Frozen, sca
         (images, heads, rows of an image, d).
     """
     # All in one dtype: the backward pass may run outside of the caller's autocast.
-    with torch.autocast(query.device.type, enabled=False):
-        rows = [one.to(frozen.value.dtype).flatten(0, 1).contiguous() for one in (query, key, value)]
-        others = Frozen(*(one.flatten(0, 1) for one in frozen))
-        (query_, along_query), (key_, along_key), (value_, along_value) = map(forward_ad.unpack_dual, rows)
-        if along_query is None:
-            return cast(Tensor, _AttendFrozen.apply(*rows, *others, scale)).view(query.shape)
-        weight = _products(query_, key_, others.key_columns, scale).softmax(-1)
-        along = _products(along_query, key_, others.key_columns, scale)
-        along[..., 0].add_((query_ * along_key).sum(-1), alpha=scale)
+    with torch.autocast(heads.device.type, enabled=False):
+        primal, tangent = forward_ad.unpack_dual(heads.to(frozen.value.dtype).flatten(1, 2))
+        others = (frozen.key.flatten(0, 1), frozen.value.flatten(0, 1))
+        if tangent is None:
+            return cast(Tensor, _AttendFrozen.apply(primal, *others, scale)).view(heads.shape[1:])
+        (query, key, value), (along_query, along_key, along_value) = primal, tangent
+        weight = _products(query, key, others[0], scale).softmax(-1)
+        along = _products(along_query, key, others[0], scale)
+        along[..., 0].add_((query * along_key).sum(-1), alpha=scale)
         along = softmax_along(weight, along)
-        read = _sums(along, value_, others.value).addcmul_(weight[..., :1], along_value)
-        return cast(Tensor, forward_ad.make_dual(_sums(weight, value_, others.value), read)).view(query.shape)
+        read = _sums(along, value, others[1]).addcmul_(weight[..., :1], along_value)
+        return cast(Tensor, forward_ad.make_dual(_sums(weight, value, others[1]), read)).view(heads.shape[1:])
 
 
 class _AttendFrozen(torch.autograd.Function):
     """With images and heads as one dimension."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, *others: Any) -> Tensor:
-        frozen, scale = Frozen(*others[:-1]), others[-1]
-        scores = _products(query, key, frozen.key_columns, scale)
+    def forward(ctx: Any, heads: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        query, key, value = heads
+        scores = _products(query, key, keys, scale)
         weight = torch.softmax(scores, -1, out=scores)
-        ctx.save_for_backward(query, key, value, weight, frozen.key, frozen.value_columns)
+        ctx.save_for_backward(heads, weight, keys, values)
         ctx.scale = scale
-        return _sums(weight, value, frozen.value)
+        return _sums(weight, value, values)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, weight, keys, value_columns = ctx.saved_tensors
+        heads, weight, keys, values = ctx.saved_tensors
+        query, key, value = heads
         # The Jacobian of a softmax is symmetric.
-        score = softmax_along(weight, _products(gradient, value, value_columns))
+        score = softmax_along(weight, _products(gradient, value, values))
         own = score[..., :1] * ctx.scale
-        by_query = (score @ keys).addcmul_(own, key)
-        return by_query, own * query, weight[..., :1] * gradient, None, None, None, None, None
+        by_heads = torch.empty_like(heads)
+        torch.bmm(score, keys, out=by_heads[0]).addcmul_(own, key)
+        torch.mul(own, query, out=by_heads[1])
+        torch.mul(weight[..., :1], gradient, out=by_heads[2])
+        return by_heads, None, None, None
 
 
-def _products(left: Tensor, own: Tensor, columns: Tensor, scale: float = 1) -> Tensor:
+def _products(left: Tensor, own: Tensor, others: Tensor, scale: float = 1) -> Tensor:
     """Of each row with every token, its own, scaled, in the first place: (…, rows, d) -> (…, rows, tokens)."""
-    products = left @ columns
+    products = left @ others.mT
     products[..., 0] = (left * own).sum(-1) * scale
     return products
 
