@@ -47,13 +47,15 @@ def normalised(norm: nn.Module, stream: Tensor) -> Tensor:
     primal, tangent = forward_ad.unpack_dual(stream)
     if tangent is None or not isinstance(norm, nn.LayerNorm) or type(norm) not in LAYER_NORMS:
         return cast(Tensor, norm(stream))
-    shape = norm.normalized_shape
-    _, mean, spread = torch.native_layer_norm(primal, shape, None, None, norm.eps)
-    wanted = [True, False, False]
+    shape, weight, bias = norm.normalized_shape, norm.weight, norm.bias
+    if weight is not None:
+        # Under autocast a norm computes in the dtype of its weight.
+        primal = primal.to(torch.promote_types(primal.dtype, weight.dtype))
+    out, mean, spread = torch.native_layer_norm(primal, shape, weight, bias, norm.eps)
     along, _, _ = torch.ops.aten.native_layer_norm_backward(
-        tangent.to(primal.dtype), primal, shape, mean, spread, None, None, wanted
+        tangent.to(primal.dtype), primal, shape, mean, spread, None, None, [True, False, False]
     )
-    return _dual(norm(primal), along if norm.weight is None else along * norm.weight)
+    return _dual(out, along if weight is None else along * weight)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -61,13 +63,14 @@ def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor
     duals = [forward_ad.unpack_dual(one) for one in (query, key, value)]
     if any(dual.tangent is None for dual in duals):
         return functional.scaled_dot_product_attention(query, key, value, scale=scale)
-    # Beside each other, so that two products take the place of four.
-    width = query.shape[-1]
-    queries = torch.cat([duals[0].tangent, duals[0].primal], -1) * scale
-    keys, values = (torch.cat(dual, -1) for dual in duals[1:])
-    weight = (queries[..., width:] @ keys[..., :width].mT).softmax(-1)
-    out, along = (weight @ values).split(width, -1)
-    return _dual(out, along + softmax_along(weight, queries @ keys.mT) @ values[..., :width])
+    # All in one dtype, as products accumulated in place have to be.
+    with torch.autocast(query.device.type, enabled=False):
+        queries, keys, values = (torch.stack(dual).to(value.dtype).flatten(1, 2) for dual in duals)
+        queries.mul_(scale)
+        weight = (queries[0] @ keys[0].mT).softmax(-1)
+        along = softmax_along(weight, (queries[1] @ keys[0].mT).baddbmm_(queries[0], keys[1].mT))
+        read = (weight @ values[1]).baddbmm_(along, values[0])
+        return _dual(*(one.view(query.shape[:-1] + value.shape[-1:]) for one in (weight @ values[0], read)))
 
 
 def softmax_along(weight: Tensor, tangent: Tensor) -> Tensor:
