@@ -26,7 +26,11 @@ class Measured:
 def measure(
     functions: Mapping[str, Callable[[], object]], *, rounds: int, device: torch.device, warm: bool = False
 ) -> dict[str, Measured]:
-    """Run each function once to warm up, if they are not `warm`, then all in turn, `rounds` times."""
+    """Run each function once to warm up, if they are not `warm`, then all in turn, `rounds` times.
+
+    In its turn a function runs twice. The first run shows the memory and settles it: what the function before it used
+    has gone back to the system, and taking it anew, page by page, is no part of the work. The second is timed.
+    """
     for function in () if warm else functions.values():
         function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -34,18 +38,25 @@ def measure(
     for _ in range(rounds):
         for name, function in functions.items():
             before = _reset_peak(device)
-            start = time.perf_counter()
             function()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds[name].append(time.perf_counter() - start)
             peak = _peak(device)
             if before is not None and peak is not None:
                 memory[name].append((peak - before) / _MIB)
+            seconds[name].append(_time(function, device))
     return {
         name: Measured(statistics.median(seconds[name]), statistics.median(memory[name]) if memory[name] else None)
         for name in functions
     }
+
+
+def _time(function: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
 
 
 def _reset_peak(device: torch.device) -> int | None:

@@ -41,7 +41,7 @@ def main(
     """Measure, print a table and, with `output`, write JSON.
 
     Args:
-        rounds: how often each is run; medians are shown.
+        rounds: how often each has its turn; medians are shown.
         device: where.
         threads: of torch; `None`: as many as it takes.
         output: a JSON file for the figures.

@@ -46,7 +46,7 @@ def main(
     images: int = 2,
     frozen_images: int = 16,
     steps: int = 20,
-    rounds: int = 5,
+    rounds: int = 3,
     device: str = "cuda" if torch.cuda.is_available() else "cpu",
     threads: int | None = None,
     output: str | None = None,
@@ -58,7 +58,7 @@ def main(
         images: images in the batch of the exact searches.
         frozen_images: images in the batch of the frozen search and of a clean forward.
         steps: quadrature nodes.
-        rounds: how often each is run; medians are shown.
+        rounds: how often each has its turn; medians are shown.
         device: where.
         threads: of torch; `None`: as many as it takes.
         output: a JSON file for the figures.
