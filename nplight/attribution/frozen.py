@@ -52,8 +52,9 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
     with torch.no_grad():
         embedded = vit.embed(images)
         at_once = max(1, _CPU_TOKENS // embedded.shape[1]) if images.device.type == "cpu" else len(images)
-        pieces = torch.arange(len(images)).chunk(-(-len(images) // at_once))
-        parts = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces]
+        pieces = -(-len(images) // at_once)
+        even = -(-len(images) // pieces)
+        parts = [slice(start, start + even) for start in range(0, len(images), even)]
         firsts, logits, values = zip(*(_through(vit, blocks, embedded, part, frozen) for part in parts))
     found = FrozenPass(
         images,

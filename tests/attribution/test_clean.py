@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from nplight.attribution import target_probability
+from nplight.attribution import check_finite, target_probability
+from nplight.errors import NonFiniteError
 
 
 def test_the_targets_probability_has_the_gradient_of_a_softmax() -> None:
@@ -23,3 +25,15 @@ def test_half_precision_is_summed_in_float32() -> None:
     assert found.dtype == torch.float32
     (gradient,) = torch.autograd.grad(found.sum(), logits)
     assert gradient.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_value_that_is_not_finite_is_found_wherever_it_stands(bad: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    scores, pixels = torch.randn(5, generator=draw), (2 * torch.rand(5, 3, 4, 4, generator=draw) - 1) * 3e38
+    check_finite("never", scores, pixels)
+    pixels[4, 2, 3, 3] = bad
+    scores[1] = bad
+    with pytest.raises(NonFiniteError, match="found for the images at positions 1, 4 of the batch") as caught:
+        check_finite("found", scores, pixels)
+    assert caught.value.positions == (1, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.autograd import forward_ad
 
 from nplight import METHODS, RULES, PathBatch, open_vit, search
 from nplight.attribution import FrozenPass, clean_pass, frozen_pass, plain_search
+from nplight.attribution import frozen as frozen_module
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
 from nplight.attribution.tangent import dual_level
 from nplight.errors import ArgumentError, NonFiniteError
@@ -92,6 +94,23 @@ def test_the_clean_pass_is_the_clean_pass(images: Tensor) -> None:
             assert kept.is_contiguous()
             assert (kept[:, :, 0] == 0).all()
             assert (kept[:, :, 1:] != 0).all()
+
+
+@pytest.mark.parametrize(("at_once", "pieces"), [(1, 4), (2, 2), (3, 2), (4, 1)])
+def test_the_clean_pass_runs_in_even_pieces(images: Tensor, at_once: int, pieces: int) -> None:
+    vit = open_vit(make_vit())
+    with undisturbed(vit.model):
+        whole = frozen_pass(vit, images)
+        through = patch.object(frozen_module, "_through", wraps=frozen_module._through)
+        with patch.object(frozen_module, "_CPU_TOKENS", at_once * 5), through as run:
+            found = frozen_pass(vit, images)
+    assert run.call_count == pieces
+    for one, other in ((found.first, whole.first), (found.logits, whole.logits)):
+        torch.testing.assert_close(one, other, **EXACT)
+    for layer in range(vit.depth):
+        torch.testing.assert_close(found.values[layer], whole.values[layer], **EXACT)
+        for one, other in zip(found.frozen[layer], whole.frozen[layer]):
+            torch.testing.assert_close(one, other, **EXACT)
 
 
 def test_the_method_makes_a_frozen_pass_of_a_plain_one(images: Tensor, targets: Tensor) -> None:
