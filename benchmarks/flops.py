@@ -10,8 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 # torch's own table leaves out products that are accumulated in place.
-_IN_PLACE = {torch.ops.aten.addmm_: torch.ops.aten.addmm, torch.ops.aten.baddbmm_: torch.ops.aten.baddbmm}
-_KNOWN = {**flop_registry, **{found: flop_registry[known] for found, known in _IN_PLACE.items()}}
+_KNOWN = {**flop_registry, torch.ops.aten.addmm_: flop_registry[torch.ops.aten.addmm]}
 
 
 class _Counter(TorchDispatchMode):

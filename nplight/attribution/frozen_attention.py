@@ -59,16 +59,16 @@ def attend_frozen(heads: Tensor, frozen: Frozen, scale: float) -> Tensor:
     # All in one dtype: the backward pass may run outside of the caller's autocast.
     with torch.autocast(heads.device.type, enabled=False):
         primal, tangent = forward_ad.unpack_dual(heads.to(frozen.value.dtype).flatten(1, 2))
-        others = (frozen.key.flatten(0, 1), frozen.value.flatten(0, 1))
+        keys, values = (one.flatten(0, 1) for one in frozen)
         if tangent is None:
-            return cast(Tensor, _AttendFrozen.apply(primal, *others, scale)).view(heads.shape[1:])
+            return cast(Tensor, _AttendFrozen.apply(primal, keys, values, scale)).view(heads.shape[1:])
         (query, key, value), (along_query, along_key, along_value) = primal, tangent
-        weight = _products(query, key, others[0], scale).softmax(-1)
-        along = _products(along_query, key, others[0], scale)
+        weight = _products(query, key, keys, scale).softmax(-1)
+        along = _products(along_query, key, keys, scale)
         along[..., 0].add_((query * along_key).sum(-1), alpha=scale)
         along = softmax_along(weight, along)
-        read = _sums(along, value, others[1]).addcmul_(weight[..., :1], along_value)
-        return cast(Tensor, forward_ad.make_dual(_sums(weight, value, others[1]), read)).view(heads.shape[1:])
+        read = _sums(along, value, values).addcmul_(weight[..., :1], along_value)
+        return cast(Tensor, forward_ad.make_dual(_sums(weight, value, values), read)).view(heads.shape[1:])
 
 
 class _AttendFrozen(torch.autograd.Function):

@@ -63,14 +63,12 @@ def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor
     duals = [forward_ad.unpack_dual(one) for one in (query, key, value)]
     if any(dual.tangent is None for dual in duals):
         return functional.scaled_dot_product_attention(query, key, value, scale=scale)
-    # All in one dtype, as products accumulated in place have to be.
-    with torch.autocast(query.device.type, enabled=False):
-        queries, keys, values = (torch.stack(dual).to(value.dtype).flatten(1, 2) for dual in duals)
-        queries.mul_(scale)
-        weight = (queries[0] @ keys[0].mT).softmax(-1)
-        along = softmax_along(weight, (queries[1] @ keys[0].mT).baddbmm_(queries[0], keys[1].mT))
-        read = (weight @ values[1]).baddbmm_(along, values[0])
-        return _dual(*(one.view(query.shape[:-1] + value.shape[-1:]) for one in (weight @ values[0], read)))
+    queries, keys, values = (torch.stack(dual).flatten(1, 2) for dual in duals)
+    queries.mul_(scale)
+    weight = (queries[0] @ keys[0].mT).softmax(-1)
+    along = softmax_along(weight, torch.baddbmm(queries[1] @ keys[0].mT, queries[0], keys[1].mT))
+    read = torch.baddbmm(weight @ values[1], along, values[0])
+    return _dual(*(one.view(query.shape[:-1] + value.shape[-1:]) for one in (weight @ values[0], read)))
 
 
 def softmax_along(weight: Tensor, tangent: Tensor) -> Tensor:
