@@ -32,7 +32,7 @@ class WeightsExport(Callback):
             return
         weights = {
             name: value.detach().cpu().contiguous()
-            for name, value in open_vit(pl_module, self.vit).model.state_dict().items()
+            for name, value in open_vit(pl_module, self.vit).transformer.state_dict().items()
         }
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
         metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}

@@ -231,7 +231,7 @@ class PathEvaluation(Callback):
             "seed": self.seed,
             "replicates": self.replicates,
             "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
-            "model": fingerprint(vit.model),
+            "model": fingerprint(vit.searched),
         }
         overwrite = self.overwrite or fitting(trainer)
         on_first_process(trainer, lambda: self._run.claim("evaluation", settings, overwrite=overwrite))

@@ -23,6 +23,7 @@ from nplight.callbacks.common import (
     run_folder,
 )
 from nplight.callbacks.image_rows import ImageRows
+from nplight.callbacks.own_step import OwnStep, check_entered
 from nplight.compare import form_category_paths
 from nplight.data import ImageBatch, batch_reader, with_index
 from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
@@ -30,7 +31,7 @@ from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
 from nplight.store import RunFolder, read_paths, stored_images
-from nplight.vit import OpenViT, fingerprint, open_vit
+from nplight.vit import OpenViT, fingerprint, open_vit, refuse_hooks
 
 TARGETS = ("label", "prediction")
 
@@ -113,6 +114,7 @@ class NeuronPathSearch(Callback):
         self._epoch = -1  # the last that was searched in `fit`
         self._started = False
         self._concluded = False
+        self._own_step = OwnStep()
 
     @property
     def state_key(self) -> str:
@@ -165,6 +167,7 @@ class NeuronPathSearch(Callback):
             return
         refuse_sharded(trainer)
         vit = open_vit(pl_module, self.vit)
+        refuse_hooks(vit)
         vit.check_top_k(self.top_k)
         self._ranked = min(self.options.ranked, min(vit.widths))
         self.category_paths = {}
@@ -234,6 +237,14 @@ class NeuronPathSearch(Callback):
             self._start(trainer, pl_module)
             if dataloader_idx == 1:
                 self.conclude(trainer, pl_module)
+            elif batch_idx == 0:
+                self._watch(pl_module)
+
+    def on_predict_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if batch_idx == 0:
+            self._watch(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._active:
@@ -263,6 +274,11 @@ class NeuronPathSearch(Callback):
                     search_categories(trainer, pl_module, vit, rows, self._seen, predicted=predicted, read=self.read)
         trainer.strategy.barrier("nplight: every process has written its paths")
         self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
+
+    def _watch(self, pl_module: LightningModule) -> None:
+        # One that is named is searched alone where the module's forward does not run it.
+        if self.vit is None:
+            self._own_step.watch(open_vit(pl_module))
 
     def _follows(self, trainer: Trainer) -> bool:
         return fitting(trainer) and self.every_n_epochs is not None
@@ -318,7 +334,11 @@ class NeuronPathSearch(Callback):
         batch = with_index(batch, self._seen)
         self._seen += len(batch)
         predicted = self.target == "prediction" or trainer.state.fn == TrainerFn.PREDICTING
+        # Before the model is opened: the hook of its own is no part of it.
+        entered = self._own_step.release()
         vit, sums = open_vit(pl_module, self.vit), checksums(batch.images)
+        with trainer.precision_plugin.forward_context():
+            check_entered(entered, vit, batch.images)
         for search in self.searches:
             if search.granularity == "image":
                 for rows in self._rows[search.name]:
@@ -357,11 +377,12 @@ class NeuronPathSearch(Callback):
             "category_method": self.category_method,
             "kept": list(self.kept),
             "precision": str(trainer.precision),
-            "model": fingerprint(vit.model),
+            "model": fingerprint(vit.searched),
             **identity,
         }
 
     def _release(self) -> None:
+        self._own_step.release()
         run = getattr(self, "_run", None)
         if run is not None:
             run.release()

@@ -182,12 +182,12 @@ class PathReport(Callback):
 
     def _about(self, trainer: Trainer, vit: OpenViT) -> dict[str, Any]:
         data = getattr(trainer, "datamodule", None)
-        architecture = (getattr(vit.model, "pretrained_cfg", None) or {}).get("architecture")
+        architecture = (getattr(vit.transformer, "pretrained_cfg", None) or {}).get("architecture")
         tokens = vit.path_tokens
         return {
             "names": list(map(str, getattr(data, "class_names", None) or range(vit.num_classes))),
-            "model": " ".join(filter(None, [type(vit.model).__name__, architecture])),
-            "parameters": sum(parameter.numel() for parameter in vit.model.parameters()),
+            "model": " ".join(filter(None, [type(vit.transformer).__name__, architecture])),
+            "parameters": sum(parameter.numel() for parameter in vit.searched.parameters()),
             "widths": list(vit.widths),
             "path_tokens": "the class token" if (tokens.start or 0, tokens.stop) == (0, 1) else "all pooled tokens",
             "command": shlex.join(["python", *sys.argv]) if Path(sys.argv[0]).name == "train.py" else None,

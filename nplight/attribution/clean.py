@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nplight.errors import NonFiniteError
 from nplight.neurons import record
-from nplight.vit import OpenViT
+from nplight.vit import OpenViT, refuse_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,10 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
     """Run the opened model once, unedited, without a graph.
 
     Raises:
+        UnsupportedModelError: somebody's hook stands where a search does not see it.
         NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
     """
+    refuse_hooks(vit)
     check_finite("`images` has NaN or infinite pixels", images)
     with torch.no_grad(), record(vit) as values:
         first = vit.block(0, vit.embed(images))

@@ -19,7 +19,7 @@ from nplight.attribution.clean import CleanPass, at_least_float32, check_finite
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
 from nplight.attribution.passes import Passes
 from nplight.errors import ArgumentError
-from nplight.vit import BlockParts, OpenViT, rules
+from nplight.vit import BlockParts, OpenViT, refuse_hooks, rules
 from nplight.vit.parts import ALL
 
 CLASS = slice(0, 1)
@@ -44,8 +44,10 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
 
     Raises:
         ArgumentError: the model's patch stream cannot be frozen.
+        UnsupportedModelError: somebody's hook stands where a search does not see it.
         NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
     """
+    refuse_hooks(vit)
     blocks = _blocks(vit)
     check_finite("`images` has NaN or infinite pixels", images)
     frozen: dict[int, Frozen] = {}

@@ -37,7 +37,7 @@ class Passes:
         self._compiled = {
             layer: compiled(block, parts, self.live(layer))
             for layer, (block, parts) in enumerate(zip(vit.blocks(), self._parts))
-            if parts is not None and (is_compiled(block) or is_compiled(vit.model))
+            if parts is not None and any(map(is_compiled, (block, vit.transformer, vit.model)))
         }
 
     @property

@@ -200,7 +200,7 @@ class LabelledDataModule(PathDataModule):
 
 def _of_weights(module: nn.Module) -> Preprocessing:
     try:
-        model = open_vit(module).model
+        model = open_vit(module).transformer
     except UnsupportedModelError as error:
         raise ArgumentError(f"`preprocessing` cannot come from the weights: {error}; give a Preprocessing") from error
     return Preprocessing.of(model)
@@ -236,6 +236,8 @@ def check_fits(preprocessing: Preprocessing, vit: OpenViT) -> None:
     channels, *wanted = vit.image_shape()
     size = preprocessing.image_size
     way_out = "set preprocessing_overrides: {image_size: [height, width]}, or build the model for another size"
+    if channels is None:
+        return  # a wrapper makes the ViT's images of its own
     if channels != 3:
         raise ArgumentError(f"the model must take images of 3 channels, as files are read, but it takes {channels}")
     if any(edge not in (None, own) for edge, own in zip(wanted, size)):
@@ -244,7 +246,7 @@ def check_fits(preprocessing: Preprocessing, vit: OpenViT) -> None:
             f"`image_size` of the preprocessing must be {takes}, which the model takes, got {size[0]} x {size[1]}; "
             f"{way_out}"
         )
-    patch_embed = getattr(vit.model, "patch_embed", None)
+    patch_embed = getattr(vit.transformer, "patch_embed", None)
     patch = getattr(patch_embed, "patch_size", None)
     if (
         isinstance(patch, tuple)

@@ -1,11 +1,13 @@
 """Opening a Vision Transformer: embed | blocks | head, the sites of its neurons, its path tokens."""
 
 from nplight.vit.fingerprint import fingerprint
+from nplight.vit.hooks import refuse_hooks
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import AttentionParts, BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.state import gradients, is_compiled, undisturbed
+from nplight.vit.wrapped import WrappedViT
 
 __all__ = [
     "FAMILIES",
@@ -13,9 +15,11 @@ __all__ = [
     "BlockParts",
     "DownProjection",
     "OpenViT",
+    "WrappedViT",
     "fingerprint",
     "gradients",
     "is_compiled",
     "open_vit",
+    "refuse_hooks",
     "undisturbed",
 ]

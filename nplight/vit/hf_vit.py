@@ -35,7 +35,7 @@ class HuggingFaceViT(OpenViT):
         self._layers = _layers(outer)
         self.down = tuple(DownProjection(cast(nn.Linear, _down(layer))) for layer in self._layers)
         self.path_tokens = slice(0, 1)
-        self.num_classes = outer.classifier.out_features
+        self.num_classes = getattr(outer.classifier, "out_features", 0)
 
     @classmethod
     def matches(cls, model: nn.Module) -> bool:
@@ -55,6 +55,12 @@ class HuggingFaceViT(OpenViT):
     def head(self, stream: Tensor) -> Tensor:
         """Norm and classifier of the class token: the logits themselves, not transformers' output object."""
         return cast(Tensor, self._outer.classifier(self._outer.vit.layernorm(stream)[:, 0]))
+
+    def output(self, logits: Tensor) -> Any:
+        """As transformers wraps them."""
+        from transformers.modeling_outputs import ImageClassifierOutput  # loaded already, as the model is its own
+
+        return ImageClassifierOutput(logits=logits)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The `ViTLayer`s."""
@@ -113,10 +119,8 @@ def _refusals(model: Any) -> Iterator[str]:
             f"its attention is {attention!r}, which has no forward-mode derivative; "
             f"choose one that has, as in model.set_attn_implementation('sdpa')"
         )
-    if not isinstance(model.classifier, nn.Linear):
+    if not isinstance(model.classifier, (nn.Linear, nn.Identity)):
         yield f"its classifier is a {type(model.classifier).__name__} and not linear"
-    elif model.classifier.out_features < 2:
-        yield f"its head tells {model.classifier.out_features} categories apart, at least 2 are needed"
     for index, layer in enumerate(_layers(model)):
         if not _is_library_class(type(layer), "ViTLayer"):
             yield f"block {index} is a {type(layer).__name__}"

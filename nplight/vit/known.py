@@ -21,7 +21,12 @@ def only(module: nn.Module, names: Collection[str]) -> bool:
 
 def hooked(*modules: nn.Module) -> bool:
     """Whether somebody's hook waits for the modules, or for what they hold, to be called."""
-    return any(getattr(inner, name, None) for module in modules for inner in module.modules() for name in _HOOKS)
+    return any(hooked_itself(inner) for module in modules for inner in module.modules())
+
+
+def hooked_itself(module: nn.Module) -> bool:
+    """Whether somebody's hook waits for a module to be called, not for what it holds."""
+    return any(getattr(module, name, None) for name in _HOOKS)
 
 
 def identity(*modules: nn.Module | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least
 from nplight.vit.known import hooked
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
+from nplight.vit.state import undisturbed
 
 
 class OpenViT(ABC):
@@ -21,7 +22,7 @@ class OpenViT(ABC):
     Running the pieces in order equals the model's own forward. One subclass a family; `open_vit` picks it.
 
     Attributes:
-        model: the module that was opened, never changed.
+        model: the module that is searched, never changed: a ViT, or a wrapper with its ViT.
         down: the down projection of each block.
         path_tokens: the tokens at which neurons are read and edited.
         num_classes: categories the head tells apart.
@@ -66,8 +67,33 @@ class OpenViT(ABC):
         """Everything after the last block: (images, tokens, features) -> logits (images, categories)."""
 
     @abstractmethod
-    def image_shape(self) -> tuple[int, int | None, int | None]:
+    def image_shape(self) -> tuple[int | None, int | None, int | None]:
         """Channels, height and width that the model takes; `None` where any will do."""
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The Vision Transformer itself, without what a wrapper does around it."""
+        return self.model
+
+    @property
+    def searched(self) -> nn.Module:
+        """The module whose weights decide the results: the ViT, or a wrapper that does something around it."""
+        return self.model
+
+    def entering(self, images: Tensor) -> Tensor:
+        """The images (images, channels, height, width) as they enter the ViT: a wrapper may prepare them."""
+        return images
+
+    def output(self, logits: Tensor) -> Any:
+        """What the ViT's own forward returns for logits (images, categories)."""
+        return logits
+
+    def head_width(self) -> int:
+        """How many logits, or features, `head` gives."""
+        weight = self.down[0].linear.weight
+        tokens = (self.path_tokens.start or 0) + 2
+        with torch.no_grad(), undisturbed(self.model):
+            return self.head(weight.new_zeros(1, tokens, weight.shape[0])).shape[1]
 
     def blocks(self) -> Sequence[nn.Module]:
         """The modules of the blocks, in order."""

@@ -23,7 +23,10 @@ def categories(model: Any) -> int:
 def too_few(count: int) -> Iterator[str]:
     """A head that tells nothing apart."""
     if count < 2:
-        yield f"its head tells {count} categories apart, at least 2 are needed"
+        yield (
+            f"its head tells {count} categories apart, at least 2 are needed "
+            f"(a backbone opens inside the module that holds its head)"
+        )
 
 
 def is_linear(module: object) -> bool:

@@ -12,7 +12,7 @@ from nplight.vit.known import token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
-from nplight.vit.refusals import categories, other_blocks, overridden, too_few
+from nplight.vit.refusals import categories, other_blocks, overridden
 from nplight.vit.timm_parts import block_parts
 
 # The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
@@ -108,7 +108,6 @@ def _refusals(model: Eva) -> Iterator[str]:
         yield "it classifies from an attention pooling"
     elif model.global_pool not in ("token", "avg"):
         yield f"it classifies neither from its class token nor from the mean (global_pool={model.global_pool!r})"
-    yield from too_few(categories(model))
     yield from other_blocks(model.blocks, EvaBlock)
 
 

@@ -12,7 +12,7 @@ from nplight.vit.known import token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
-from nplight.vit.refusals import categories, other_blocks, overridden, too_few
+from nplight.vit.refusals import categories, other_blocks, overridden
 from nplight.vit.timm_parts import block_parts
 
 # The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
@@ -85,7 +85,6 @@ def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterat
         yield f"its head pools tokens by {model.global_pool!r}"
     if model.global_pool == "token" and model.cls_token is None:
         yield "it has no class token to classify from"
-    yield from too_few(categories(model))
     yield from other_blocks(model.blocks, Block)
     for layer, block in enumerate(model.blocks):
         if not isinstance(getattr(block, "ls2", nn.Identity()), (nn.Identity, LayerScale)):

@@ -49,7 +49,7 @@ def test_an_earlier_block_runs_once_a_step(vit: VisionTransformer, images: Tenso
     opened: OpenViT = open_vit(vit)
     counts = [0] * 3
     for layer, block in enumerate(vit.blocks):
-        block.register_forward_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
+        block.register_forward_pre_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
     nodes, weights = quadrature(4)
     with undisturbed(vit):
         clean = clean_pass(opened, images)

@@ -96,7 +96,7 @@ def test_a_prefix_whose_graph_fits_the_chunk_runs_once(images: Tensor) -> None:
     vit = make_vit(global_pool="avg")
     counts = [0] * 3
     for layer, block in enumerate(vit.blocks):
-        block.register_forward_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
+        block.register_forward_pre_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
     search(vit, images[:1], steps=4, chunk_size=4)
     # One for the clean pass; then block b once for each step before its own, and once as a prefix.
     assert counts == [1, 3, 4]

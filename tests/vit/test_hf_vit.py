@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nplight import UnsupportedModelError, intervene, joint_score, search
+from nplight import UnsupportedModelError, intervene, joint_score, open_vit, search
 from nplight.attribution import plain_search
 from nplight.vit import undisturbed
 from nplight.vit.hf_vit import HuggingFaceViT
@@ -205,7 +205,10 @@ UNSUPPORTED = {
         lambda: _changed(lambda model: setattr(model.config, "_attn_implementation", "flex_attention")),
         r"its attention is 'flex_attention'.*model\.set_attn_implementation\('sdpa'\)",
     ),
-    "no head": (lambda: make_hf(num_labels=0), "its classifier is a Identity and not linear"),
+    "no head": (
+        lambda: make_hf(num_labels=0),
+        "tells 0 categories.*a backbone opens inside the module that holds",
+    ),
     "one logit": (lambda: make_hf(num_labels=1), "tells 1 categories apart, at least 2"),
 }
 
@@ -216,4 +219,4 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     model = build()
     assert HuggingFaceViT.matches(model)
     with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: transformers ViTForImageClassification"):
-        HuggingFaceViT(model)
+        open_vit(model)

@@ -1,0 +1,55 @@
+"""Somebody's hooks where the engine cannot take them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from nplight.errors import UnsupportedModelError, listed
+from nplight.vit.known import hooked_itself
+from nplight.vit.open_vit import OpenViT
+from nplight.vit.wrapped import WrappedViT
+
+
+def refuse_hooks(vit: OpenViT) -> None:
+    """Refuse hooks after the neurons of a block, and on modules that are run in pieces.
+
+    From a layer's neurons to the stream that leaves its block the engine uses the down projection alone. Hooks before
+    the neurons, and in the head, are part of the model that is searched, as are those on a wrapper.
+
+    Raises:
+        UnsupportedModelError: naming the modules with such hooks.
+    """
+    names = {module: name for name, module in vit.transformer.named_modules()}
+    if found := list(dict.fromkeys(names[module] or "the model itself" for module in _misplaced(vit))):
+        raise UnsupportedModelError(
+            f"`model` must have no hooks between the neurons of a block and the stream that leaves it, nor on modules "
+            f"that are run in pieces, but has on {listed(found)}: a search would not see what they change. Remove them "
+            f"while you search, or make what they do part of the module before the neurons"
+        )
+
+
+def _misplaced(vit: OpenViT) -> Iterator[nn.Module]:
+    # A model that has hooks when it is opened is opened as a wrapper of itself.
+    if not isinstance(vit, WrappedViT) and hooked_itself(vit.transformer):
+        yield vit.transformer
+    blocks = set(vit.blocks())
+    for block, down in zip(vit.blocks(), vit.down):
+        yield from _after_neurons(block, down.linear)
+    for module in vit.transformer.modules():
+        holds_blocks = module not in blocks and not blocks.isdisjoint(module.modules())
+        if holds_blocks and module is not vit.transformer and hooked_itself(module):
+            yield module
+
+
+def _after_neurons(block: nn.Module, linear: nn.Module) -> Iterator[nn.Module]:
+    """What has a hook that runs after the neurons: in every family modules stand in the order in which they run."""
+    after = False
+    for module in block.modules():
+        holds = linear in module.modules()
+        # A forward pre-hook of what holds the projection, and of the projection, runs before the neurons are read.
+        hooks = (module._forward_hooks, module._backward_hooks, module._backward_pre_hooks)
+        if (holds and any(hooks)) or (after and hooked_itself(module)):
+            yield module
+        after = after or module is linear
