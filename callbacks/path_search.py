@@ -50,7 +50,7 @@ class NeuronPathSearch(Callback):
         kept: numbers of neurons a layer for which category paths are formed besides, from the ranking of one search.
         steps: quadrature nodes.
         rule: one of `nplight.RULES`.
-        patch_stream: `exact` or `frozen`.
+        patch_stream: `exact`; or `frozen`, an approximation: of several searches those of method `jas` use it.
         chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
         target: the category whose probability is attributed in `validate`: `label` or `prediction`.
         category_method: `frequency`, `rank-mode` or `mean-score`.

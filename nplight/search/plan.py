@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from nplight.errors import ArgumentError, check_choice, listed
-from nplight.search.options import SearchOptions
+from nplight.search.options import FROZEN_FOR, SearchOptions, check_patch_stream, ignored
 from nplight.search.search import GRANULARITIES, METHODS
 
 _OPTIONS = ("steps", "rule", "patch_stream", "seed")
@@ -64,6 +64,7 @@ class NamedSearch:
                 f"granularity 'category' is for method 'jas' without `search_per_t`, got {self.method!r}"
                 + (" with it" if self.search_per_t else "")
             )
+        check_patch_stream(self.options.patch_stream, self.method, self.granularity)
 
     def rows(self, sizes: Sequence[int]) -> tuple[Rows, ...]:
         """The searches of every image that give category paths of these sizes; the first is that of the path itself."""
@@ -80,8 +81,10 @@ class NamedSearch:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What its results depend on, as plain values."""
-        chosen = {name: value for name, value in asdict(self.options).items() if name in ("top_k", *_OPTIONS)}
+        """What its results depend on, as plain values; a setting that the method ignores has its default."""
+        defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
+        values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
+        chosen = {name: value for name, value in values.items() if name in ("top_k", *_OPTIONS)}
         return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **chosen}
 
 
@@ -91,10 +94,12 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
     Args:
         entries: names of `METHODS`, or mappings with `method` and, where wanted, `name` (that of the method),
             `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`.
-        defaults: the settings of what an entry leaves out.
+        defaults: the settings of what an entry leaves out; a `patch_stream` that is not `exact` is for the searches
+            that have it.
 
     Raises:
-        ArgumentError: no entry, an unknown key or value, or two entries of one name.
+        ArgumentError: no entry, an unknown key or value, two entries of one name, or a `patch_stream` that no search
+            has.
     """
     found = tuple(_named_search(entry, defaults) for entry in entries)
     names = [search.name for search in found]
@@ -104,18 +109,26 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
             "`methods` must be at least one search, each of a name of its own (give `name`), got "
             + (f"{listed(twice)} more than once" if twice else "none")
         )
+    stream = defaults.patch_stream
+    if stream != "exact" and all(search.options.patch_stream == "exact" for search in found):
+        raise ArgumentError(
+            f"`patch_stream` must be 'exact' where no search uses it, got {stream!r} with {listed(names)}; {FROZEN_FOR}"
+        )
     return found
 
 
 def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> NamedSearch:
     wanted: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
     _check_keys(wanted)
+    granularity = wanted.get("granularity", "image")
+    if "patch_stream" in ignored(wanted["method"], granularity):
+        wanted = {"patch_stream": "exact", **wanted}
     options = replace(defaults, **{key: wanted[key] for key in _OPTIONS if key in wanted})
     return NamedSearch(
         name=str(wanted.get("name", wanted["method"])),
         method=wanted["method"],
         options=options,
-        granularity=wanted.get("granularity", "image"),
+        granularity=granularity,
         search_per_t=bool(wanted.get("search_per_t", False)),
     )
 

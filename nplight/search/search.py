@@ -22,7 +22,7 @@ from nplight.search.influence_pattern import influence_pattern
 from nplight.search.influence_pattern_chain import influence_pattern_chain
 from nplight.search.integrated_gradients import integrated_gradients
 from nplight.search.jas import jas
-from nplight.search.options import SearchOptions
+from nplight.search.options import SearchOptions, check_patch_stream
 from nplight.search.random import random
 from nplight.vit import OpenViT, open_vit
 
@@ -80,8 +80,8 @@ def search(
             size up to R.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`; or `frozen`, an approximation for method `jas` (the others ignore it) of models that
-            classify from the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
+        patch_stream: `exact`; or `frozen`, an approximation, for method `jas` alone and for models that classify from
+            the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
         seed: changes what method `random` draws; the others ignore it.
 
@@ -100,6 +100,7 @@ def search(
         raise ArgumentError(
             f"`granularity` must be 'image' for every `method` but 'jas', got 'category' for {method!r}"
         )
+    check_patch_stream(patch_stream, method, granularity)
     ranked = top_k if ranked is None else ranked
     options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed)
     vit = open_vit(model)
@@ -114,8 +115,7 @@ def search(
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> PathBatch:
         return as_paths(clean, wanted, METHODS[method](vit, clean, wanted, options, chunk), top_k)
 
-    stream = patch_stream if method == "jas" else "exact"
-    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run, patch_stream=stream))
+    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run, patch_stream=patch_stream))
 
 
 def joint_score(

@@ -255,3 +255,11 @@ def test_what_cannot_be_compared_is_refused_before_work(
             PathEvaluation(**options)
     with pytest.raises(ArgumentError, match="`replicates` must be"):
         PathEvaluation(replicates=-1)
+
+
+def test_only_the_searches_that_froze_the_patch_stream_are_called_an_approximation(tmp_path: Path) -> None:
+    search = NeuronPathSearch(
+        run_dir=tmp_path, methods=["jas", "activation", "random"], **{**OPTIONS, "kept": ()}, patch_stream="frozen"
+    )
+    search._ranked = 1
+    assert search.notes == ["jas: an approximation, with the patch tokens frozen at their clean values"]

@@ -25,8 +25,37 @@ def test_an_entry_has_settings_of_its_own() -> None:
     assert (found.options.steps, found.options.rule, found.options.seed) == (64, "gauss-legendre", 3)
     assert found.settings() == {
         "method": "jas", "granularity": "image", "search_per_t": False, "top_k": 1, "steps": 64,
-        "rule": "gauss-legendre", "patch_stream": "exact", "seed": 3,
+        "rule": "gauss-legendre", "patch_stream": "exact", "seed": 0,
     }  # fmt: skip
+
+
+FROZEN = SearchOptions(patch_stream="frozen", seed=3)
+
+
+def test_a_setting_is_recorded_for_the_searches_that_use_it_only() -> None:
+    entries = ["jas", "activation", {"name": "jointly", "method": "jas", "granularity": "category"}, "random"]
+    searches = named_searches(entries, FROZEN)
+    assert [search.options.patch_stream for search in searches] == ["frozen", "exact", "exact", "exact"]
+    assert [search.settings()["patch_stream"] for search in searches] == ["frozen", "exact", "exact", "exact"]
+    assert [search.settings()["seed"] for search in searches] == [0, 0, 0, 3]
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        (["activation", "random"], "`patch_stream` must be 'exact' where no search uses it, got 'frozen' with act"),
+        ([{"method": "activation", "patch_stream": "frozen"}, "jas"], "must be 'exact' for method 'activation'"),
+        ([{"method": "jas", "granularity": "category", "patch_stream": "frozen"}], "for granularity 'category', got"),
+    ],
+)  # fmt: skip
+def test_a_frozen_patch_stream_that_would_be_ignored_is_refused(entries: list[Any], reason: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{reason}.*'frozen' is for method jas with granularity 'image'"):
+        named_searches(entries, FROZEN)
+
+
+def test_entries_may_freeze_the_patch_stream_where_others_do_not() -> None:
+    entries = [{"name": name, "method": "jas", "patch_stream": "frozen"} for name in ("one", "other")]
+    assert [search.options.patch_stream for search in named_searches(entries, DEFAULTS)] == ["frozen"] * 2
 
 
 def test_search_per_t_is_a_search_for_every_size() -> None:
