@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+import torch
+from torch import Tensor
+
 __all__ = [
     "ArgumentError",
     "CheckpointError",
@@ -17,7 +20,9 @@ __all__ = [
     "UnsupportedModelError",
     "check_at_least",
     "check_choice",
+    "check_dense",
     "check_fraction",
+    "described",
     "listed",
 ]
 
@@ -67,20 +72,42 @@ def listed(items: Iterable[object], limit: int = 8) -> str:
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def described(value: object, most: int = 100) -> str:
+    """A value in one line: as it is written where that is short, else its type, a tensor's dtype and shape."""
+    if isinstance(value, Tensor):
+        shape = "nested" if value.is_nested else f"of shape {tuple(value.shape)}"
+        return f"a {value.dtype} tensor {shape}"
+    text = repr(value)
+    plain = len(text) <= most and text.isprintable() and " at 0x" not in text
+    return text if plain else f"a {type(value).__name__}"
+
+
 def check_choice(argument: str, value: object, choices: Collection[str]) -> None:
     """Refuse a `value` that is none of `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         names = ", ".join(repr(choice) for choice in choices)
-        raise ArgumentError(f"`{argument}` must be one of {names}, got {value!r}")
+        raise ArgumentError(f"`{argument}` must be one of {names}, got {described(value)}")
 
 
 def check_at_least(argument: str, value: object, least: int) -> None:
     """Refuse a `value` that is no integer or is below `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"`{argument}` must be an integer of at least {least}, got {value!r}")
+        raise ArgumentError(f"`{argument}` must be an integer of at least {least}, got {described(value)}")
 
 
 def check_fraction(argument: str, value: object) -> None:
     """Refuse a `value` that is no number in [0, 1]."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ArgumentError(f"`{argument}` must be a fraction in [0, 1] (0.3 for 30%), got {value!r}")
+        raise ArgumentError(f"`{argument}` must be a fraction in [0, 1] (0.3 for 30%), got {described(value)}")
+
+
+def check_dense(argument: str, value: Tensor) -> None:
+    """Refuse a tensor without plain values: nested, sparse, quantized, or on the meta device."""
+    kinds = {
+        "nested": value.is_nested,
+        "sparse": value.layout != torch.strided,
+        "quantized": value.is_quantized,
+        "on the meta device, without values": value.is_meta,
+    }
+    if found := [kind for kind, holds in kinds.items() if holds]:
+        raise ArgumentError(f"`{argument}` must be a dense tensor that holds its values, got one that is {found[0]}")

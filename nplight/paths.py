@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, listed
+from nplight.errors import ArgumentError, check_dense, described, listed
 
 __all__ = ["CategoryPaths", "PathBatch", "check_neurons"]
 
@@ -28,6 +28,7 @@ def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None 
     if not isinstance(neurons, Tensor) or neurons.dtype != torch.int64:
         kind = neurons.dtype if isinstance(neurons, Tensor) else type(neurons).__name__
         raise ArgumentError(f"`neurons` must be an int64 tensor, got {kind}")
+    check_dense("neurons", neurons)
     shape = tuple(neurons.shape)
     if neurons.ndim not in (2, 3) or shape[-2] != len(widths) or 0 in shape:
         raise ArgumentError(
@@ -80,23 +81,41 @@ class PathBatch:
     ranking_scores: Tensor
 
     def __post_init__(self) -> None:
-        images, layers, _ = self.neurons.shape
-        for name in ("scores", "targets", "probability", "predictions"):
-            _check_shape(name, getattr(self, name), (images,))
-        _check_shape("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
-        _check_shape("ranking", self.ranking, (images, layers, self.ranking.shape[-1]))
-        _check_shape("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
+        images, layers, _ = _checked("neurons", self.neurons, (None, None, None), whole=True)
+        _checked("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
+        for name in ("scores", "probability"):
+            _checked(name, getattr(self, name), (images,))
+        for name in ("targets", "predictions"):
+            _checked(name, getattr(self, name), (images,), whole=True)
+        _checked("ranking", self.ranking, (images, layers, None), whole=True)
+        _checked("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
 
     def __len__(self) -> int:
         return len(self.neurons)
 
     def to(self, device: torch.device | str) -> PathBatch:
         """The same paths on another device."""
-        return PathBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        try:
+            there = torch.device(device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArgumentError(f"`device` must be a device, such as 'cpu', got {described(device)}") from error
+        return PathBatch(**{field.name: getattr(self, field.name).to(there) for field in fields(self)})
 
     @staticmethod
     def cat(batches: Sequence[PathBatch]) -> PathBatch:
-        """Several batches as one, in order."""
+        """Several batches as one, in order.
+
+        Raises:
+            ArgumentError: there are none, or their layers, K or R differ.
+        """
+        several = isinstance(batches, (list, tuple)) and len(batches) > 0
+        if not several or not all(isinstance(batch, PathBatch) for batch in batches):
+            raise ArgumentError(f"`batches` must be at least one PathBatch, in a list, got {described(batches)}")
+        shapes = {(tuple(batch.neurons.shape[1:]), batch.ranking.shape[-1]) for batch in batches}
+        if len(shapes) > 1:
+            raise ArgumentError(
+                f"`batches` must be of the same layers, K and R, got ((layers, K), R) of {listed(sorted(shapes))}"
+            )
         return PathBatch(
             **{field.name: torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(PathBatch)}
         )
@@ -120,9 +139,9 @@ class CategoryPaths:
     method: str
 
     def __post_init__(self) -> None:
-        categories = len(self.neurons)
-        _check_shape("votes", self.votes, tuple(self.neurons.shape))
-        _check_shape("images", self.images, (categories,))
+        categories, *_ = _checked("neurons", self.neurons, (None, None, None), whole=True)
+        _checked("votes", self.votes, tuple(self.neurons.shape))
+        _checked("images", self.images, (categories,), whole=True)
         empty = (self.images == 0).nonzero().flatten().tolist()
         if empty:
             raise ArgumentError(
@@ -139,10 +158,34 @@ class CategoryPaths:
         return self.neurons.shape[-1]
 
     def of(self, labels: Tensor) -> Tensor:
-        """The path of each image's category: labels (images,) -> neurons (images, layers, K)."""
+        """The path of each image's category: labels (images,) int64 -> neurons (images, layers, K).
+
+        Raises:
+            ArgumentError: a label is no category that has a path here.
+        """
+        (images,) = _checked("labels", labels, (None,), whole=True)
+        outside = ((labels < 0) | (labels >= len(self))).nonzero().flatten().tolist()
+        if outside:
+            raise ArgumentError(
+                f"`labels` must be in 0 … {len(self) - 1}, the categories that have a path, "
+                f"got {labels[outside[0]].item()} for image {outside[0]} of {images}"
+            )
         return self.neurons.to(labels.device)[labels]
 
 
-def _check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(value.shape) != shape:
-        raise ArgumentError(f"`{name}` must have shape {shape}, got {tuple(value.shape)}")
+def _checked(name: str, value: Tensor, shape: tuple[int | None, ...], *, whole: bool = False) -> tuple[int, ...]:
+    """The shape of a dense tensor that has `shape`, `None` for any size; `whole`: and is of int64.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if not isinstance(value, Tensor):
+        raise ArgumentError(f"`{name}` must be a tensor, got {described(value)}")
+    check_dense(name, value)
+    found = tuple(value.shape)
+    if len(found) != len(shape) or any(size not in (None, there) for size, there in zip(shape, found)):
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ArgumentError(f"`{name}` must have shape ({sizes}), got {found}")
+    if whole and value.dtype != torch.int64:
+        raise ArgumentError(f"`{name}` must be int64, got {value.dtype}")
+    return found

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least, check_choice
 
+MOST_STEPS = 10_000
+
 Rule = Literal["riemann-left", "riemann-right", "midpoint", "trapezoid", "gauss-legendre"]
 
 
@@ -76,6 +78,8 @@ def quadrature(steps: int = 20, rule: str = "riemann-left") -> tuple[Tensor, Ten
     """
     check_choice("rule", rule, RULES)
     check_at_least("steps", steps, 1)
+    if steps > MOST_STEPS:
+        raise ArgumentError(f"`steps` must be at most {MOST_STEPS}, got {steps}; 20 are usual")
     return RULES[rule](steps)
 
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least
 from nplight.neurons.fills import References
-from nplight.neurons.gathering import Gathering, gathered, process, summed
+from nplight.neurons.gathering import Gathering, gathered, process, refuse_none, summed
 from nplight.neurons.record import record
 from nplight.neurons.sites import Tokens
 from nplight.seeds import checksums, stream
-from nplight.vit import OpenViT, undisturbed
+from nplight.vit import OpenViT, named_dtypes, undisturbed
 
 # A candidate: its priority, checksum, the process that holds it, and its shape. This one stands for none.
 _NONE = (1 << 62, -1, -1, 0, 0, 0)
@@ -62,11 +62,11 @@ class DonorImages(Gathering):
         """
         rows = _smallest(gathered(self._rows).flatten(0, 1), self._size)
         rows = rows[rows[:, 1] >= 0]
+        if not len(rows):
+            refuse_none()
         shapes = rows[:, 3:].unique(dim=0).tolist()
-        if len(shapes) != 1:
-            raise ArgumentError(
-                f"the donors of 'resample' must be at least one image, and all of one shape, got shapes {shapes}"
-            )
+        if len(shapes) > 1:
+            raise ArgumentError(f"the donors of 'resample' must be images all of one shape, got shapes {shapes}")
         pixels = torch.zeros(len(rows), *shapes[0], dtype=self.vit.down[0].linear.weight.dtype, device=self.device)
         for slot, (_, key, holder, *_) in enumerate(rows.tolist()):
             if holder == process():
@@ -109,8 +109,14 @@ class DonorReferences(References):
             raise ArgumentError(
                 "resampled values belong to the images that will pass; give references=references.of(images)"
             )
+        self.vit.check_images(images)
         donors = self.images[self.donors(images)]
-        with torch.no_grad(), undisturbed(self.vit.model), record(self.vit, tokens=self.tokens) as values:
+        with (
+            torch.no_grad(),
+            undisturbed(self.vit.model),
+            named_dtypes(self.vit.model),
+            record(self.vit, tokens=self.tokens) as values,
+        ):
             self.vit.forward(donors)
         return values
 

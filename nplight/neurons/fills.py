@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from nplight.errors import ArgumentError, check_choice, listed
+from nplight.errors import ArgumentError, check_choice, check_dense, described, listed
 from nplight.neurons.sites import Tokens
 
 Fill = Literal["zero", "mean", "peak", "resample"]
@@ -97,10 +97,18 @@ def check_values(values: Mapping[int, Tensor], widths: Sequence[int]) -> None:
     Raises:
         ArgumentError: naming the layers that lack values, or the first whose shape is wrong.
     """
+    if not isinstance(values, Mapping):
+        raise ArgumentError(
+            f"`references` must be those of nplight.references, or a mapping of layers to tensors, "
+            f"got {described(values)}"
+        )
     lacking = [layer for layer in range(len(widths)) if layer not in values]
     if lacking:
         raise ArgumentError(f"`references` must hold values for every layer, got none for layers {listed(lacking)}")
     for layer, width in enumerate(widths):
+        if not isinstance(values[layer], Tensor):
+            raise ArgumentError(f"`references` of layer {layer} must be a tensor, got {described(values[layer])}")
+        check_dense("references", values[layer])
         shape = tuple(values[layer].shape)
         if len(shape) != 3 or shape[-1] != width:
             raise ArgumentError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import NoReturn
 
 import torch
 from torch import Tensor, distributed
@@ -12,7 +13,7 @@ from torch import Tensor, distributed
 from nplight.errors import ArgumentError, listed
 from nplight.neurons.fills import References
 from nplight.neurons.sites import SiteFunction, Tokens, at_sites, tokens_of
-from nplight.vit import OpenViT, undisturbed
+from nplight.vit import OpenViT, named_dtypes, undisturbed
 
 
 class Gathering(ABC):
@@ -71,7 +72,12 @@ class NeuronGathering(Gathering):
         ends = itertools.accumulate(self.vit.widths)
         places = [slice(end - width, end) for width, end in zip(self.vit.widths, ends)]
         readers = {layer: self._reader(place) for layer, place in enumerate(places)}
-        with torch.no_grad(), undisturbed(self.vit.model), at_sites(self.vit, readers, tokens=self.tokens):
+        with (
+            torch.no_grad(),
+            undisturbed(self.vit.model),
+            named_dtypes(self.vit.model),
+            at_sites(self.vit, readers, tokens=self.tokens),
+        ):
             self.vit.forward(images)
 
     def _reader(self, place: slice) -> SiteFunction:
@@ -99,10 +105,19 @@ class NeuronGathering(Gathering):
         broken = [layer for layer, found in layers.items() if not found.isfinite().all()]
         if broken:
             raise ArgumentError(
-                f"references must be gathered from at least one image, and from finite neurons, "
-                f"got no image, or NaN or infinite neurons in layers {listed(broken)}"
+                f"references must be gathered from finite neurons, got NaN or infinite neurons in layers "
+                f"{listed(broken)}; leave out the images that give them"
             )
         return layers
+
+
+def refuse_none() -> NoReturn:
+    """Refuse to gather from nothing, in the process that finds that there were no images in any.
+
+    Raises:
+        ArgumentError: always.
+    """
+    raise ArgumentError("`batches` must hold at least one image, got none")
 
 
 def gathered(values: Tensor) -> Tensor:

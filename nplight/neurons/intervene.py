@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nplight.errors import ArgumentError, check_choice, check_fraction
+from nplight.errors import ArgumentError, check_choice, check_fraction, described
 from nplight.neurons.edits import edited, replacing, scaling
 from nplight.neurons.fills import Fill, References, check_values, resolve
 from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
@@ -68,6 +68,7 @@ def intervene(
     check_fraction("fraction", fraction)
     if fraction != 1 and operation != "keep":
         raise ArgumentError(f"`fraction` is for operation 'keep' alone, got {fraction} with {operation!r}")
+    _check_generator(generator)
     values = resolve(fill, references, tokens, vit.widths)
     if values is not None and operation == "enhance":
         raise ArgumentError(f"`fill` is for operations 'remove' and 'keep', got {fill!r} with 'enhance'")
@@ -85,3 +86,9 @@ def intervene(
         check_values(values, vit.widths)
         return edited(vit, replacing(masks, values, shared=shared), tokens=tokens)
     return edited(vit, scaling(masks, 2.0 if operation == "enhance" else 0.0, shared=shared), tokens=tokens)
+
+
+def _check_generator(generator: torch.Generator | None) -> None:
+    if generator is not None and (not isinstance(generator, torch.Generator) or generator.device.type != "cpu"):
+        got = f"one on {generator.device}" if isinstance(generator, torch.Generator) else described(generator)
+        raise ArgumentError(f"`generator` must be a torch.Generator on the CPU or None, got {got}")

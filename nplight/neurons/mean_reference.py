@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nplight.neurons.fills import FixedReferences
-from nplight.neurons.gathering import NeuronGathering, gathered
+from nplight.neurons.gathering import NeuronGathering, gathered, refuse_none
 from nplight.neurons.sites import Tokens
 from nplight.vit import OpenViT
 
@@ -26,6 +26,13 @@ class MeanReference(NeuronGathering):
 
     @torch.inference_mode(False)
     def finish(self) -> FixedReferences:
-        """The means as references."""
-        means = gathered(self._total).sum(0) / gathered(self._count).sum(0)
+        """The means as references.
+
+        Raises:
+            ArgumentError: there were no images, or they give no finite values.
+        """
+        total, count = gathered(self._total).sum(0), gathered(self._count).sum(0)
+        if not count.any():
+            refuse_none()
+        means = total / count
         return FixedReferences("mean", self.tokens, self.by_layer(means))

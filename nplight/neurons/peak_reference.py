@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nplight.neurons.fills import FixedReferences
-from nplight.neurons.gathering import NeuronGathering, gathered, summed
+from nplight.neurons.gathering import NeuronGathering, gathered, refuse_none, summed
 from nplight.neurons.sites import Tokens
 from nplight.vit import OpenViT
 
@@ -38,6 +38,8 @@ class PeakReference(NeuronGathering):
     def finish(self) -> PeakHistogram:
         """The pass that counts values in the 100 bins of each range."""
         low, high = gathered(self._low).amin(0).double(), gathered(self._high).amax(0).double()
+        if (low > high).all():
+            refuse_none()
         self.by_layer(high - low)
         return PeakHistogram(self.vit, low, high, tokens=self.tokens)
 

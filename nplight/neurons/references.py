@@ -8,7 +8,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from nplight.errors import ArgumentError, check_choice
+from nplight.errors import ArgumentError, check_at_least, check_choice, check_dense, described
 from nplight.neurons.donor_images import DonorImages
 from nplight.neurons.fills import Fill, References
 from nplight.neurons.gathering import Gathering
@@ -39,6 +39,7 @@ def gathering(model: nn.Module | OpenViT, fill: Fill, *, tokens: Tokens = "path"
         ArgumentError: an argument is wrong.
     """
     check_choice("fill", fill, _FIRST_PASS)
+    check_at_least("seed", seed, 0)
     return _FIRST_PASS[fill](open_vit(model), tokens=tokens, seed=seed)
 
 
@@ -71,10 +72,10 @@ def references(
         ArgumentError: an argument is wrong, there are no images, or their neurons are not finite.
     """
     step: Gathering | References = gathering(model, fill, tokens=tokens, seed=seed)
-    if isinstance(batches, Iterator):
+    if isinstance(batches, (Iterator, Tensor)) or not isinstance(batches, Iterable):
         raise ArgumentError(
             f"`batches` must be something to go through several times, such as a list or a DataLoader, "
-            f"got a {type(batches).__name__}"
+            f"got {described(batches)}"
         )
     while isinstance(step, Gathering):
         for batch in batches:
@@ -89,4 +90,5 @@ def _images(batch: object) -> Tensor:
         raise ArgumentError(
             f"`batches` must hold tensors of images, or tuples that begin with one, got a {type(images).__name__}"
         )
+    check_dense("batches", images)
     return images

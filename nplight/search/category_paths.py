@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, check_at_least, check_choice
+from nplight.errors import ArgumentError, check_at_least, check_choice, check_dense
 from nplight.paths import CategoryPaths, check_neurons
 
 CategoryMethod = Literal["frequency", "rank-mode", "mean-score"]
@@ -188,6 +188,8 @@ def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
     Raises:
         ArgumentError: naming the rule that is broken.
     """
+    if isinstance(labels, Tensor):
+        check_dense("labels", labels)
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (images,):
         got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise ArgumentError(f"`labels` must be an int64 tensor of shape ({images},), got {got}")
@@ -199,6 +201,8 @@ def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
 
 
 def _check_scores(scores: Tensor, neurons: Tensor) -> None:
+    if isinstance(scores, Tensor):
+        check_dense("scores", scores)
     if not isinstance(scores, Tensor) or scores.shape != neurons.shape:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ArgumentError(f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {got}")

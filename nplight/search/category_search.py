@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import NoneType
 
 import torch
 from torch import Tensor, distributed, nn
 
 from nplight.attribution import CleanPass, PathScores, check_finite, layer_scores, path_score, quadrature
-from nplight.errors import ArgumentError, NplightError, check_at_least
+from nplight.errors import ArgumentError, NplightError, check_at_least, described
 from nplight.paths import CategoryPaths, PathBatch, check_neurons
 from nplight.search.category_paths import check_labels, check_num_classes
 from nplight.search.groups import Result, as_paths, in_groups
@@ -56,6 +57,11 @@ class CategorySearch:
         *,
         found: CategoryPaths | None = None,
     ) -> None:
+        if not isinstance(options, (SearchOptions, NoneType)) or not isinstance(found, (CategoryPaths, NoneType)):
+            raise ArgumentError(
+                f"`options` must be SearchOptions and `found` CategoryPaths, or None, "
+                f"got {described(options)} and {described(found)}"
+            )
         self.options = options or SearchOptions()
         self._vit = open_vit(model)
         self._vit.check_top_k(self.options.top_k)

@@ -10,7 +10,7 @@ from torch import Tensor
 from nplight.attribution import CleanPass, PathScores, check_finite, clean_pass, frozen_pass, resolve_chunk_size
 from nplight.errors import NonFiniteError
 from nplight.paths import PathBatch
-from nplight.vit import OpenViT, gradients, undisturbed
+from nplight.vit import OpenViT, gradients, named_dtypes, undisturbed
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,7 @@ def in_groups(
         NonFiniteError: from `run`, the positions counted from the first image of all.
     """
     results = []
-    with gradients(), undisturbed(vit.model):
+    with gradients(), undisturbed(vit.model), named_dtypes(vit.model):
         # Autograd cannot use tensors that were made under inference_mode.
         images = images.clone() if images.is_inference() else images.detach()
         targets = targets.clone() if targets is not None and targets.is_inference() else targets

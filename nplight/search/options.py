@@ -68,6 +68,4 @@ def check_patch_stream(patch_stream: str, method: str, granularity: str = "image
     check_choice("patch_stream", patch_stream, PATCH_STREAMS)
     if patch_stream != "exact" and "patch_stream" in ignored(method, granularity):
         of = "granularity 'category'" if granularity == "category" else f"method {method!r}"
-        raise ArgumentError(
-            f"`patch_stream` must be 'exact' for {of}, got {patch_stream!r}; {FROZEN_FOR}"
-        )
+        raise ArgumentError(f"`patch_stream` must be 'exact' for {of}, got {patch_stream!r}; {FROZEN_FOR}")

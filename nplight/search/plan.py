@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from nplight.errors import ArgumentError, check_choice, listed
+from nplight.errors import ArgumentError, check_choice, described, listed
 from nplight.search.options import FROZEN_FOR, SearchOptions, check_patch_stream, ignored
 from nplight.search.search import GRANULARITIES, METHODS
 
@@ -54,10 +54,12 @@ class NamedSearch:
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         check_choice("granularity", self.granularity, GRANULARITIES)
+        if not isinstance(self.search_per_t, bool):
+            raise ArgumentError(f"`search_per_t` must be true or false, got {described(self.search_per_t)}")
         # Part of a file's name, and `@` parts the sizes of `search_per_t` from it.
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise ArgumentError(
-                f"the `name` of a search must be of letters, digits, '_', '-' and '.', got {self.name!r}"
+                f"the `name` of a search must be of letters, digits, '_', '-' and '.', got {described(self.name)}"
             )
         if self.granularity == "category" and (self.method != "jas" or self.search_per_t):
             raise ArgumentError(
@@ -101,6 +103,8 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
         ArgumentError: no entry, an unknown key or value, two entries of one name, or a `patch_stream` that no search
             has.
     """
+    if not isinstance(entries, Sequence) or isinstance(entries, (str, bytes)):
+        raise ArgumentError(f"`methods` must be a list of searches, got {described(entries)}")
     found = tuple(_named_search(entry, defaults) for entry in entries)
     names = [search.name for search in found]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -118,9 +122,15 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
 
 
 def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> NamedSearch:
+    if not isinstance(entry, (str, Mapping)):
+        raise ArgumentError(
+            f"an entry of `methods` must be a method's name, or a mapping with `method`, got {described(entry)}"
+        )
     wanted: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
     _check_keys(wanted)
     granularity = wanted.get("granularity", "image")
+    check_choice("method", wanted["method"], METHODS)
+    check_choice("granularity", granularity, GRANULARITIES)
     if "patch_stream" in ignored(wanted["method"], granularity):
         wanted = {"patch_stream": "exact", **wanted}
     options = replace(defaults, **{key: wanted[key] for key in _OPTIONS if key in wanted})
@@ -129,7 +139,7 @@ def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> Na
         method=wanted["method"],
         options=options,
         granularity=granularity,
-        search_per_t=bool(wanted.get("search_per_t", False)),
+        search_per_t=wanted.get("search_per_t", False),
     )
 
 
@@ -137,5 +147,6 @@ def _check_keys(keys: Collection[str]) -> None:
     unknown = [key for key in keys if key not in _KEYS]
     if unknown or "method" not in keys:
         raise ArgumentError(
-            f"an entry of `methods` must have a `method` and may have {listed(_KEYS, 20)}, got {listed(keys, 20)}"
+            f"an entry of `methods` must have a `method` and may have {listed(_KEYS, 20)}, "
+            f"got {listed(map(described, keys))}"
         )

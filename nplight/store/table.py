@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, RunFolderError, check_choice, listed
+from nplight.errors import ArgumentError, RunFolderError, check_choice, described, listed
 from nplight.search import METHODS
 from nplight.store.folder import RunFolder
 from nplight.store.parts import Part, open_part, part_files
@@ -169,16 +170,19 @@ class PathTable:
             raise RunFolderError(f"{self._parts[0].path.parent} cannot be read: {error}") from error
 
 
-def read_paths(directory: str | Path) -> PathTable:
+def read_paths(directory: str | os.PathLike[str]) -> PathTable:
     """Read the stored image paths of a run.
 
     Args:
         directory: the run folder.
 
     Raises:
+        ArgumentError: `directory` is no path.
         RunFolderError: no run is there, or a part of it is damaged.
     """
-    run = RunFolder(directory)
+    if not isinstance(directory, (str, os.PathLike)):
+        raise ArgumentError(f"`directory` must be the path of a run folder, got {described(directory)}")
+    run = RunFolder(Path(directory))
     with ThreadPoolExecutor() as pool:  # for file systems that answer late
         parts = list(pool.map(open_part, part_files(run)))
     if not parts:

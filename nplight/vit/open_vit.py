@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least
+from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_dense
 from nplight.vit.known import hooked
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
@@ -69,6 +69,10 @@ class OpenViT(ABC):
     @abstractmethod
     def image_shape(self) -> tuple[int | None, int | None, int | None]:
         """Channels, height and width that the model takes; `None` where any will do."""
+
+    def image_multiple(self) -> tuple[int, int]:
+        """What the height and the width of an image must be multiples of, where `image_shape` leaves them open."""
+        return (1, 1)
 
     @property
     def transformer(self) -> nn.Module:
@@ -150,12 +154,22 @@ class OpenViT(ABC):
         if not isinstance(images, Tensor) or not images.is_floating_point():
             kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise ArgumentError(f"`images` must be a floating-point tensor of normalised images, got {kind}")
+        check_dense("images", images)
         wanted = self.image_shape()
         fits = images.ndim == 4 and all(w in (None, g) for w, g in zip(wanted, images.shape[1:]))
         if not fits or len(images) == 0:
             sizes = ", ".join("any" if size is None else str(size) for size in wanted)
             raise ArgumentError(
                 f"`images` must have shape (images, {sizes}) with at least one image, got {tuple(images.shape)}"
+            )
+        multiple = self.image_multiple()
+        open_sizes = [
+            (size, whole) for want, size, whole in zip(wanted[1:], images.shape[2:], multiple) if want is None
+        ]
+        if any(size < 1 or size % whole for size, whole in open_sizes):
+            raise ArgumentError(
+                f"`images` must have a height and a width that are multiples of the model's patches, {multiple}, "
+                f"got {tuple(images.shape[2:])}; resize or crop them"
             )
         weight = self.down[0].linear.weight
         if images.device != weight.device:
@@ -174,6 +188,8 @@ class OpenViT(ABC):
         Raises:
             ArgumentError: naming the rule that is broken.
         """
+        if isinstance(targets, Tensor):
+            check_dense(argument, targets)
         if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.shape != (images,):
             got = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
             raise ArgumentError(f"`{argument}` must be an int64 tensor of shape ({images},), got {got}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from nplight.errors import UnsupportedModelError, listed
+from nplight.errors import UnsupportedModelError, described, listed
 from nplight.vit.hf_vit import HuggingFaceViT
 from nplight.vit.known import hooked_itself
 from nplight.vit.open_vit import OpenViT
@@ -71,8 +71,10 @@ def _only_candidate(model: Any, name: str | None) -> tuple[str, type[OpenViT]]:
     found = _candidates(model)
     if name is not None:
         modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-        if name not in modules:
-            raise UnsupportedModelError(f"`vit` must name a module inside {type(model).__name__}, got {name!r}")
+        if not isinstance(name, str) or name not in modules:
+            raise UnsupportedModelError(
+                f"`vit` must name a module inside {type(model).__name__}, got {described(name)}"
+            )
         model = modules[name]
         found = {".".join(filter(None, (name, path))): family for path, family in _candidates(model).items()}
     if len(found) > 1:

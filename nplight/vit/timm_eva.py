@@ -13,7 +13,7 @@ from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
-from nplight.vit.timm_parts import block_parts
+from nplight.vit.timm_parts import block_parts, patch_multiple
 
 # The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
 _REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
@@ -84,6 +84,9 @@ class TimmEva(OpenViT):
             return (channels, None, None)
         height, width = cast("tuple[int, int]", patch_embed.img_size)
         return (channels, height, width)
+
+    def image_multiple(self) -> tuple[int, int]:
+        return patch_multiple(self.model.patch_embed)
 
     def _rope(self, layer: int) -> Tensor | None:
         """The rotary embedding of one block for the model's own grid, asked for in the way the model asks for it.

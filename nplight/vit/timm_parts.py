@@ -36,6 +36,14 @@ def block_parts(block: Any, down: DownProjection, rope: Tensor | None = None) ->
     return BlockParts(block.norm1, attention, block.norm2, up, down)
 
 
+def patch_multiple(patch_embed: Any) -> tuple[int, int]:
+    """What height and width must be multiples of for a patch embedding; one that pads or crops takes any size."""
+    if patch_embed.img_size is None or getattr(patch_embed, "dynamic_img_pad", False):
+        return (1, 1)
+    height, width = patch_embed.patch_size
+    return (height, width)
+
+
 def _attention(block: Any, rope: Tensor | None) -> AttentionParts | None:
     found = block.attn
     if type(found) not in (Attention, AttentionRope, EvaAttention) or not only(found, _ATTENTION):

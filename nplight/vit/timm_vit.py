@@ -13,7 +13,7 @@ from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
-from nplight.vit.timm_parts import block_parts
+from nplight.vit.timm_parts import block_parts, patch_multiple
 
 # The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
 # would give other numbers.
@@ -76,6 +76,9 @@ class TimmViT(OpenViT):
             return (channels, None, None)
         height, width = patch_embed.img_size
         return (channels, height, width)
+
+    def image_multiple(self) -> tuple[int, int]:
+        return patch_multiple(self.model.patch_embed)
 
 
 def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterator[str]:
