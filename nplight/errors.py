@@ -16,6 +16,7 @@ __all__ = [
     "EditNotAppliedError",
     "NonFiniteError",
     "NplightError",
+    "PositionError",
     "RunFolderError",
     "UnsupportedModelError",
     "check_at_least",
@@ -33,6 +34,10 @@ class NplightError(Exception):
 
 class ArgumentError(NplightError, ValueError):
     """An argument breaks a rule; raised before any work starts."""
+
+
+class PositionError(ArgumentError, IndexError):
+    """A position is none of those there are."""
 
 
 class UnsupportedModelError(NplightError, TypeError):

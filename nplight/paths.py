@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, check_dense, described, listed
+from nplight.errors import ArgumentError, PositionError, check_dense, described, listed
+from nplight.path_file import PathLike, read_tensors, write_tensors
+from nplight.path_views import category_lines, frame, image_lines, path_figure, summary
 
-__all__ = ["CategoryPaths", "PathBatch", "check_neurons"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+__all__ = ["CategoryPaths", "PathBatch", "check_neurons", "one_path_per_image"]
 
 
 def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False) -> None:
@@ -56,9 +64,17 @@ def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None 
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PathBatch:
     """The neuron paths of a batch of images.
+
+    It is indexed and iterated by image, saved and loaded, drawn and turned into pandas, and stands wherever `neurons`
+    are asked for.
+
+    `scores` are of the whole path: its neurons are scaled from 0 to their clean values together, and the other neurons
+    of its layers at the path tokens are held at their clean values. `neuron_scores` are those of the search step that
+    chose the neuron: for `jas` with the whole layer scaled, and the neurons chosen in the layers before it. They order
+    the neurons of a layer; they are no shares of `scores` and do not add up to it.
 
     Attributes:
         neurons: (images, layers, K) int64, the path: K neurons a layer, best first.
@@ -93,13 +109,84 @@ class PathBatch:
     def __len__(self) -> int:
         return len(self.neurons)
 
+    def __repr__(self) -> str:
+        images, layers, size = self.neurons.shape
+        mean = f", mean score {self.scores.mean().item():.4g}" if images else ""
+        title = f"PathBatch: {images} images, {layers} layers, K = {size}, R = {self.ranking.shape[-1]}{mean}"
+        lines = image_lines(self.neurons, self.targets, self.probability, self.scores)
+        return summary(title, lines, images - len(lines))
+
+    def __getitem__(self, images: int | slice | Sequence[int] | Tensor) -> PathBatch:
+        """Some of the images, as a batch of copies: `batch[0]` is a batch of one image.
+
+        Args:
+            images: a position, a slice, several positions, or a bool mask (images,).
+
+        Raises:
+            PositionError: a position is none of the images.
+            ArgumentError: it is none of these.
+        """
+        chosen = _positions(images, len(self))
+        return PathBatch(**{name: values[chosen.to(values.device)] for name, values in self._tensors().items()})
+
+    def __iter__(self) -> Iterator[PathBatch]:
+        """Each image as a batch of one."""
+        return (self[image] for image in range(len(self)))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per image, the columns as `nplight.read_paths` has them; tensors as one NumPy array per row."""
+        return frame(
+            {
+                "target": self.targets,
+                "prediction": self.predictions,
+                "probability": self.probability,
+                "score": self.scores,
+                "neurons": self.neurons,
+                "neuron_scores": self.neuron_scores,
+                "ranking": self.ranking,
+                "ranking_scores": self.ranking_scores,
+            }
+        )
+
+    def plot(self, image: int = 0) -> go.Figure:
+        """The path of one image as a Plotly figure: neuron index against layer.
+
+        Raises:
+            PositionError: there is no such image.
+        """
+        if not _is_position(image):
+            raise ArgumentError(f"`image` must be the position of one image, got {described(image)}")
+        paths = self[image]
+        title = f"Neuron path of image {image}: target {paths.targets.item()}, score {paths.scores.item():.4g}"
+        return path_figure(paths.neurons[0], paths.neuron_scores[0], title)
+
+    def save(self, path: PathLike) -> None:
+        """Write the paths to a safetensors file, which appears whole or not at all; `load` reads it.
+
+        Raises:
+            ArgumentError: the file cannot be written.
+        """
+        write_tensors(path, self._tensors(), "PathBatch")
+
+    @staticmethod
+    def load(path: PathLike) -> PathBatch:
+        """Read what `save` wrote, onto the CPU; no code in the file is run.
+
+        Raises:
+            ArgumentError: there is no such file, it is damaged, or it holds something else.
+        """
+        return PathBatch(**read_tensors(path, [field.name for field in fields(PathBatch)], "PathBatch"))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def to(self, device: torch.device | str) -> PathBatch:
         """The same paths on another device."""
         try:
             there = torch.device(device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ArgumentError(f"`device` must be a device, such as 'cpu', got {described(device)}") from error
-        return PathBatch(**{field.name: getattr(self, field.name).to(there) for field in fields(self)})
+        return PathBatch(**{name: values.to(there) for name, values in self._tensors().items()})
 
     @staticmethod
     def cat(batches: Sequence[PathBatch]) -> PathBatch:
@@ -121,7 +208,7 @@ class PathBatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CategoryPaths:
     """One neuron path for every category.
 
@@ -152,6 +239,12 @@ class CategoryPaths:
     def __len__(self) -> int:
         return len(self.neurons)
 
+    def __repr__(self) -> str:
+        categories, layers, size = self.neurons.shape
+        title = f"CategoryPaths: {categories} categories, {layers} layers, K = {size}, by {self.method}"
+        lines = category_lines(self.neurons, self.images)
+        return summary(title, lines, categories - len(lines))
+
     @property
     def top_k(self) -> int:
         """Neurons a layer."""
@@ -171,6 +264,59 @@ class CategoryPaths:
                 f"got {labels[outside[0]].item()} for image {outside[0]} of {images}"
             )
         return self.neurons.to(labels.device)[labels]
+
+
+def one_path_per_image(neurons: Tensor | PathBatch | CategoryPaths) -> Tensor:
+    """The neurons of a path for each image, (images, layers, K), or of one for all, (layers, K).
+
+    Raises:
+        ArgumentError: they are the paths of several categories, and it is not said which image is of which.
+    """
+    if isinstance(neurons, PathBatch):
+        return neurons.neurons
+    if not isinstance(neurons, CategoryPaths):
+        return neurons
+    if len(neurons) > 1:
+        raise ArgumentError(
+            f"`neurons` must hold a path for each image, got the paths of {len(neurons)} categories; "
+            f"give those of the images' categories, category_paths.of(labels)"
+        )
+    return neurons.neurons[0]
+
+
+def _positions(images: Any, count: int) -> Tensor:
+    """Positions in 0 … `count` - 1, (chosen,) int64, from what stands between the brackets."""
+    if isinstance(images, slice):
+        try:
+            return torch.arange(count)[list(range(*images.indices(count)))]
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"a slice of images must be of whole numbers, got {images}: {error}") from error
+    if isinstance(images, Tensor) and images.dtype == torch.bool and images.shape == (count,):
+        check_dense("images", images)
+        return images.cpu().nonzero().flatten()
+    if isinstance(images, Tensor):
+        check_dense("images", images)
+        images = images.tolist()
+    several = list(images) if isinstance(images, (list, tuple, range)) else [images]
+    if not all(map(_is_position, several)):
+        raise ArgumentError(
+            f"images must be chosen by a position, a slice, several positions or a mask of {count} images, "
+            f"got {described(images)}"
+        )
+    positions = list(map(operator.index, several))
+    if outside := [position for position in positions if not -count <= position < count]:
+        raise PositionError(f"the position of an image must be in 0 … {count - 1}, got {outside[0]}")
+    return torch.tensor([position % count for position in positions], dtype=torch.int64)
+
+
+def _is_position(value: object) -> bool:
+    if isinstance(value, (bool, Tensor)):
+        return False
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def _checked(name: str, value: Tensor, shape: tuple[int | None, ...], *, whole: bool = False) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 # Each may import those before it.
 LAYERS = [
     {"errors", "seeds"},
+    {"path_file", "path_views"},
     {"paths"},
     {"vit"},
     {"neurons"},

@@ -14,7 +14,7 @@ from nplight.neurons.edits import edited, replacing, scaling
 from nplight.neurons.fills import Fill, References, check_values, resolve
 from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
 from nplight.neurons.sites import TOKENS, Tokens
-from nplight.paths import check_neurons
+from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image
 from nplight.vit import OpenViT, open_vit
 
 Operation = Literal["remove", "enhance", "keep"]
@@ -24,7 +24,7 @@ OPERATIONS: tuple[Operation, ...] = ("remove", "enhance", "keep")
 
 def intervene(
     model: nn.Module | OpenViT,
-    neurons: Tensor,
+    neurons: Tensor | PathBatch | CategoryPaths,
     operation: Operation,
     *,
     fill: Fill = "zero",
@@ -41,8 +41,9 @@ def intervene(
 
     Args:
         model: a supported model, in whatever mode.
-        neurons: (images, layers, K) int64, a path for each image of the batches that will pass, or (layers, K), one
-            path for every image.
+        neurons: (images, layers, K) int64 or a `PathBatch`, a path for each image of the batches that will pass; or
+            (layers, K), or the `CategoryPaths` of one category, one path for every image. Of several categories,
+            `category_paths.of(labels)` for the labels of the images that will pass.
         operation: `remove`, `enhance` or `keep`.
         fill: what stands in a removed or pruned neuron: `zero`; `mean` or `peak`, its mean or most frequent value over
             some images; `resample`, its value in another image.
@@ -63,6 +64,7 @@ def intervene(
         EditNotAppliedError: on leaving the context, when some layer never ran.
     """
     vit = open_vit(model)
+    neurons = one_path_per_image(neurons)
     check_choice("operation", operation, OPERATIONS)
     check_choice("tokens", tokens, TOKENS)
     check_fraction("fraction", fraction)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least, check_choice, check_dense
-from nplight.paths import CategoryPaths, check_neurons
+from nplight.paths import CategoryPaths, PathBatch, check_neurons
 
 CategoryMethod = Literal["frequency", "rank-mode", "mean-score"]
 
@@ -140,7 +140,7 @@ class CategoryVotes:
 
 
 def category_paths(
-    neurons: Tensor,
+    neurons: Tensor | PathBatch | CategoryPaths,
     labels: Tensor,
     *,
     num_classes: int,
@@ -151,14 +151,16 @@ def category_paths(
     """One path for every category, from the paths of its images.
 
     Args:
-        neurons: (images, layers, K) int64, the path (or the ranking) of each image.
-        labels: (images,) int64, the category of each image.
+        neurons: (images, layers, K) int64 or a `PathBatch`, the path (or the ranking) of each image; or
+            `CategoryPaths`, to form paths of groups of categories.
+        labels: (images,) int64, the category of each image (the group of each category).
         num_classes: number of categories.
         top_k: neurons a layer of a category path.
         method: `frequency` (most often chosen, ties by summed score, then by lower index), `rank-mode` (for each rank
             the most often chosen neuron, as the published program does; may repeat a neuron) or `mean-score` (largest
             mean score over the category's images, counting 0 where an image did not choose the neuron).
-        scores: as `neurons`, the score of each choice; needed by `mean-score`, used for ties by the others.
+        scores: as `neurons`, the score of each choice; needed by `mean-score`, used for ties by the others. `None`: for
+            `mean-score` the `neuron_scores` of a `PathBatch`.
 
     Returns:
         The category paths, on the CPU.
@@ -167,7 +169,9 @@ def category_paths(
         ArgumentError: wrong shapes, labels outside the categories, an empty category, too few distinct neurons.
     """
     votes = CategoryVotes(num_classes, top_k=top_k, method=method)
-    votes.update(neurons, labels, scores)
+    if isinstance(neurons, PathBatch) and scores is None and method == "mean-score":
+        scores = neurons.neuron_scores
+    votes.update(neurons.neurons if isinstance(neurons, (PathBatch, CategoryPaths)) else neurons, labels, scores)
     return votes.compute()
 
 

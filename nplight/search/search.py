@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nplight.attribution import CleanPass, PathScores, check_finite, path_score, quadrature
 from nplight.errors import ArgumentError, check_choice
-from nplight.paths import PathBatch, check_neurons
+from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image
 from nplight.search.activation import activation
 from nplight.search.category_search import joint_search
 from nplight.search.conductance import conductance
@@ -66,6 +66,11 @@ def search(
     An image's path does not depend on the others in the batch, but for `granularity="category"`, which couples the
     images of a call on purpose: those of one target get one path, chosen at every layer by the sum of their joint
     attribution scores. `CategorySearch` does the same for more images than one call can hold.
+
+    `scores` of the result are joint attribution scores of the whole paths, whatever the method: the path's neurons are
+    scaled from 0 to their clean values together, and all other neurons of its layers at the path tokens are held at
+    their clean values. `neuron_scores` are those of the search step that chose the neuron (for `jas` the whole layer is
+    scaled, with the neurons chosen before it): they order a layer's neurons, and are no shares of the path's score.
 
     Works in any mode, also inside `torch.inference_mode`, and leaves the model as it was.
 
@@ -122,7 +127,7 @@ def joint_score(
     model: nn.Module | OpenViT,
     images: Tensor,
     targets: Tensor | None,
-    neurons: Tensor,
+    neurons: Tensor | PathBatch | CategoryPaths,
     *,
     steps: int = 20,
     rule: str = "riemann-left",
@@ -130,11 +135,16 @@ def joint_score(
 ) -> Tensor:
     """The joint attribution score of given paths (Wang et al., ICLR 2025, Eq. 3).
 
+    The neurons of the path are scaled from 0 to their clean values together. Meanwhile all other
+    neurons of its layers at the path tokens are held at their clean values, so that what one neuron of the path does
+    through others in its later layers is not part of the score; a removal by `intervene` lets those run free.
+
     Args:
         model: a supported model, in whatever mode, dtype and device.
         images: (images, channels, height, width), normalised as the model expects, of its dtype.
         targets: (images,) int64; `None`: the predicted categories.
-        neurons: (images, layers, K) int64, or (layers, K) for one path for all; distinct in a layer.
+        neurons: (images, layers, K) int64 or a `PathBatch`, or (layers, K) for one path for all; distinct in a layer.
+            Of `CategoryPaths` each image has that of its target.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
         chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
@@ -152,12 +162,31 @@ def joint_score(
     vit.check_images(images)
     if targets is not None:
         vit.check_targets(targets, len(images))
-    check_neurons(neurons, vit.widths, images=len(images), distinct=True)
-    neurons = neurons.to(images.device).expand(len(images), -1, -1)
+    path_of = _path_of(neurons, vit, images, targets)
 
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> Tensor:
-        scores = path_score(vit, clean, wanted, neurons[part], nodes=nodes, weights=weights, chunk_size=chunk)
+        scores = path_score(vit, clean, wanted, path_of(part, wanted), nodes=nodes, weights=weights, chunk_size=chunk)
         check_finite("the joint score is NaN or infinite", scores)
         return scores
 
     return torch.cat(in_groups(vit, images, targets, steps, chunk_size, run))
+
+
+def _path_of(
+    neurons: Tensor | PathBatch | CategoryPaths, vit: OpenViT, images: Tensor, targets: Tensor | None
+) -> Callable[[slice, Tensor], Tensor]:
+    """What gives the paths of some of the images, by their positions and targets; on their device."""
+    if isinstance(neurons, CategoryPaths) and len(neurons) > 1:
+        check_neurons(neurons.neurons, vit.widths, distinct=True)
+        if targets is None and len(neurons) < vit.num_classes:
+            raise ArgumentError(
+                f"`neurons` must hold the path of each of the {vit.num_classes} categories that may be predicted, "
+                f"got the paths of {len(neurons)}; give `targets`"
+            )
+        if targets is not None:
+            neurons.of(targets)
+        return lambda part, wanted: neurons.of(wanted)
+    paths = one_path_per_image(neurons)
+    check_neurons(paths, vit.widths, images=len(images), distinct=True)
+    paths = paths.to(images.device).expand(len(images), -1, -1)
+    return lambda part, wanted: paths[part]

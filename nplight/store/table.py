@@ -57,6 +57,10 @@ class PathTable:
     def __len__(self) -> int:
         return len(self._order)
 
+    def __repr__(self) -> str:
+        of = "" if self._label is None else f" of label {self._label}"
+        return f"PathTable: {len(self)} rows{of}, methods {listed(self.methods)}; columns {listed(self.columns, 20)}"
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""

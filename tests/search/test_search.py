@@ -284,3 +284,11 @@ def test_methods_are_closed() -> None:
 def test_an_unsupported_model_is_refused(images: Tensor) -> None:
     with pytest.raises(UnsupportedModelError, match="Linear"):
         search(torch.nn.Linear(2, 2), images)
+
+
+def test_what_a_score_is_stands_where_users_look() -> None:
+    for described in (search, joint_score, PathBatch):
+        text = " ".join((described.__doc__ or "").split())
+        assert "neurons of its layers at the path tokens are held at their clean values" in text
+    for described in (search, PathBatch):
+        assert "no shares of" in " ".join((described.__doc__ or "").split())

@@ -49,6 +49,7 @@ def test_what_is_read_is_what_was_written_in_order_of_the_index(tmp_path: Path) 
 def test_tables_convert_whole_or_by_column(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     paths = write(run, [2, 1])
+    assert repr(read_paths(tmp_path)).startswith("PathTable: 2 rows, methods jas; columns index, file, label, ")
     frame = read_paths(tmp_path).to_pandas()
     assert isinstance(frame, pd.DataFrame)
     assert frame["index"].tolist() == [1, 2]
