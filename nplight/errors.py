@@ -61,11 +61,11 @@ class NonFiniteError(NplightError, ValueError):
 
     Attributes:
         what: where they appeared.
-        positions: the images in the batch, counted from 0.
+        positions: the images in the batch, or in the data that were searched, counted from 0.
     """
 
-    def __init__(self, what: str, positions: Sequence[int]) -> None:
-        super().__init__(f"{what} for the images at positions {listed(positions)} of the batch")
+    def __init__(self, what: str, positions: Sequence[int], *, of: str = "the batch") -> None:
+        super().__init__(f"{what} for the images at positions {listed(positions)} of {of}")
         self.what = what
         self.positions = tuple(positions)
 

@@ -68,7 +68,7 @@ def read_batch(batch: Any) -> ImageBatch:
     raise ArgumentError(
         f"the batch must be a mapping with {_either(IMAGE_KEYS)} (and {_either(LABEL_KEYS)}, `index`, `file`) or a "
         f"tuple of tensors (images, labels, index), got {_described(batch)}; "
-        f"give the callback a function `read_batch` that makes one of these from yours"
+        f"give the callback a function `read_batch` that makes one of these from yours, or search a generator of them"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from nplight.attribution import CleanPass, PathScores, check_finite, path_score, quadrature
 from nplight.errors import ArgumentError, check_choice
@@ -22,6 +24,7 @@ from nplight.search.influence_pattern import influence_pattern
 from nplight.search.influence_pattern_chain import influence_pattern_chain
 from nplight.search.integrated_gradients import integrated_gradients
 from nplight.search.jas import jas
+from nplight.search.loader import TARGETS, Target, over_batches
 from nplight.search.options import SearchOptions, check_patch_stream
 from nplight.search.random import random
 from nplight.vit import OpenViT, open_vit
@@ -48,8 +51,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 
 def search(
     model: nn.Module | OpenViT,
-    images: Tensor,
-    targets: Tensor | None = None,
+    images: Tensor | Iterable[Any] | Dataset[Any],
+    targets: Tensor | Target | None = None,
     *,
     method: str = "jas",
     granularity: Granularity = "image",
@@ -60,6 +63,7 @@ def search(
     patch_stream: str = "exact",
     chunk_size: int | None = None,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> PathBatch:
     """Find the neuron path of each image, or of the images of each category together.
 
@@ -76,8 +80,11 @@ def search(
 
     Args:
         model: a supported model, in whatever mode, dtype and device.
-        images: (images, channels, height, width), normalised as the model expects, of its dtype.
-        targets: (images,) int64, the category whose probability is attributed; `None`: the predicted one.
+        images: (images, channels, height, width), normalised as the model expects, of its dtype. Or any number of them:
+            a DataLoader, a data set, or batches one after the other: tensors, (images, labels, …) or mappings with
+            `image` and `label`. Batches are moved to the model's device; one is held at a time, and the paths.
+        targets: (images,) int64, the category whose probability is attributed; `None` or `prediction`: the predicted
+            one; `label`: that of a loader's batches.
         method: one of `METHODS`; `jas` is the paper's Algorithm 1.
         granularity: `image`; or `category`, for method `jas` alone: one path for all images of a target.
         top_k: neurons a layer on the path, K.
@@ -89,10 +96,12 @@ def search(
             the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
         seed: changes what method `random` draws; the others ignore it.
+        progress: show a progress bar over a loader; `None`: on a terminal and in a notebook.
 
     Returns:
-        The paths, without a graph, on the device of the images. For `granularity="category"` images of one target share
-        neurons and their scores, the mean over these images; `scores` are each image's own, of the shared path.
+        The paths, without a graph, on the device of the images; of a loader in the order of the data, on the CPU. For
+        `granularity="category"` images of one target share neurons and their scores, the mean over these images;
+        `scores` are each image's own, of the shared path.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
@@ -111,6 +120,33 @@ def search(
     vit = open_vit(model)
     vit.check_top_k(top_k)
     vit.check_top_k(ranked, "ranked")
+    if not isinstance(images, Tensor):
+        if granularity == "category":
+            raise ArgumentError(
+                "`granularity` must be 'image' over a loader, got 'category', which couples all of its images; "
+                "CategorySearch (from nplight.search import CategorySearch) goes through them once per layer"
+            )
+        find = partial(_search, vit, method=method, granularity=granularity, options=options)
+        return over_batches(vit, images, targets, find, progress=progress)
+    if isinstance(targets, str):
+        check_choice("targets", targets, TARGETS)
+        if targets == "label":
+            raise ArgumentError(
+                "`targets` 'label' is for a loader that gives labels, got a tensor of images; give (images,) categories"
+            )
+        targets = None
+    return _search(vit, images, targets, method=method, granularity=granularity, options=options)
+
+
+def _search(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor | None,
+    *,
+    method: str,
+    granularity: Granularity,
+    options: SearchOptions,
+) -> PathBatch:
     vit.check_images(images)
     if targets is not None:
         vit.check_targets(targets, len(images))
@@ -118,9 +154,10 @@ def search(
         return joint_search(vit, images, targets, options)
 
     def run(clean: CleanPass, part: slice, wanted: Tensor, chunk: int) -> PathBatch:
-        return as_paths(clean, wanted, METHODS[method](vit, clean, wanted, options, chunk), top_k)
+        return as_paths(clean, wanted, METHODS[method](vit, clean, wanted, options, chunk), options.top_k)
 
-    return PathBatch.cat(in_groups(vit, images, targets, steps, chunk_size, run, patch_stream=patch_stream))
+    found = in_groups(vit, images, targets, options.steps, options.chunk_size, run, patch_stream=options.patch_stream)
+    return PathBatch.cat(found)
 
 
 def joint_score(
