@@ -69,8 +69,8 @@ def open_vit(model: nn.Module | OpenViT, name: str | None = None) -> OpenViT:
 def _only_candidate(model: Any, name: str | None) -> tuple[str, type[OpenViT]]:
     """The dotted name of the ViT to open, and its family."""
     found = _candidates(model)
-    if name is not None:
-        modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    if name is not None and isinstance(model, nn.Module):
+        modules = dict(model.named_modules())
         if not isinstance(name, str) or name not in modules:
             raise UnsupportedModelError(
                 f"`vit` must name a module inside {type(model).__name__}, got {described(name)}"
