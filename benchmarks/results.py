@@ -15,13 +15,14 @@ from jsonargparse import auto_cli
 
 import nplight.callbacks  # noqa: F401  (so that the configuration may name them)
 from nplight.cli import main as train
+from nplight.data import DigitsDataModule
 
 _INTRODUCTION = """\
 # Results on the digits model
 
-What `nplight` finds on the ViT that comes with it (6 layers of 256 neurons, 17 tokens, trained on 898 digits), reported
-as it is. Paths are found on {discover} digits that it was not trained on, and tested on {images} others; every path
-edits the class token alone. With so few and so easy images most differences are small: read the intervals.
+What `nplight` finds on the ViT that comes with it (6 layers of 256 neurons, 17 tokens, trained on {trained:,} digits),
+reported as it is. Paths are found on {discover} digits that it was not trained on, and tested on {images} others; every
+path edits the class token alone. With so few and so easy images most differences are small: read the intervals.
 
 Made by
 
@@ -84,6 +85,7 @@ def main(run_dir: str = "runs/compare_digits", output: str | None = None) -> Non
     metrics, selectivity = (json.loads((run / name).read_text()) for name in ("metrics.json", "selectivity.json"))
     comparison, paths, claims = (run / "comparison.md").read_text().split("\n\n")
     page = _INTRODUCTION.format(
+        trained=len(DigitsDataModule().train_data()),  # type: ignore[arg-type]
         discover=metrics["paths"]["jas"]["joint_score"]["images"],
         images=metrics["images"],
         claims=claims,
