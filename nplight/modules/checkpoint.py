@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import textwrap
+import warnings
+import zipfile
+from collections.abc import Collection, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from nplight.errors import CheckpointError, listed
 from nplight.modules.google_npz import load_google_npz
-from nplight.modules.mismatch import check_fits
+from nplight.modules.mismatch import check_fits, check_kinds, check_values, short
+from nplight.modules.wrapping import WRAPS, find_weights
 
 BUNDLED_PREFIX = "bundled:"
-# Where other programs keep the weights inside a checkpoint, in the order they are looked for.
-_NESTED = ("state_dict", "model")
-# What stands before each name when a LightningModule holds the model as `self.model`, or a parallel wrapper does.
-_WRAPPERS = ("model.", "module.")
 
 
 def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
@@ -27,26 +29,36 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
 
     Args:
         model: of the architecture that the weights were made for.
-        checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file (a state dict, alone or under `state_dict` or
-            `model`, as MAE has it, its keys with or without a wrapper's `module.` or `model.` before them), a `.npz`
-            of Google's layout, or `bundled:NAME` for one that comes with nplight.
+        checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, a `.npz` of Google's layout, or `bundled:NAME` for
+            one that comes with nplight. A state dict may stand alone or under a key that training programs use
+            (`state_dict`, `model`, `ema` …; plain weights are preferred to averaged ones, with a warning), and its
+            names may share a wrapper's prefix (`model.`, `module.`, `backbone.`, `_orig_mod.` …); what was found is
+            said.
 
     Raises:
-        CheckpointError: the file is missing, damaged, would run code, or is not of the model's architecture; every
-            missing, unexpected and differently shaped weight is named.
+        CheckpointError: the file is missing, damaged, would run code or expand, holds NaN, or is not of the model's
+            architecture; missing, unexpected and differently shaped weights are named.
     """
     if str(checkpoint).endswith(".npz"):
         _check_file(checkpoint)
         load_google_npz(model, Path(checkpoint))
         return
-    weights = read_weights(checkpoint)
-    shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (weights, model.state_dict())]
+    own = model.state_dict()
+    weights = _read(checkpoint, own)
+    shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (weights, own)]
     check_fits(checkpoint, *shapes)
+    check_kinds(checkpoint, weights, own)
+    check_values(f"`checkpoint` {checkpoint}", weights)
     model.load_state_dict(weights)
 
 
 def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
     """The state dict that a checkpoint holds; arguments and errors as `load_weights`."""
+    return _read(checkpoint)
+
+
+def _read(checkpoint: str | Path, wanted: Collection[str] = ()) -> dict[str, Tensor]:
+    """The state dict of a checkpoint for a model whose weights have the names `wanted`."""
     name = str(checkpoint)
     if name.startswith(BUNDLED_PREFIX):
         resource = files("nplight.modules") / "bundled" / f"{name.removeprefix(BUNDLED_PREFIX)}.safetensors"
@@ -55,9 +67,9 @@ def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
             names = sorted(BUNDLED_PREFIX + Path(file).stem for file in known if file.endswith(".safetensors"))
             raise CheckpointError(f"`checkpoint` must be a file or one of {listed(names)}, got {name}")
         with as_file(resource) as path:
-            return _read_file(path)
+            return _weights_in(path, wanted)
     _check_file(checkpoint)
-    return _read_file(Path(checkpoint))
+    return _weights_in(Path(checkpoint), wanted)
 
 
 def _check_file(checkpoint: str | Path) -> None:
@@ -65,25 +77,62 @@ def _check_file(checkpoint: str | Path) -> None:
         raise CheckpointError(f"`checkpoint` must be a file that exists, got {checkpoint}")
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    content: Any
+def _weights_in(path: Path, wanted: Collection[str]) -> dict[str, Tensor]:
+    content = _content(path)
+    found = find_weights(content, wanted)
+    if found is None:
+        has = f"; it has {listed(map(short, content))}" if isinstance(content, Mapping) and content else ""
+        raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(WRAPS)}{has}")
+    if found.others:
+        rank_zero_warn(
+            f"checkpoint {path} holds weights under `{'.'.join(found.wrap)}` and {_quoted(found.others)}; those under "
+            f"`{'.'.join(found.wrap)}` are taken (for others, save them alone in a file and give that)"
+        )
+    if found.describe():
+        rank_zero_info(f"Checkpoint {path}: {found.describe()}")
+    return found.weights
+
+
+def _content(path: Path) -> Any:
+    """What a file holds, read without running code from it."""
     try:
         if path.suffix == ".safetensors":
-            content = safetensors.torch.load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return safetensors.torch.load_file(path)
+        if reason := _expands(path):
+            raise ValueError(reason)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files fail in a dozen ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"`checkpoint` {path} cannot be read as weights (it may be cut off, or hold more than weights): {reason}"
+            f"`checkpoint` {path} cannot be read as weights (it may be cut off, or hold more than weights): "
+            f"{_reason(error)}"
         ) from error
-    for key in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(_NESTED)}")
-    weights = dict(content)
-    while prefix := next((one for one in _WRAPPERS if weights and all(name.startswith(one) for name in weights)), None):
-        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
-    return weights
+
+
+def _expands(path: Path) -> str | None:
+    """Why an archive would take more memory than it has bytes, or `None`: PyTorch writes none that does."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if all(entry.compress_type == zipfile.ZIP_STORED for entry in entries) and (
+        sum(entry.file_size for entry in entries) <= path.stat().st_size
+    ):
+        return None
+    return "it is compressed, which PyTorch's own files never are; save the weights again with torch.save"
+
+
+def _reason(error: Exception) -> str:
+    """An error of a reader in a line, without PyTorch's advice to load a pickle unsafely."""
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return (
+            f"it holds a {found[1]}; save the weights alone, with torch.save(model.state_dict(), …) or as safetensors"
+        )
+    if "weights_only" in str(error):
+        return "it is no file of PyTorch's, or a pickle of other things; save the weights alone, with torch.save"
+    return textwrap.shorten(str(error), 200) or type(error).__name__
+
+
+def _quoted(keys: Collection[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)

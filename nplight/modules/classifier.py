@@ -16,8 +16,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from nplight.data.batch import ImageBatch, read_batch
-from nplight.errors import ArgumentError, listed
+from nplight.errors import ArgumentError, UnsupportedModelError, listed
 from nplight.modules.checkpoint import load_weights
+from nplight.modules.mismatch import check_values
 from nplight.vit import open_vit
 
 
@@ -44,8 +45,8 @@ class ViTClassifier(LightningModule):
         head_is_new: timm's weights are for other categories, so that the head starts at random.
 
     Raises:
-        ArgumentError: timm knows no such model, or cannot build it so.
-        CheckpointError: the checkpoint does not fit.
+        ArgumentError: timm knows no such model, or cannot build it so, or it is no ViT that `open_vit` opens.
+        CheckpointError: the checkpoint does not fit, or holds NaN; also one that a Trainer loads.
     """
 
     def __init__(
@@ -76,12 +77,18 @@ class ViTClassifier(LightningModule):
             )
         except TypeError as error:
             raise ArgumentError(f"`model_args` do not fit {model_name}: {error}") from error
+        try:
+            vit = open_vit(self.model)
+        except UnsupportedModelError as error:
+            raise ArgumentError(
+                f"`model_name` must be a Vision Transformer that nplight opens, got {model_name!r}: {error}"
+            ) from error
         published = getattr(self.model, "pretrained_cfg", {}).get("num_classes")
         self.head_is_new = pretrained and published != num_classes
         if checkpoint:
             load_weights(self.model, checkpoint)
         if compile_blocks:
-            for block in open_vit(self.model).blocks():
+            for block in vit.blocks():
                 block.compile()
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -92,6 +99,9 @@ class ViTClassifier(LightningModule):
         """Images (images, channels, height, width) -> logits (images, categories)."""
         logits: Tensor = self.model(images)
         return logits
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_values("`ckpt_path`", checkpoint.get("state_dict", {}))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         found = read_batch(batch)

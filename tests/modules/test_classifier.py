@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from nplight.errors import ArgumentError
+from nplight.errors import ArgumentError, CheckpointError
 from nplight.modules import ViTClassifier
 from nplight.vit import is_compiled
 
@@ -86,6 +87,30 @@ def test_an_unknown_model_is_named_with_similar_ones() -> None:
         ArgumentError, match=r"must be a timm model, got 'vit_base_patch16_223'; .*vit_base_patch16_224"
     ):
         ViTClassifier("vit_base_patch16_223", num_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("resnet18", "a ResNet, which cannot be opened"),
+        ("cait_xxs24_224", "a Cait, which cannot be opened"),
+    ],
+)
+def test_a_model_that_is_no_vit_is_refused_at_birth(name: str, reason: str) -> None:
+    with pytest.raises(
+        ArgumentError, match=rf"`model_name` must be a Vision Transformer that nplight opens, got '{name}'.*{reason}"
+    ) as caught:
+        ViTClassifier(name, num_classes=2)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_with_nan_is_refused_by_the_trainer(tmp_path: Path) -> None:
+    model = classifier()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    state["model.norm.bias"][0] = float("nan")
+    torch.save({"state_dict": state, "pytorch-lightning_version": "2.6.0", "global_step": 0}, tmp_path / "bad.ckpt")
+    with pytest.raises(CheckpointError, match=r"`ckpt_path` must hold finite weights, .* stand in model\.norm\.bias"):
+        trainer().validate(model, loader(), ckpt_path=tmp_path / "bad.ckpt", verbose=False)
 
 
 def test_training_needs_labels() -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import io
+import tracemalloc
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,3 +132,83 @@ def test_a_checkpoint_as_mae_writes_it_gives_the_same_logits(images: Tensor, tmp
     model = fresh(global_pool="avg")
     load_weights(model, tmp_path / "mae_finetuned.pth")
     torch.testing.assert_close(model(images.float()), source(images.float()), rtol=0, atol=0)
+
+
+def npy_head(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
+    """The beginning of an array file that claims a shape."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def bomb(arrays: Arrays, member: str, content: bytes, folder: Path) -> Path:
+    """The arrays as a compressed `.npz`, one of them replaced by what unpacks to 16 MB of zeros."""
+    path = folder / "weights.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                if name == member:
+                    file.write(content + bytes(16 << 20))
+                else:
+                    np.save(file, value)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "reason"),
+    [
+        ("cls", npy_head((1, 1, 4 << 20)), r"cls \(1, 1, 4194304\) for \(1, 1, 16\)"),
+        (
+            "Transformer/posembed_input/pos_embedding",
+            npy_head((1, 1 << 20, 16)),
+            r"pos_embedding must have shape \(1, positions, 16\).*got \(1, 1048576, 16\)",
+        ),
+        ("cls", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "cannot be read as arrays"),
+    ],
+)
+def test_a_file_that_expands_is_refused_before_it_is_unpacked(
+    source: VisionTransformer, tmp_path: Path, member: str, content: bytes, reason: str
+) -> None:
+    path = bomb(google_layout(source), member, content, tmp_path)
+    assert path.stat().st_size < 1 << 20
+    model = fresh()
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=reason):
+            load_weights(model, path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 1), (1, 6, 16), (5, 16), (2, 5, 16)])
+def test_position_embeddings_that_cannot_be_resized_are_refused(
+    source: VisionTransformer, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    arrays = google_layout(source)
+    arrays["Transformer/posembed_input/pos_embedding"] = np.zeros(shape, dtype=np.float32)
+    with pytest.raises(CheckpointError, match=r"pos_embedding must have shape \(1, positions, 16\)"):
+        load_weights(fresh(), save(arrays, tmp_path))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(source: VisionTransformer, tmp_path: Path, value: float) -> None:
+    arrays = google_layout(source)
+    arrays["head/bias"] = np.full(5, value, dtype=np.float32)
+    with pytest.raises(CheckpointError, match=r"NaN or infinite values stand in head/bias"):
+        load_weights(fresh(), save(arrays, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"init_values": 0.5}, r"blocks\.0\.ls1\.gamma"),
+        ({"global_pool": "avg"}, r"fc_norm\.bias, fc_norm\.weight, norm\.bias"),
+        ({"qkv_bias": False}, r"blocks\.0\.attn\.qkv\.bias"),
+    ],
+)
+def test_a_model_with_weights_that_the_layout_has_no_place_for_is_refused(
+    source: VisionTransformer, tmp_path: Path, arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(CheckpointError, match=rf"which fits plain ViTs, .*{reason}"):
+        load_weights(fresh(**arguments), save(google_layout(source), tmp_path))
