@@ -23,6 +23,7 @@ CATEGORY_PATHS = "category_paths.json"
 METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
 SKIPPED = "skipped_files.csv"
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a formula of a spreadsheet may begin with
 
 RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -171,15 +172,18 @@ class RunFolder:
         write_whole(self.path / name, lambda path: path.write_bytes(text.encode(errors="backslashreplace")))
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write a table with a head, whole or not at all; what a row lacks is left empty."""
+        """Write a table with a head, whole or not at all; what a row lacks is left empty.
+
+        A text that a spreadsheet would take for a formula gets a `'` in front of it, which spreadsheets do not show.
+        """
 
         def write_rows(path: Path) -> None:
             # File names are bytes, and need not be text in any encoding.
             with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 names = dict.fromkeys(name for row in rows for name in row)
                 writer = csv.DictWriter(file, fieldnames=list(names), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+                writer.writerow({name: _cell(name) for name in names})
+                writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
         write_whole(self.path / name, write_rows)
 
@@ -235,6 +239,13 @@ def _version() -> str:
         return version("nplight")
     except PackageNotFoundError:
         return "not installed"
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r")  # which `csv` leaves unquoted before Python 3.13, so that it would end the row
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _json(content: Mapping[str, Any]) -> str:

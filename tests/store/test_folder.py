@@ -220,7 +220,23 @@ def test_metrics_are_written_as_json_and_csv(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_text_can_be_listed(tmp_path: Path) -> None:
-    names = [os.fsdecode(b"\xff.png"), 'with "quotes", and\nlines.png', "=1+1.png"]
+    names = [os.fsdecode(b"\xff.png"), 'with "quotes", and\nlines.png', "\rline.png"]
     RunFolder(tmp_path).write_skipped([(name, "odd") for name in names])
     with (tmp_path / "skipped_files.csv").open(newline="", encoding="utf-8") as file:
-        assert [row["file"] for row in csv.DictReader(file)] == ["\\udcff.png", *names[1:]]
+        assert [row["file"] for row in csv.DictReader(file)] == ["\\udcff.png", names[1], "\\rline.png"]
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\n"])
+def test_no_text_of_a_table_is_a_formula(tmp_path: Path, first: str) -> None:
+    text = f"{first}1+1/x.png"
+    run = RunFolder(tmp_path)
+    run.write_skipped([(text, text)])
+    run.write_metrics([{"search": text, "accuracy": -0.5, text: 2}], {})
+    for name in ("skipped_files.csv", "metrics.csv"):
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
+            head, values = csv.reader(file)
+        assert [cell for cell in head + values if cell and cell[0] in "=+-@\t\r\n"] == ["-0.5"] * (
+            name == "metrics.csv"
+        )
+        assert f"'{text}" in values
+    assert json.loads((tmp_path / "metrics.json").read_text())["conditions"][0]["search"] == text
