@@ -25,6 +25,7 @@ __all__ = [
     "check_fraction",
     "described",
     "listed",
+    "printable",
 ]
 
 
@@ -71,8 +72,8 @@ class NonFiniteError(NplightError, ValueError):
 
 
 def listed(items: Iterable[object], limit: int = 8) -> str:
-    """`items` joined by commas, at most `limit` of them and a count of the rest."""
-    shown = [str(item) for item in items]
+    """`items` joined by commas, on one line, at most `limit` of them and a count of the rest."""
+    shown = [printable(str(item)) for item in items]
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -85,6 +86,11 @@ def described(value: object, most: int = 100) -> str:
     text = repr(value)
     plain = len(text) <= most and text.isprintable() and " at 0x" not in text
     return text if plain else f"a {type(value).__name__}"
+
+
+def printable(text: str) -> str:
+    """A text of any origin on one line: what is not printable, a line break or a terminal's code, is escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def check_choice(argument: str, value: object, choices: Collection[str]) -> None:

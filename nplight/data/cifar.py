@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100
 
+from nplight.data.image_open import MAX_PIXELS
 from nplight.data.labelled import ImageSource, LabelledDataModule
+from nplight.data.module import OnError
 from nplight.data.preprocessing import Preprocessing
 from nplight.errors import ArgumentError
 
@@ -49,6 +51,8 @@ class _CIFARDataModule(LabelledDataModule):
         num_workers: int | None = None,
         split_seed: int = 0,
         predict_images: Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__(
             preprocessing=preprocessing,
@@ -58,6 +62,8 @@ class _CIFARDataModule(LabelledDataModule):
             num_workers=num_workers,
             split_seed=split_seed,
             predict_images=predict_images,
+            on_error=on_error,
+            max_pixels=max_pixels,
         )
         self.root = Path(root)
         self.download = download
@@ -109,6 +115,8 @@ class CIFAR10DataModule(_CIFARDataModule):
         num_workers: loader processes a device; `None`: as the processors allow.
         split_seed: chooses the discover / held-out split.
         predict_images: files and folders for `predict`.
+        on_error: see `PathDataModule`; of the images to predict.
+        max_pixels: see `PathDataModule`; of the images to predict.
 
     Raises:
         ArgumentError: an argument is wrong, or the images are not there.

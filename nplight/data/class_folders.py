@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from nplight.errors import ArgumentError, listed
 
@@ -21,7 +18,8 @@ def class_folders(argument: str, folder: Path) -> list[str]:
     if not folder.is_dir():
         got = "is a file" if folder.exists() else "does not exist"
         raise ArgumentError(f"`{argument}` must be a folder with a folder of images for each category; {folder} {got}")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    # Not `DirEntry.is_dir`, which fails at a link to itself.
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_dir())
     if not names:
         raise ArgumentError(
             f"`{argument}` must be a folder with a folder of images for each category; {folder} holds no folder"
@@ -70,13 +68,3 @@ def _parse(line: str, folders: Collection[str]) -> tuple[str, str]:
         return line, line
     folder, *name = line.split(maxsplit=1)
     return folder, name[0] if name else folder
-
-
-def image_names(folder: Path, category: str) -> list[str]:
-    """The images at any depth of a class folder, relative to `folder`, with `/`; hidden files are not looked at."""
-    return [
-        (Path(place) / name).relative_to(folder).as_posix()
-        for place, _, names in os.walk(folder / category, followlinks=True)
-        for name in names
-        if name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
-    ]

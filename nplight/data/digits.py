@@ -14,7 +14,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import RandomAffine
 
-from nplight.data.module import PathDataModule
+from nplight.data.image_open import MAX_PIXELS
+from nplight.data.module import OnError, PathDataModule
 from nplight.data.preprocessing import to_rgb
 from nplight.data.split import stratified_split
 
@@ -71,6 +72,8 @@ class DigitsDataModule(PathDataModule):
         seed: chooses the 60% to train on; the bundled model was trained with 0.
         split_seed: chooses the discover / held-out split of the rest.
         predict_images: files and folders for `predict`, white on black.
+        on_error: see `PathDataModule`; of the images to predict.
+        max_pixels: see `PathDataModule`; of the images to predict.
     """
 
     num_classes = 10
@@ -84,9 +87,16 @@ class DigitsDataModule(PathDataModule):
         seed: int = 0,
         split_seed: int = 0,
         predict_images: Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__(
-            batch_size=batch_size, num_workers=num_workers, split_seed=split_seed, predict_images=predict_images
+            batch_size=batch_size,
+            num_workers=num_workers,
+            split_seed=split_seed,
+            predict_images=predict_images,
+            on_error=on_error,
+            max_pixels=max_pixels,
         )
         self.seed = seed
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 from torch import Tensor
 
-from nplight.data.class_folders import class_folders, differences, image_names, read_class_names
-from nplight.data.image_check import CHECKS, broken
+from nplight.data.class_folders import class_folders, differences, read_class_names
+from nplight.data.image_open import MAX_PIXELS, opened
+from nplight.data.image_walk import images_below
 from nplight.data.labelled import ImageSource, LabelledDataModule
 from nplight.data.preprocessing import Preprocessing
-from nplight.errors import ArgumentError, check_choice, listed
-
-Result = TypeVar("Result")
-ON_ERROR = ("raise", "skip")
-_MANY = 10_000
+from nplight.errors import ArgumentError, listed, printable
 
 
 class FolderSource(ImageSource):
@@ -28,26 +24,30 @@ class FolderSource(ImageSource):
     Args:
         folder: holds the class folders.
         categories: the class folder of each category.
+        max_pixels: the most that an image may have.
     """
 
-    def __init__(self, folder: Path, categories: Sequence[str]) -> None:
+    def __init__(self, folder: Path, categories: Sequence[str], max_pixels: int = MAX_PIXELS) -> None:
         found = sorted(
-            (name, label) for label, category in enumerate(categories) for name in image_names(folder, category)
+            (f"{category}/{name}", label)
+            for label, category in enumerate(categories)
+            for name in images_below(folder / category)
         )
         self.folder = folder
+        self.max_pixels = max_pixels
         self.files = [name for name, _ in found]
         self.labels = torch.tensor([label for _, label in found], dtype=torch.int64)
 
     def open(self, number: int) -> Image.Image:
         path = self.folder / self.files[number]
         try:
-            with Image.open(path) as image:
+            with opened(path, self.max_pixels) as image:
                 image.load()
                 return image
         except Exception as error:  # damaged files fail in a dozen ways
             raise ArgumentError(
-                f"{path} cannot be read as an image: {error}; check: full finds such files before work starts, "
-                f"and on_error: skip leaves them out"
+                f"{printable(str(path))} cannot be read as an image: {error}; check: full finds such files before work "
+                f"starts, and on_error: skip leaves them out"
             ) from error
 
 
@@ -64,18 +64,16 @@ class ImageFolderDataModule(LabelledDataModule):
             if wanted, white space and a readable name (ImageNet's `n01440764 tench`). `None`: the folders, sorted.
         preprocessing: see `LabelledDataModule`.
         preprocessing_overrides: see `LabelledDataModule`.
-        on_error: what broken images do: `raise` refuses them all together, `skip` leaves them out.
+        on_error: what broken images do, also those of `predict`: `raise` refuses them all together, `skip` leaves them
+            out.
         check: how broken images are looked for before work starts: `quick` reads the beginning and the end of each
             file, `full` decodes it.
+        max_pixels: images of more pixels count as broken; one of 89 million takes 256 MiB in its loader process.
         max_per_category: see `LabelledDataModule`.
         batch_size: images a batch and device.
         num_workers: loader processes a device; `None`: as the processors allow.
         split_seed: chooses the discover / held-out split.
         predict_images: files and folders for `predict`.
-
-    Attributes:
-        skipped: file and reason of each image that was left out, once `setup` has looked; with the training images,
-            relative to `train_folder`, in `fit`.
 
     Raises:
         ArgumentError: an argument is wrong, the folders are not there, or the categories are not the same.
@@ -91,6 +89,7 @@ class ImageFolderDataModule(LabelledDataModule):
         preprocessing_overrides: dict[str, Any] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         check: Literal["quick", "full"] = "quick",
+        max_pixels: int = MAX_PIXELS,
         max_per_category: int | None = None,
         batch_size: int = 64,
         num_workers: int | None = None,
@@ -105,14 +104,12 @@ class ImageFolderDataModule(LabelledDataModule):
             num_workers=num_workers,
             split_seed=split_seed,
             predict_images=predict_images,
+            on_error=on_error,
+            check=check,
+            max_pixels=max_pixels,
         )
-        check_choice("on_error", on_error, ON_ERROR)
-        check_choice("check", check, CHECKS)
         self.folder = Path(folder)
         self.train_folder = None if train_folder is None else Path(train_folder)
-        self.on_error = on_error
-        self.check = check
-        self.skipped: tuple[tuple[str, str], ...] = ()
         folders = class_folders("folder", self.folder)
         self._names = (
             {name: name for name in folders} if class_names is None else read_class_names(Path(class_names), folders)
@@ -132,11 +129,11 @@ class ImageFolderDataModule(LabelledDataModule):
 
     def source(self, *, train: bool) -> FolderSource:
         if not train:
-            return FolderSource(self.folder, list(self._names))
+            return FolderSource(self.folder, list(self._names), self.max_pixels)
         if self.train_folder is None:
             raise ArgumentError("`train_folder` must be given to fit; images of `folder` are never trained on")
         self._check_train_folder(self.train_folder)
-        return FolderSource(self.train_folder, list(self._names))
+        return FolderSource(self.train_folder, list(self._names), self.max_pixels)
 
     def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:
         """Those of `numbers` (images,) that are no broken images.
@@ -146,24 +143,11 @@ class ImageFolderDataModule(LabelledDataModule):
         """
         assert isinstance(source, FolderSource)
         self._refuse_few(source, source.labels, "")
-        files = [source.files[number] for number in numbers.tolist()]
-        if len(files) > _MANY:
-            rank_zero_info(f"Looking for broken images among {len(files):,} (check: {self.check}) …")
-        bad = self._by_first_process(lambda: broken(source.folder, files, self.check))
-        if not bad:
-            return numbers
-        if self.on_error == "raise":
-            reasons = "; ".join(f"{files[position]}: {reason}" for position, reason in bad[:20])
-            more = f"; and {len(bad) - 20} more" if len(bad) > 20 else ""
-            raise ArgumentError(
-                f"{len(bad)} of the {len(files)} images of {source.folder} cannot be read; mend or remove them, or "
-                f"leave them out with on_error: skip ({reasons}{more})"
-            )
-        rank_zero_info(f"{len(bad)} of the {len(files)} images of {source.folder} cannot be read and are skipped")
-        self.skipped += tuple((files[position], reason) for position, reason in bad)
-        good = torch.ones(len(numbers), dtype=torch.bool)
-        good[[position for position, _ in bad]] = False
-        self._refuse_few(source, source.labels[numbers[good]], " that can be read")
+        good = torch.tensor(
+            self.whole_images(source.folder, [source.files[number] for number in numbers.tolist()]), dtype=torch.int64
+        )
+        if len(good) < len(numbers):
+            self._refuse_few(source, source.labels[numbers[good]], " that can be read")
         return numbers[good]
 
     def _check_train_folder(self, train_folder: Path) -> None:
@@ -181,9 +165,3 @@ class ImageFolderDataModule(LabelledDataModule):
                 f"every class folder of {source.folder} must hold at least {least} images{which}, but these have "
                 f"fewer: {listed(few, 20)}; add images to them or take them away"
             )
-
-    def _by_first_process(self, work: Callable[[], Result]) -> Result:
-        """Do what every process would do alike only once."""
-        if self.trainer is None or self.trainer.world_size == 1:
-            return work()
-        return cast(Result, self.trainer.strategy.broadcast(work() if self.trainer.is_global_zero else None))

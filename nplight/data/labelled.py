@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from nplight.data.module import PathDataModule, default_workers
+from nplight.data.image_open import MAX_PIXELS
+from nplight.data.module import Check, OnError, PathDataModule, default_workers
 from nplight.data.preprocessing import Preprocessing
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_choice
 from nplight.seeds import stream
@@ -82,6 +83,9 @@ class LabelledDataModule(PathDataModule):
         num_workers: loader processes a device; `None`: as the processors allow.
         split_seed: chooses the discover / held-out split.
         predict_images: files and folders for `predict`.
+        on_error: see `PathDataModule`.
+        check: see `PathDataModule`.
+        max_pixels: see `PathDataModule`.
 
     Raises:
         ArgumentError: an argument is wrong.
@@ -97,12 +101,18 @@ class LabelledDataModule(PathDataModule):
         num_workers: int | None = None,
         split_seed: int = 0,
         predict_images: Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        check: Check = "quick",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
             num_workers=default_workers() if num_workers is None else num_workers,
             split_seed=split_seed,
             predict_images=predict_images,
+            on_error=on_error,
+            check=check,
+            max_pixels=max_pixels,
         )
         if not isinstance(preprocessing, Preprocessing):
             check_choice("preprocessing", preprocessing, PREPROCESSINGS)
@@ -144,6 +154,7 @@ class LabelledDataModule(PathDataModule):
         return self._resolved
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         self._settle(None if self.trainer is None else self.trainer.lightning_module)
         if stage == "fit":
             self.train_data()

@@ -5,23 +5,33 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
-from nplight.data.image_files import ImageFiles
+from nplight.data.image_check import CHECKS, broken
+from nplight.data.image_files import ImageFiles, shown
+from nplight.data.image_open import MAX_PIXELS, check_max_pixels
 from nplight.data.sampler import EachOnceSampler
 from nplight.data.split import stratified_split
-from nplight.errors import ArgumentError, check_at_least
+from nplight.errors import ArgumentError, check_at_least, check_choice, listed, printable
 
+Result = TypeVar("Result")
+OnError = Literal["raise", "skip"]
+Check = Literal["quick", "full"]
+ON_ERROR = ("raise", "skip")
 DISCOVER_FRACTION = 0.8
 MOST_WORKERS = 8
+_MANY = 10_000
+_SHOWN = 20
 
 
 def default_workers() -> int:
@@ -44,6 +54,10 @@ class PathDataModule(LightningDataModule):
         num_workers: loader processes a device.
         split_seed: chooses the discover / held-out split.
         predict_images: files and folders for `predict`.
+        on_error: what broken image files do: `raise` refuses them all together, `skip` leaves them out.
+        check: how broken image files are looked for before work starts: `quick` reads the beginning and the end of each
+            file, `full` decodes it.
+        max_pixels: image files of more pixels count as broken.
     """
 
     def __init__(
@@ -53,14 +67,26 @@ class PathDataModule(LightningDataModule):
         num_workers: int = 0,
         split_seed: int = 0,
         predict_images: Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        check: Check = "quick",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__()
         check_at_least("batch_size", batch_size, 1)
         check_at_least("num_workers", num_workers, 0)
+        check_choice("on_error", on_error, ON_ERROR)
+        check_choice("check", check, CHECKS)
+        check_max_pixels(max_pixels)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.split_seed = split_seed
         self.predict_images = predict_images
+        self.on_error = on_error
+        self.check = check
+        self.max_pixels = max_pixels
+        # File and reason of each image that was left out: of those to predict (True), and of all others.
+        self._skipped: dict[bool, tuple[tuple[str, str], ...]] = {}
+        self._to_predict: tuple[tuple[str, ...], Subset[Any]] | None = None
 
     @property
     @abstractmethod
@@ -95,12 +121,55 @@ class PathDataModule(LightningDataModule):
         """Whether the Trainer runs `predict`, whose images are those of `predict_images` alone."""
         return self.trainer is not None and self.trainer.state.fn == TrainerFn.PREDICTING
 
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """File and reason of each image that was left out, once `setup` has looked.
+
+        In `predict` of the images to predict; else relative to their folder, in `fit` with the training images.
+        """
+        return self._skipped.get(self.predicting, ())
+
+    def setup(self, stage: str) -> None:
+        if stage == "predict":
+            self._predicted()
+
+    def whole_images(self, folder: Path, files: Sequence[str]) -> list[int]:
+        """Look for broken image files, and refuse or skip them, as `on_error` says.
+
+        Args:
+            folder: where the files are.
+            files: names relative to `folder`.
+
+        Returns:
+            Positions in `files` of those that are whole, ascending.
+
+        Raises:
+            ArgumentError: some are broken and must not be skipped.
+        """
+        of = f"the {len(files):,} images " + (f"of {printable(str(folder))}" if folder != Path() else "to predict")
+        if len(files) > _MANY:
+            rank_zero_info(f"Looking for broken images among {of} (check: {self.check}) …")
+        bad = dict(self._by_first_process(lambda: broken(folder, files, self.check, self.max_pixels)))
+        if bad and self.on_error == "raise":
+            reasons = [f"{printable(files[position])}: {reason}" for position, reason in bad.items()]
+            more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+            raise ArgumentError(
+                f"{len(bad)} of {of} cannot be read; mend or remove them, or leave them out with on_error: skip "
+                f"({'; '.join(reasons[:_SHOWN])}{more})"
+            )
+        if bad:
+            rank_zero_info(f"{len(bad)} of {of} cannot be read and are skipped")
+            skipped = tuple((shown(Path(files[position])), reason) for position, reason in bad.items())
+            self._skipped[self.predicting] = self.skipped + skipped
+        return [position for position in range(len(files)) if position not in bad]
+
     def identity(self) -> dict[str, Any]:
         """What tells this data and split from another's: part of a run folder's settings."""
         if self.predicting:
-            files = self._predicted().files
-            digest = hashlib.sha256("\n".join(map(str, files)).encode(errors="surrogateescape")).hexdigest()[:16]
-            return {"data": type(self).__name__, "images": len(files), "predicted": digest}
+            data = self._predicted()
+            names = "\n".join(f"{number} {data.dataset.files[number]}" for number in data.indices)  # type: ignore[attr-defined]
+            digest = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:16]
+            return {"data": type(self).__name__, "images": len(data), "predicted": digest}
         _, labels = self.evaluation_data()
         discover, _ = self._split(labels)
         digest = hashlib.sha256(labels.numpy().tobytes() + discover.numpy().tobytes()).hexdigest()[:16]
@@ -122,10 +191,26 @@ class PathDataModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader(self._predicted())
 
-    def _predicted(self) -> ImageFiles:
+    def _predicted(self) -> Subset[Any]:
+        """The images to predict, numbered among all that were found; broken ones are looked for once."""
         if not self.predict_images:
             raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
-        return ImageFiles(self.predict_images, self.read_image)
+        wanted = tuple(self.predict_images)
+        if self._to_predict is None or self._to_predict[0] != wanted:
+            if self.predicting:
+                self._skipped.pop(True, None)
+            images = ImageFiles(wanted, self.read_image, self.max_pixels)
+            whole = self.whole_images(Path(), list(map(str, images.files)))
+            if not whole:
+                raise ArgumentError(f"`images` must hold at least one image that can be read, got {listed(wanted)}")
+            self._to_predict = (wanted, Subset(images, whole))
+        return self._to_predict[1]
+
+    def _by_first_process(self, work: Callable[[], Result]) -> Result:
+        """Do what every process would do alike only once."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return work()
+        return cast(Result, self.trainer.strategy.broadcast(work() if self.trainer.is_global_zero else None))
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         return stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed, num_classes=self.num_classes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nplight.errors import CheckpointError, listed
+from nplight.errors import CheckpointError, listed, printable
 
 Shape = tuple[int, ...]
 _MOST = 5
@@ -94,5 +94,5 @@ def _few(names: Iterable[str]) -> str:
 
 def short(name: object) -> str:
     """A name from a file, on one line and at most 80 characters long."""
-    text = name if isinstance(name, str) and name.isprintable() else ascii(name)
+    text = printable(str(name))
     return text if len(text) <= 80 else f"{text[:77]}..."

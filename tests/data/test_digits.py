@@ -96,8 +96,31 @@ def test_images_that_cannot_be_predicted_are_named(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"at least one image \(\.jpg.*found none"):
         DigitsDataModule(predict_images=[str(tmp_path)]).predict_dataloader()
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(ArgumentError, match=r"cannot be read as an image, .*cut\.png"):
+    with pytest.raises(
+        ArgumentError, match=r"1 of the 1 images to predict cannot be read; .*cut\.png: cannot identify"
+    ):
         next(iter(DigitsDataModule(predict_images=[str(tmp_path)]).predict_dataloader()))
+
+
+def test_broken_images_to_predict_are_skipped_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    for name in ("b.png", "d.png"):
+        Image.new("L", (8, 8)).save(tmp_path / name)
+    whole = DigitsDataModule(predict_images=[str(tmp_path)], on_error="skip")
+    (batch,) = whole.predict_dataloader()
+    assert batch["index"].tolist() == [0, 1]
+    assert whole.skipped == ()
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).touch()
+    data = DigitsDataModule(predict_images=[str(tmp_path)], on_error="skip")
+    data.setup("predict")
+    assert [file for file, _ in data.skipped] == [f"{tmp_path}/a.png", f"{tmp_path}/c.png"]
+    (batch,) = data.predict_dataloader()
+    assert batch["file"] == [f"{tmp_path}/b.png", f"{tmp_path}/d.png"]
+    assert batch["index"].tolist() == [1, 3]
+    assert len(data.skipped) == 2
+    data.predict_images = [f"{tmp_path}/a.png"]
+    with pytest.raises(ArgumentError, match=r"`images` must hold at least one image that can be read, got .*a\.png"):
+        data.predict_dataloader()
 
 
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("num_workers", -1)])

@@ -134,11 +134,26 @@ def test_the_preprocessing_can_be_given_whole_in_the_configuration(folder: Path,
     assert settings["images"] == 6
 
 
-def test_paths_of_a_stranger_are_predicted_with_the_same_preprocessing(folder: Path, tmp_path: Path) -> None:
+def test_paths_of_a_stranger_are_predicted_with_the_same_preprocessing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = configuration(folder, on_error="skip")
     stranger = folder / "owl" / "5.png"
     main(["predict", *arguments, "--images", str(stranger)])
     assert nplight.read_paths(tmp_path / "runs" / "mine" / "predict")["file"] == [str(stranger)]
+    (tmp_path / "=broken.png").write_bytes(b"")
+    (tmp_path / "later.png").write_bytes(stranger.read_bytes())
+    images = ["--images", str(tmp_path / "=broken.png"), str(tmp_path / "later.png")]
+    main(["predict", *arguments, *images, "--run_dir", "skipping"])
+    table = nplight.read_paths(tmp_path / "skipping")
+    assert table["file"] == [str(tmp_path / "later.png")]
+    assert table["index"].tolist() == [1]
+    assert (tmp_path / "skipping" / "skipped_files.csv").read_text().splitlines()[1].startswith(f"{tmp_path}/=broken")
+    # Broken ones are found before anything is written, also in the last batch.
+    with pytest.raises(SystemExit):
+        main(["predict", *arguments, *images, "--run_dir", "raising", "--data.init_args.on_error", "raise"])
+    assert "1 of the 2 images to predict cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "raising").exists()
     # Other images are another run: their numbers would be taken for those that are there.
     with pytest.raises(SystemExit):
         main(["predict", *arguments, "--images", str(folder / "owl" / "4.png")])

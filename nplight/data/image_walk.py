@@ -1,0 +1,43 @@
+"""The images of a folder, at any depth."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from nplight.errors import ArgumentError, printable
+
+
+def images_below(folder: Path) -> list[str]:
+    """The images at any depth of a folder by their endings, relative to it, with `/`; hidden files are not looked at.
+
+    Links are followed, but not back to a folder that they stand in. What is no regular file is among them, to be
+    refused by name when it is opened.
+
+    Raises:
+        ArgumentError: a folder inside cannot be listed.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        here = Path(place)
+        folders[:] = [name for name in folders if not _leads_back(here / name)]
+        found += [
+            (here / name).relative_to(folder).as_posix()
+            for name in names
+            if name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+        ]
+    return found
+
+
+def _leads_back(folder: Path) -> bool:
+    return folder.is_symlink() and any(parent.samefile(folder) for parent in folder.absolute().parents)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ArgumentError(
+        f"every folder of images must be readable, but {printable(str(error.filename))} cannot be listed: "
+        f"{error.strerror}"
+    ) from error
