@@ -130,7 +130,7 @@ class PathDataModule(LightningDataModule):
         return self._skipped.get(self.predicting, ())
 
     def setup(self, stage: str) -> None:
-        if stage == "predict":
+        if stage == "predict" and self.predict_images:
             self._predicted()
 
     def whole_images(self, folder: Path, files: Sequence[str]) -> list[int]:
