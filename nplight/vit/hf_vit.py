@@ -1,9 +1,10 @@
-"""`ViTForImageClassification` of Hugging Face's transformers, which need not be installed."""
+"""ViT and DeiT classifiers of Hugging Face's transformers, which need not be installed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -11,9 +12,35 @@ from nplight.vit.known import identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
-from nplight.vit.refusals import is_linear
+from nplight.vit.refusals import is_linear, merge_first
 
-_LIBRARY = "transformers.models.vit.modeling_vit"
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How transformers names what a family is made of; the rest is alike.
+
+    Attributes:
+        library: the module that defines the classes.
+        prefix: of the names of its classes.
+        backbone: the attribute that holds the model without its head.
+        heads: the classes that can be opened, each with its classifiers: of the first token, the second, and so on.
+    """
+
+    library: str
+    prefix: str
+    backbone: str
+    heads: Mapping[str, tuple[str, ...]]
+
+    def own(self, kind: type, name: str) -> bool:
+        """Whether a class is the one that the library defines by a name, its prefix left out."""
+        return kind.__module__ == self.library and kind.__name__ == self.prefix + name
+
+    def classifiers(self, kind: type) -> tuple[str, ...]:
+        """The classifiers of a class, or of what it derives from; none for a class of another family."""
+        known = (self.heads.get(base.__name__, ()) for base in kind.__mro__ if base.__module__ == self.library)
+        return next(filter(None, known), ())
+
+
 _ATTENTION = ("sdpa", "eager")
 _BLOCK = ("attention", "layernorm_before", "layernorm_after", "mlp", "dropout")
 
@@ -25,36 +52,42 @@ class HuggingFaceViT(OpenViT):
     """
 
     supports = "transformers ViTForImageClassification (attention 'sdpa' or 'eager')"
+    names: ClassVar[Names] = Names(
+        "transformers.models.vit.modeling_vit", "ViT", "vit", {"ViTForImageClassification": ("classifier",)}
+    )
 
     def __init__(self, model: nn.Module) -> None:
-        self.refuse(model, _refusals(model))
+        self.refuse(model, _refusals(model, self.names))
         self.model = model
         # transformers is not imported here, so that its types are not known.
         outer: Any = model
-        self._outer = outer
-        self._layers = _layers(outer)
+        self._backbone: Any = getattr(outer, self.names.backbone)
+        self._heads = [getattr(outer, name) for name in self.names.classifiers(type(model))]
+        self._layers = _layers(self._backbone)
         self.down = tuple(DownProjection(cast(nn.Linear, _down(layer))) for layer in self._layers)
-        self.path_tokens = slice(0, 1)
-        self.num_classes = getattr(outer.classifier, "out_features", 0)
+        self.path_tokens = slice(0, len(self._heads))
+        self.num_classes = getattr(self._heads[0], "out_features", 0)
 
     @classmethod
     def matches(cls, model: nn.Module) -> bool:
         """Whether `model` is transformers' class or derives from it, by name: importing transformers is slow."""
-        return any(_is_library_class(base, "ViTForImageClassification") for base in type(model).__mro__)
+        return bool(cls.names.classifiers(type(model)))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Patches, class token and position."""
-        return cast(Tensor, self._outer.vit.embeddings(images))
+        """Patches, prefix tokens and position."""
+        return cast(Tensor, self._backbone.embeddings(images))
 
     def block(self, layer: int, stream: Tensor) -> Tensor:
-        """One `ViTLayer`."""
+        """One layer of the encoder."""
         found = self._layers[layer](stream)
         # A layer of early versions 4 returns a tuple: the stream, and the attention weights where they are asked for.
         return cast(Tensor, found[0] if isinstance(found, tuple) else found)
 
     def head(self, stream: Tensor) -> Tensor:
-        """Norm and classifier of the class token: the logits themselves, not transformers' output object."""
-        return cast(Tensor, self._outer.classifier(self._outer.vit.layernorm(stream)[:, 0]))
+        """Norm, and mean of the classifiers of the path tokens: the logits, not transformers' output object."""
+        normed = self._backbone.layernorm(stream)
+        logits = [head(normed[:, token]) for token, head in enumerate(self._heads)]
+        return cast(Tensor, logits[0] if len(logits) == 1 else sum(logits) / len(logits))
 
     def output(self, logits: Tensor) -> Any:
         """As transformers wraps them."""
@@ -63,21 +96,21 @@ class HuggingFaceViT(OpenViT):
         return ImageClassifierOutput(logits=logits)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """The `ViTLayer`s."""
+        """The layers of the encoder."""
         return list(self._layers)
 
     def after_blocks(self) -> Sequence[nn.Module]:
-        """Norm and classifier of the class token."""
-        modules = [self._outer.vit.layernorm, self._outer.classifier]
-        return modules if token_wise(modules[0]) else ()
+        """Norm and classifiers of the path tokens."""
+        norm = self._backbone.layernorm
+        return [norm, *self._heads] if token_wise(norm) else ()
 
     def _parts(self, layer: int) -> BlockParts | None:
         block: Any = self._layers[layer]
         # Of version 5, and not 'eager', whose softmax is in float32 whatever the model's dtype.
         whole = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
-        if not whole or self._outer.config._attn_implementation != "sdpa":
+        if not whole or cast(Any, self.model).config._attn_implementation != "sdpa":
             return None
-        attention, mlp = _attention(block.attention), block.mlp
+        attention, mlp = _attention(block.attention, self.names), block.mlp
         up = is_linear(mlp.fc1) and only(mlp, ("activation_fn", "fc1", "fc2"))
         if attention is None or not up or not token_wise(block.layernorm_before, block.layernorm_after):
             return None
@@ -92,26 +125,45 @@ class HuggingFaceViT(OpenViT):
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """The one size the model was built for: it interpolates its positions only when its caller asks for that."""
-        patches = self._outer.vit.embeddings.patch_embeddings
+        patches = self._backbone.embeddings.patch_embeddings
         height, width = patches.image_size
         return (patches.num_channels, height, width)
 
 
-def _attention(attention: Any) -> AttentionParts | None:
-    names = ("q_proj", "k_proj", "v_proj", "o_proj")
-    if not _is_library_class(type(attention), "ViTAttention") or not only(attention, names):
+class HuggingFaceDeiT(HuggingFaceViT):
+    """DeiT as transformers builds it; path tokens: the class token, and with a teacher the distillation token too.
+
+    With a teacher the logits are the mean of a head on each of the two, as the model's own `logits` are.
+    """
+
+    supports = "transformers DeiTForImageClassification, also WithTeacher (attention 'sdpa' or 'eager')"
+    names = Names(
+        "transformers.models.deit.modeling_deit",
+        "DeiT",
+        "deit",
+        {
+            "DeiTForImageClassification": ("classifier",),
+            "DeiTForImageClassificationWithTeacher": ("cls_classifier", "distillation_classifier"),
+        },
+    )
+
+
+def _attention(attention: Any, names: Names) -> AttentionParts | None:
+    projections = ("q_proj", "k_proj", "v_proj", "o_proj")
+    if not names.own(type(attention), "Attention") or not only(attention, projections):
         return None
-    layers = [getattr(attention, name, None) for name in names]
+    layers = [getattr(attention, name, None) for name in projections]
     if not all(map(is_linear, layers)):
         return None
     query, key, value, project = (Affine.of(cast(nn.Linear, layer)) for layer in layers)
     return AttentionParts(Projections(query, key, value), attention.head_dim, project)
 
 
-def _refusals(model: Any) -> Iterator[str]:
-    for name, module in _replayed(model):
+def _refusals(model: Any, names: Names) -> Iterator[str]:
+    backbone = getattr(model, names.backbone)
+    for name, module in _replayed(model, backbone):
         owner = next(base for base in type(module).__mro__ if "forward" in vars(base))
-        if owner.__module__ != _LIBRARY:
+        if owner.__module__ != names.library:
             yield f"{name}, a {type(module).__name__}, overrides forward"
     attention = model.config._attn_implementation
     if attention not in _ATTENTION:
@@ -119,33 +171,38 @@ def _refusals(model: Any) -> Iterator[str]:
             f"its attention is {attention!r}, which has no forward-mode derivative; "
             f"choose one that has, as in model.set_attn_implementation('sdpa')"
         )
-    if not isinstance(model.classifier, (nn.Linear, nn.Identity)):
-        yield f"its classifier is a {type(model.classifier).__name__} and not linear"
-    for index, layer in enumerate(_layers(model)):
-        if not _is_library_class(type(layer), "ViTLayer"):
+    yield from _head_refusals({name: getattr(model, name) for name in names.classifiers(type(model))})
+    for index, layer in enumerate(_layers(backbone)):
+        if not names.own(type(layer), "Layer"):
             yield f"block {index} is a {type(layer).__name__}"
         elif not is_linear(_down(layer)):
-            yield f"the FFN of block {index} has no linear down projection"
+            yield f"the FFN of block {index} has no linear down projection{merge_first(_down(layer))}"
         else:
             continue
         break  # the other blocks are alike
 
 
-def _is_library_class(kind: type, name: str) -> bool:
-    return kind.__module__ == _LIBRARY and kind.__name__ == name
+def _head_refusals(heads: Mapping[str, nn.Module]) -> Iterator[str]:
+    for name, head in heads.items():
+        if not isinstance(head, (nn.Linear, nn.Identity)):
+            yield f"its {name} is a {type(head).__name__} and not linear"
+            return
+    counts = [getattr(head, "out_features", 0) for head in heads.values()]
+    if len(set(counts)) > 1:
+        yield f"its heads tell {' and '.join(map(str, counts))} categories apart, not as many each"
 
 
-def _replayed(model: Any) -> Iterator[tuple[str, nn.Module]]:
+def _replayed(model: Any, backbone: Any) -> Iterator[tuple[str, nn.Module]]:
     """The modules whose forwards are replayed piece by piece, which must be transformers' own."""
     yield "it", model
-    yield "its backbone", model.vit
-    if hasattr(model.vit, "encoder"):
-        yield "its encoder", model.vit.encoder
+    yield "its backbone", backbone
+    if hasattr(backbone, "encoder"):
+        yield "its encoder", backbone.encoder
 
 
-def _layers(model: Any) -> nn.ModuleList:
+def _layers(backbone: Any) -> nn.ModuleList:
     # Version 5 dropped the encoder around the layers.
-    return cast(nn.ModuleList, model.vit.encoder.layer if hasattr(model.vit, "encoder") else model.vit.layers)
+    return cast(nn.ModuleList, backbone.encoder.layer if hasattr(backbone, "encoder") else backbone.layers)
 
 
 def _down(layer: Any) -> object:

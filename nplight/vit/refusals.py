@@ -34,12 +34,25 @@ def is_linear(module: object) -> bool:
     return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward and "forward" not in vars(module)
 
 
+def merge_first(module: object) -> str:
+    """What to do about a down projection that is no linear layer alone; empty unless an adapter (LoRA) wraps it."""
+    if not isinstance(getattr(module, "base_layer", None), nn.Linear) and not hasattr(module, "lora_A"):
+        return ""
+    kind = type(module)
+    return (
+        f": it is a {kind.__module__}.{kind.__name__}, an adapter whose output is more than its weight says; "
+        f"merge it into the weights first, with merge_and_unload() of peft"
+    )
+
+
 def other_blocks(blocks: Iterable[Any], known: type[nn.Module]) -> Iterator[str]:
     """A timm block of another class than `known`, or without a linear down projection `fc2`."""
     for layer, block in enumerate(blocks):
         if type(block) is not known:
             yield f"block {layer} is a {type(block).__name__}"
             return  # the others are alike
-        if not is_linear(getattr(block.mlp, "fc2", None)):
-            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `fc2`"
+        down = getattr(block.mlp, "fc2", None)
+        if not is_linear(down):
+            kind = type(block.mlp).__name__
+            yield f"the FFN of block {layer}, a {kind}, has no linear down projection `fc2`{merge_first(down)}"
             return

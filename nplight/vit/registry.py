@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from nplight.errors import UnsupportedModelError, described, listed
-from nplight.vit.hf_vit import HuggingFaceViT
+from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
 from nplight.vit.known import hooked_itself
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.refusals import too_few
@@ -20,7 +20,14 @@ from nplight.vit.torchvision_vit import TorchvisionViT
 from nplight.vit.wrapped import NotCalledError, WrappedViT
 
 # The first that matches opens a model: special classes stand before those they derive from.
-FAMILIES: tuple[type[OpenViT], ...] = (TimmDistilledViT, TimmViT, TimmEva, TorchvisionViT, HuggingFaceViT)
+FAMILIES: tuple[type[OpenViT], ...] = (
+    TimmDistilledViT,
+    TimmViT,
+    TimmEva,
+    TorchvisionViT,
+    HuggingFaceViT,
+    HuggingFaceDeiT,
+)
 
 
 def open_vit(model: nn.Module | OpenViT, name: str | None = None) -> OpenViT:

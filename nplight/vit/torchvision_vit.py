@@ -14,7 +14,7 @@ from nplight.vit.known import identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
-from nplight.vit.refusals import is_linear
+from nplight.vit.refusals import is_linear, merge_first
 
 
 class TorchvisionViT(OpenViT):
@@ -114,7 +114,8 @@ def _refusals(model: VisionTransformer) -> Iterator[str]:
         if type(block) is not EncoderBlock:
             yield f"block {layer} is a {type(block).__name__}"
         elif not isinstance(block.mlp, MLPBlock) or not is_linear(block.mlp[3]):
-            yield f"the FFN of block {layer}, a {type(block.mlp).__name__}, has no linear down projection `mlp[3]`"
+            kind, down = type(block.mlp).__name__, block.mlp[3] if isinstance(block.mlp, MLPBlock) else None
+            yield f"the FFN of block {layer}, a {kind}, has no linear down projection `mlp[3]`{merge_first(down)}"
         else:
             continue
         break  # the other blocks are alike

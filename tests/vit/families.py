@@ -78,6 +78,17 @@ def hugging_face_vit() -> nn.Module:
     return randomised(ViTForImageClassification(ViTConfig(**settings, intermediate_size=64, num_labels=5)))
 
 
+def hugging_face_deit(name: str) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        import transformers
+
+        settings = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 3}
+        config = transformers.DeiTConfig(**settings, num_attention_heads=2, intermediate_size=64, num_labels=5)
+        return randomised(getattr(transformers, name)(config))
+
+    return build
+
+
 VIT, EVA = "timm `VisionTransformer`", "timm `Eva`"
 FOUR = (1, 2, 3, 4)
 
@@ -142,6 +153,22 @@ CASES = [
         hugging_face_vit,
         CLASS,
         (0,),
+        "input of the FFN's output projection",
+    ),
+    Case(
+        "Hugging Face `DeiTForImageClassification`",
+        "needs `nplight[huggingface]`",
+        hugging_face_deit("DeiTForImageClassification"),
+        CLASS,
+        (0,),
+        "input of the FFN's output projection",
+    ),
+    Case(
+        "Hugging Face `DeiTForImageClassificationWithTeacher`",
+        "two heads, needs `nplight[huggingface]`",
+        hugging_face_deit("DeiTForImageClassificationWithTeacher"),
+        "class and distillation token",
+        (0, 1),
         "input of the FFN's output projection",
     ),
     Case("timm `Beit`", "", lambda: beit.Beit(**SMALL), refused="Beit"),

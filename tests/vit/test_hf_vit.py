@@ -12,17 +12,31 @@ from torch import Tensor, nn
 from nplight import UnsupportedModelError, intervene, joint_score, open_vit, search
 from nplight.attribution import plain_search
 from nplight.vit import undisturbed
-from nplight.vit.hf_vit import HuggingFaceViT
+from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
 from tests.neurons.test_intervene import hooks_of
 from tests.search.test_search import EXACT, assert_same
+from tests.vit.test_open_vit import Adapter
 
 pytest.importorskip("transformers")
 
-from transformers import ViTConfig, ViTForImageClassification, ViTForMaskedImageModeling
+from transformers import (
+    DeiTForImageClassification,
+    DeiTForImageClassificationWithTeacher,
+    DeiTForMaskedImageModeling,
+    ViTForImageClassification,
+    ViTForMaskedImageModeling,
+)
 from transformers.models.vit.modeling_vit import ViTLayer, ViTModel
 
+# Each class with what opens it and how many of the first tokens it classifies from.
+KINDS: dict[str, tuple[Any, type[HuggingFaceViT], int]] = {
+    "vit": (ViTForImageClassification, HuggingFaceViT, 1),
+    "deit": (DeiTForImageClassification, HuggingFaceDeiT, 1),
+    "deit with teacher": (DeiTForImageClassificationWithTeacher, HuggingFaceDeiT, 2),
+}
 
-def make_hf(kind: type[nn.Module] = ViTForImageClassification, attention: str = "sdpa", **arguments: Any) -> Any:
+
+def make_hf(kind: Any = ViTForImageClassification, attention: str = "sdpa", **arguments: Any) -> Any:
     """A tiny random ViT in float64, evaluation mode, whose FFNs matter."""
     torch.manual_seed(0)
     settings = {
@@ -34,7 +48,8 @@ def make_hf(kind: type[nn.Module] = ViTForImageClassification, attention: str = 
         "intermediate_size": 24,
         "num_labels": 5,
     }
-    model = kind(ViTConfig(**{**settings, "attn_implementation": attention, **arguments})).double().eval()
+    config = kind.config_class(**{**settings, "attn_implementation": attention, **arguments})
+    model = kind(config).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -58,17 +73,20 @@ def neurons() -> Tensor:
 
 
 def forward_by_hand(model: Any, images: Tensor, edit: Callable[[int, Tensor], Tensor]) -> Tensor:
-    """The model's arithmetic written out, with the class token's neurons passed through `edit`."""
-    weights = model.state_dict()
-    stream = model.vit.embeddings.patch_embeddings.projection(images).flatten(2).mT
-    stream = torch.cat([weights["vit.embeddings.cls_token"].expand(len(images), -1, -1), stream], dim=1)
-    stream = stream + weights["vit.embeddings.position_embeddings"]
-    for layer, block in enumerate(model.vit.layers):
+    """The model's arithmetic written out, with the path tokens' neurons passed through `edit`."""
+    body = model.vit if hasattr(model, "vit") else model.deit
+    embeddings, heads = body.embeddings, [head for head in model.children() if isinstance(head, nn.Linear)]
+    tokens = [getattr(embeddings, name, None) for name in ("cls_token", "distillation_token")]
+    stream = embeddings.patch_embeddings.projection(images).flatten(2).mT
+    first = [token.expand(len(images), -1, -1) for token in tokens if token is not None]
+    stream = torch.cat([*first, stream], dim=1) + embeddings.position_embeddings
+    for layer, block in enumerate(body.layers):
         stream = stream + attention_by_hand(block.attention, block.layernorm_before(stream))
         neurons = nn.functional.gelu(block.mlp.fc1(block.layernorm_after(stream)))
-        edited = torch.cat([edit(layer, neurons[:, 0]).unsqueeze(1), neurons[:, 1:]], dim=1)
-        stream = stream + block.mlp.fc2(edited)
-    return model.classifier(model.vit.layernorm(stream)[:, 0])
+        edited = [edit(layer, neurons[:, token]).unsqueeze(1) for token in range(len(heads))]
+        stream = stream + block.mlp.fc2(torch.cat([*edited, neurons[:, len(heads) :]], dim=1))
+    normed = body.layernorm(stream)
+    return sum(head(normed[:, token]) for token, head in enumerate(heads)) / len(heads)
 
 
 def attention_by_hand(attention: Any, stream: Tensor) -> Tensor:
@@ -82,16 +100,19 @@ def attention_by_hand(attention: Any, stream: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_pieces_in_order_are_the_model(variant: str, attention: str, images: Tensor) -> None:
-    model = make_hf(attention=attention, **VARIANTS[variant])
-    vit = HuggingFaceViT(model)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pieces_in_order_are_the_model(kind: str, variant: str, attention: str, images: Tensor) -> None:
+    build, family, tokens = KINDS[kind]
+    model = make_hf(build, attention=attention, **VARIANTS[variant])
+    vit = open_vit(model)
+    assert type(vit) is family
     for mode in (torch.no_grad, torch.enable_grad, torch.inference_mode):
         with mode():
             torch.testing.assert_close(vit.forward(images), model(images).logits, rtol=1e-12, atol=1e-12)
     assert vit.depth == 3
     assert vit.widths == (24, 24, 24)
     assert vit.num_classes == 5
-    assert vit.path_tokens == slice(0, 1)
+    assert vit.path_tokens == slice(0, tokens)
     assert vit.image_shape() == (3, 8, 8)
 
 
@@ -103,8 +124,10 @@ def test_images_may_be_oblong() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_engine_equals_the_oracle(variant: str, images: Tensor, targets: Tensor) -> None:
-    vit = HuggingFaceViT(make_hf(**VARIANTS[variant]))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_engine_equals_the_oracle(kind: str, variant: str, images: Tensor, targets: Tensor) -> None:
+    vit = open_vit(make_hf(KINDS[kind][0], **VARIANTS[variant]))
+    assert vit.parts(0) is not None  # the fast way
     with undisturbed(vit.model):
         expected = plain_search(vit, images, targets, top_k=2, steps=3)
     assert_same(search(vit, images, targets, top_k=2, steps=3), expected)
@@ -113,16 +136,17 @@ def test_the_engine_equals_the_oracle(variant: str, images: Tensor, targets: Ten
 
 
 @pytest.mark.parametrize(("operation", "inside", "outside"), [("remove", 0, 1), ("keep", 1, 0)])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_edit_equals_a_forward_written_by_hand(
-    images: Tensor, neurons: Tensor, operation: str, inside: int, outside: int
+    images: Tensor, neurons: Tensor, kind: str, operation: str, inside: int, outside: int
 ) -> None:
-    model = make_hf()
+    model = make_hf(KINDS[kind][0])
 
     def edit(layer: int, values: Tensor) -> Tensor:
         return values * torch.full_like(values, outside).scatter(1, neurons[:, layer], inside)
 
     with torch.no_grad():
-        with intervene(HuggingFaceViT(model), neurons, operation):
+        with intervene(model, neurons, operation):
             edited = model(images).logits
         torch.testing.assert_close(edited, forward_by_hand(model, images, edit), rtol=1e-12, atol=1e-12)
         assert not torch.allclose(edited, model(images).logits)
@@ -170,6 +194,11 @@ def test_models_are_told_by_name() -> None:
     assert HuggingFaceViT.matches(make_hf())
     assert HuggingFaceViT.matches(make_hf(_Unchanged))
     assert not HuggingFaceViT.matches(make_hf(ViTForMaskedImageModeling))
+    for build in (DeiTForImageClassification, DeiTForImageClassificationWithTeacher):
+        assert HuggingFaceDeiT.matches(make_hf(build))
+        assert not HuggingFaceViT.matches(make_hf(build))
+    assert not HuggingFaceDeiT.matches(make_hf())
+    assert not HuggingFaceDeiT.matches(make_hf(DeiTForMaskedImageModeling))
     assert not HuggingFaceViT.matches(type("ViTForImageClassification", (nn.Module,), {})())
 
 
@@ -209,6 +238,10 @@ UNSUPPORTED = {
         lambda: make_hf(num_labels=0),
         "tells 0 categories.*a backbone opens inside the module that holds",
     ),
+    "a projection with an adapter": (
+        lambda: _changed(lambda model: setattr(model.vit.layers[2].mlp, "fc2", Adapter(model.vit.layers[2].mlp.fc2))),
+        r"FFN of block 2 has no linear down projection: it is a .*\.Adapter, an adapter .* merge_and_unload\(\)",
+    ),
     "one logit": (lambda: make_hf(num_labels=1), "tells 1 categories apart, at least 2"),
 }
 
@@ -219,4 +252,32 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     model = build()
     assert HuggingFaceViT.matches(model)
     with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: transformers ViTForImageClassification"):
+        open_vit(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda model: setattr(model, "distillation_classifier", nn.Linear(16, 7)),
+            "its heads tell 5 and 7 categories apart, not as many each",
+        ),
+        (
+            lambda model: setattr(model, "distillation_classifier", nn.Identity()),
+            "its heads tell 5 and 0 categories apart, not as many each",
+        ),
+        (
+            lambda model: setattr(model, "distillation_classifier", nn.Sequential(nn.Linear(16, 5))),
+            "its distillation_classifier is a Sequential and not linear",
+        ),
+        (
+            lambda model: setattr(model.deit.layers[1], "__class__", _OtherLayer),
+            "block 1 is a _OtherLayer",
+        ),
+    ],
+)
+def test_a_deit_that_cannot_be_opened_is_named(change: Callable[[Any], None], reason: str) -> None:
+    model = make_hf(DeiTForImageClassificationWithTeacher)
+    change(model)
+    with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: transformers DeiTForImageClassification"):
         open_vit(model)
