@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 import warnings
@@ -73,15 +74,15 @@ def _read(checkpoint: str | Path, wanted: Collection[str] = ()) -> dict[str, Ten
 
 
 def _check_file(checkpoint: str | Path) -> None:
-    if not Path(checkpoint).is_file():
-        raise CheckpointError(f"`checkpoint` must be a file that exists, got {checkpoint}")
+    if not os.path.isfile(checkpoint):  # unlike `Path.is_file`, without failing at a name that is too long
+        raise CheckpointError(f"`checkpoint` must be a file that exists, got {short(checkpoint, 500)}")
 
 
 def _weights_in(path: Path, wanted: Collection[str]) -> dict[str, Tensor]:
     content = _content(path)
     found = find_weights(content, wanted)
     if found is None:
-        has = f"; it has {listed(map(short, content))}" if isinstance(content, Mapping) and content else ""
+        has = f"; it has {listed(short(key) for key in content)}" if isinstance(content, Mapping) and content else ""
         raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(WRAPS)}{has}")
     if found.others:
         rank_zero_warn(

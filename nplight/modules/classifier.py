@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from nplight.data.batch import ImageBatch, read_batch
 from nplight.errors import ArgumentError, UnsupportedModelError, listed
 from nplight.modules.checkpoint import load_weights
-from nplight.modules.mismatch import check_values
+from nplight.modules.mismatch import check_values, short
 from nplight.vit import open_vit
 
 
@@ -63,6 +63,8 @@ class ViTClassifier(LightningModule):
         compile_blocks: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(model_name, str):
+            raise ArgumentError(f"`model_name` must be the name of a timm model, got {model_name!r}")
         if not timm.is_model(model_name):
             similar = difflib.get_close_matches(model_name, timm.list_models(), n=5)
             raise ArgumentError(
@@ -75,8 +77,10 @@ class ViTClassifier(LightningModule):
             self.model = timm.create_model(
                 model_name, pretrained=pretrained, num_classes=num_classes, **(model_args or {})
             )
-        except TypeError as error:
-            raise ArgumentError(f"`model_args` do not fit {model_name}: {error}") from error
+        except Exception as error:  # timm checks arguments by all kinds of errors, and assertions
+            reason = short(str(error) or type(error).__name__, 500)
+            what = "`model_args` do not fit, or `pretrained` weights cannot be had for," if pretrained else None
+            raise ArgumentError(f"{what or '`model_args` do not fit'} {model_name}: {reason}") from error
         try:
             vit = open_vit(self.model)
         except UnsupportedModelError as error:

@@ -89,10 +89,10 @@ def _finite(value: Tensor) -> bool:
 
 def _few(names: Iterable[str]) -> str:
     """Some names, on one line and none of them long, and how many more there are."""
-    return listed(map(short, names), _MOST)
+    return listed((short(name) for name in names), _MOST)
 
 
-def short(name: object) -> str:
-    """A name from a file, on one line and at most 80 characters long."""
+def short(name: object, most: int = 80) -> str:
+    """A name from a file, on one line and at most so many characters long."""
     text = printable(str(name))
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."

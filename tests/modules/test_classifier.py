@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from nplight.errors import ArgumentError, CheckpointError
+from nplight.errors import ArgumentError, CheckpointError, NplightError
 from nplight.modules import ViTClassifier
 from nplight.vit import is_compiled
 
@@ -17,7 +17,7 @@ ARGUMENTS = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_h
 
 def classifier(**changes: Any) -> ViTClassifier:
     torch.manual_seed(0)
-    return ViTClassifier("vit_tiny_patch16_224", num_classes=2, **{"model_args": ARGUMENTS, **changes})
+    return ViTClassifier("vit_tiny_patch16_224", **{"num_classes": 2, "model_args": ARGUMENTS, **changes})
 
 
 def loader(labels: bool = True) -> DataLoader[dict[str, Any]]:
@@ -74,11 +74,16 @@ def test_biases_and_norms_do_not_decay() -> None:
     ("change", "reason"),
     [
         ({"model_args": {"dopth": 3}}, "`model_args` do not fit vit_tiny_patch16_224: .*dopth"),
+        ({"model_args": {"num_heads": 7}}, "`model_args` do not fit vit_tiny_patch16_224: dim should be divisible"),
+        ({"model_args": {"patch_size": 0}}, "`model_args` do not fit vit_tiny_patch16_224: integer division"),
+        ({"model_args": {"pos_embed": "x"}}, "`model_args` do not fit vit_tiny_patch16_224: AssertionError"),
+        ({"num_classes": 1}, "its head tells 1 categories apart, at least 2 are needed"),
+        ({"checkpoint": "x" * 5000}, "`checkpoint` must be a file that exists, got x+\\.\\.\\."),
         ({"pretrained": True, "checkpoint": "x"}, "`pretrained` and `checkpoint` exclude each other"),
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ArgumentError, match=reason):
+    with pytest.raises(NplightError, match=reason):
         classifier(**change)
 
 
@@ -87,6 +92,8 @@ def test_an_unknown_model_is_named_with_similar_ones() -> None:
         ArgumentError, match=r"must be a timm model, got 'vit_base_patch16_223'; .*vit_base_patch16_224"
     ):
         ViTClassifier("vit_base_patch16_223", num_classes=2)
+    with pytest.raises(ArgumentError, match="`model_name` must be the name of a timm model, got None"):
+        ViTClassifier(None, num_classes=2)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
