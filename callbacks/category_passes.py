@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from nplight.callbacks.common import on_first_process
+from nplight.callbacks.common import all_images, on_first_process
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.passes import Reader, discover_pass
 from nplight.data import ImageBatch, with_index
@@ -38,8 +38,8 @@ def search_categories(
         predicted: whether each image's predicted category is its target, not its label.
         read: reads a batch of the loader.
     """
-    total = trainer.strategy.reduce(torch.tensor(images, device=pl_module.device), reduce_op="sum")
-    if len(rows.stored) == int(total):
+    total = all_images(trainer, pl_module, images)
+    if len(rows.stored) == total:
         return
     search = CategorySearch(vit, vit.num_classes, rows.rows.options)
 
@@ -52,7 +52,7 @@ def search_categories(
                 search.update(batch.images, _labels(batch), targets(batch))
         search.choose()
     # Rows of other images would hold another path: one that all of a category's images had a say in.
-    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": int(total)}))
+    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": total}))
     seen = 0
     for batch in discover_pass(trainer, pl_module, read, "Scoring paths"):
         with trainer.precision_plugin.forward_context():

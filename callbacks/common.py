@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from lightning.pytorch import Callback, Trainer
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from nplight.data import PathDataModule, check_each_once
+from nplight.data import PathDataModule, check_each_once, shuffles
 from nplight.errors import ArgumentError, NplightError
 from nplight.store import RunFolder
 
@@ -71,6 +73,71 @@ def check_loaders(trainer: Trainer, loaders: Any, name: str) -> None:
     several = isinstance(loaders, (list, tuple))
     for number, loader in enumerate(loaders if several else [loaders]):
         check_each_once(loader, trainer.world_size, f"{name} {number + 1}" if several else name)
+
+
+def refuse_shuffled(trainer: Trainer) -> None:
+    """Refuse images without an `index` from a loader that shuffles: their numbers would be those of one order.
+
+    Raises:
+        ArgumentError: naming the loader.
+    """
+    predicting = trainer.state.fn == TrainerFn.PREDICTING
+    loaders: Any = trainer.predict_dataloaders if predicting else trainer.val_dataloaders
+    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    if shuffles(loader):
+        raise ArgumentError(
+            f"the {'predict' if predicting else 'first validation'} loader shuffles its images, and its batches carry "
+            f"no `index` to know them by; give it shuffle=False, or samples with an `index`: (image, label, index)"
+        )
+
+
+def refuse_unvalidated(trainer: Trainer) -> None:
+    """Refuse a `fit` in which nothing is validated.
+
+    Raises:
+        ArgumentError: saying why it is not.
+    """
+    if trainer.enable_validation:
+        return
+    if not is_overridden("validation_step", trainer.lightning_module):
+        reason = "the module has no `validation_step`; give it one, which may do nothing"
+    elif trainer.limit_val_batches == 0:
+        reason = "`limit_val_batches` is 0; raise it"
+    else:
+        reason = "it has no validation loaders; give trainer.fit the discover and the held-out loader"
+    raise ArgumentError(f"`every_n_epochs` searches in the validation of `fit`, but {reason}")
+
+
+def refuse_idle(trainer: Trainer, callback: Callback, started: bool) -> None:
+    """Refuse that a run of `validate`, `test` or `predict` ends before it has started, for Lightning passes over it.
+
+    Raises:
+        ArgumentError: naming the callback.
+    """
+    names = {TrainerFn.VALIDATING: "val", TrainerFn.TESTING: "test", TrainerFn.PREDICTING: "predict"}
+    name = names.get(cast(TrainerFn, trainer.state.fn))
+    if name is not None and not started:
+        raise ArgumentError(
+            f"{type(callback).__name__} got no images: the loaders are empty, or `limit_{name}_batches` is 0; "
+            f"give it some"
+        )
+
+
+def all_images(trainer: Trainer, pl_module: LightningModule, images: int) -> int:
+    """How many images all processes have, of which this one has some; every process must call it."""
+    return int(trainer.strategy.reduce(torch.tensor(images, device=pl_module.device), reduce_op="sum"))
+
+
+def refuse_no_images(trainer: Trainer, pl_module: LightningModule, callback: Callback, images: int) -> None:
+    """Refuse to measure anything where no process has an image; every process must call it.
+
+    Raises:
+        ArgumentError: naming the callback.
+    """
+    if all_images(trainer, pl_module, images) == 0:
+        raise ArgumentError(
+            f"{type(callback).__name__} must be given images to test paths with, but the loader gave none"
+        )
 
 
 def on_first_process(trainer: Trainer, work: Callable[[], Result]) -> Result:

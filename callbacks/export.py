@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import safetensors.torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.vit_callback import ViTCallback
 from nplight.store import write_whole
-from nplight.vit import open_vit
 
 
-class WeightsExport(Callback):
+class WeightsExport(ViTCallback):
     """Writes the Vision Transformer's weights to `model.safetensors` in the run folder when `fit` ends.
 
     Args:
         run_dir: where; `None`: `neuron_paths/` in the logger's folder.
-        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
+            else the only one there is.
     """
 
     def __init__(self, *, run_dir: str | Path | None = None, vit: str | None = None) -> None:
@@ -32,7 +33,7 @@ class WeightsExport(Callback):
             return
         weights = {
             name: value.detach().cpu().contiguous()
-            for name, value in open_vit(pl_module, self.vit).transformer.state_dict().items()
+            for name, value in self.open_vit(trainer, pl_module).transformer.state_dict().items()
         }
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
         metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}

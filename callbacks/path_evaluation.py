@@ -8,7 +8,7 @@ from typing import Any
 
 import rich
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
@@ -18,12 +18,15 @@ from nplight.callbacks.common import (
     data_identity,
     fitting,
     on_first_process,
+    refuse_idle,
+    refuse_no_images,
     refuse_sharded,
     results_folder,
 )
 from nplight.callbacks.counted import CountedImages
 from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
+from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import Findings, findings, findings_to_markdown, to_latex
 from nplight.data import batch_reader
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
@@ -33,14 +36,12 @@ from nplight.paths import CategoryPaths, check_neurons
 from nplight.seeds import checksums
 from nplight.store import RunFolder, read_paths
 from nplight.tables import findings_tables
-from nplight.vit import OpenViT, fingerprint, open_vit
+from nplight.vit import OpenViT, fingerprint
 
 Paths = Mapping[str, Mapping[int, CategoryPaths]]
 
-_SHARED = ("run_dir", "vit")
 
-
-class PathEvaluation(Callback):
+class PathEvaluation(ViTCallback):
     """Measures what becomes of predictions when each image is edited along the path of its category.
 
     Conditions: clean; the path removed; enhanced; and, for every number of neurons a layer kept, every fraction of the
@@ -61,7 +62,8 @@ class PathEvaluation(Callback):
             dotted name; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
-        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
+            else the only one there is.
 
     Attributes:
         results: one entry a condition and method, once the run has ended.
@@ -121,12 +123,13 @@ class PathEvaluation(Callback):
             )
         self._stored = None
         if self.paths is not None:
-            vit, stored = open_vit(pl_module, self.vit), RunFolder(self.paths)
+            stored = RunFolder(self.paths)
             self._stored = stored.read_category_paths()
-            for sizes in self._stored[0].values():
-                for paths in sizes.values():
-                    check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
             stored.check_same("search", data_identity(trainer))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._follows(trainer):
+            self._check_model(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started = False
@@ -137,12 +140,14 @@ class PathEvaluation(Callback):
                 "PathEvaluation needs two validation loaders, the discover and the held-out split, got one"
             )
         check_loaders(trainer, trainer.val_dataloaders, "validation loader")
+        self._check_model(trainer, pl_module)
         # In `fit` the weights that are tested are settled only later.
         if not fitting(trainer):
             self._start(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         check_loaders(trainer, trainer.test_dataloaders, "test loader")
+        self._check_model(trainer, pl_module)
         self._start(trainer, pl_module)
 
     def on_validation_batch_start(
@@ -186,6 +191,7 @@ class PathEvaluation(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
+        refuse_idle(trainer, self, self._started)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
@@ -204,6 +210,16 @@ class PathEvaluation(Callback):
             return search is not None and search.active
         return trainer.state.fn == TrainerFn.VALIDATING
 
+    def _check_model(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse paths of another model. Not in `setup`: the module may make its model after it."""
+        vit = self.open_vit(trainer, pl_module)
+        search = search_of(trainer, self)
+        if search is not None:
+            search.check_model(trainer, pl_module)  # which may come later among the callbacks
+        for sizes in (self._stored[0] if self._stored is not None else {}).values():
+            for paths in sizes.values():
+                check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
+
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Once a loop. Not in `setup`: the weights of a `ckpt_path` are loaded after it."""
         if self._started:
@@ -221,7 +237,7 @@ class PathEvaluation(Callback):
             methods, top_k, sizes = [one.name for one in search.searches], search.top_k, list(search.sizes)
         self._top_k = top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
-        vit = open_vit(pl_module, self.vit)
+        vit = self.open_vit(trainer, pl_module)
         self._run = results_folder(trainer, self.run_dir)
         settings = {
             "methods": methods,
@@ -249,7 +265,7 @@ class PathEvaluation(Callback):
         if self.fill == "zero":
             return None
         step: Gathering | References = gathering(
-            open_vit(pl_module, self.vit), self.fill, tokens=self.tokens, seed=self.seed
+            self.open_vit(trainer, pl_module), self.fill, tokens=self.tokens, seed=self.seed
         )
         with isolate_rng():
             while isinstance(step, Gathering):
@@ -263,7 +279,7 @@ class PathEvaluation(Callback):
         found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
-        vit = open_vit(pl_module, self.vit)
+        vit = self.open_vit(trainer, pl_module)
         vit.check_targets(found.labels, len(found), "labels")
         self._counted.add(found, loader)
         conditions = next(iter(self._metrics.values())).conditions
@@ -295,9 +311,10 @@ class PathEvaluation(Callback):
 
     def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Every process takes part; after that the first needs no other.
+        refuse_no_images(trainer, pl_module, self, self._counted.images)
         self._counted.refuse_repeated(trainer)
         self.results = [result for one in self._metrics.values() for result in one.compute()]
-        found = on_first_process(trainer, lambda: self._findings(trainer, open_vit(pl_module, self.vit)))
+        found = on_first_process(trainer, lambda: self._findings(trainer, self.open_vit(trainer, pl_module)))
         self.results = found.results
         if not trainer.is_global_zero:
             return
@@ -338,24 +355,28 @@ class PathEvaluation(Callback):
             run.release()
 
 
-def search_of(trainer: Trainer, callback: Callback) -> NeuronPathSearch | None:
-    """The search of the same Trainer, and of several the one with the callback's `run_dir` and `vit`.
+def search_of(trainer: Trainer, callback: ViTCallback) -> NeuronPathSearch | None:
+    """The search of the same Trainer with the callback's `vit`, and of several the one with its `run_dir` too.
 
     Raises:
-        ArgumentError: there are several, and not exactly one of them has these.
+        ArgumentError: there are some, and not exactly one of them has these.
     """
     if trainer.state.fn not in (TrainerFn.VALIDATING, TrainerFn.FITTING):
         return None
     callbacks = getattr(trainer, "callbacks", [])
     found = [one for one in callbacks if isinstance(one, NeuronPathSearch)]
-    if len(found) > 1:
-        found = [one for one in found if all(getattr(one, name) == getattr(callback, name) for name in _SHARED)]
-        if len(found) != 1:
-            raise ArgumentError(
-                f"{type(callback).__name__} must share `run_dir` and `vit` with exactly one of the Trainer's several "
-                f"NeuronPathSearch, but it does with {len(found)}"
-            )
-    return found[0] if found else None
+    several = len(found) > 1
+    alike = [
+        one
+        for one in found
+        if (one.folder == callback.folder or not several) and one.vit_name(trainer) == callback.vit_name(trainer)
+    ]
+    if found and len(alike) != 1:
+        raise ArgumentError(
+            f"{type(callback).__name__} must share {'`run_dir` and ' if several else ''}`vit` with exactly one "
+            f"NeuronPathSearch of the Trainer, but it does with {len(alike)} of {len(found)}"
+        )
+    return alike[0] if alike else None
 
 
 def image_keys(images: Tensor) -> Tensor:

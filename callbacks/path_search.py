@@ -7,23 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from nplight.callbacks.category_passes import search_categories
 from nplight.callbacks.common import (
+    all_images,
     check_loaders,
     data_identity,
     fitting,
     on_first_process,
+    refuse_idle,
     refuse_sharded,
+    refuse_shuffled,
+    refuse_unvalidated,
     results_folder,
     run_folder,
 )
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.own_step import OwnStep, check_entered
+from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import form_category_paths
 from nplight.data import ImageBatch, batch_reader, with_index
 from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
@@ -31,12 +36,12 @@ from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
 from nplight.store import RunFolder, read_paths, stored_images
-from nplight.vit import OpenViT, fingerprint, open_vit, refuse_hooks
+from nplight.vit import OpenViT, fingerprint, refuse_hooks
 
 TARGETS = ("label", "prediction")
 
 
-class NeuronPathSearch(Callback):
+class NeuronPathSearch(ViTCallback):
     """Finds the neuron path of every image, and of every category, and writes them to the run folder.
 
     In `validate` it searches each image of the first loader (the discover split) and, when that ends, forms the
@@ -63,7 +68,8 @@ class NeuronPathSearch(Callback):
             dotted name; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
-        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
+            else the only one there is.
 
     Attributes:
         searches: what is searched.
@@ -163,14 +169,23 @@ class NeuronPathSearch(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._active = trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.PREDICTING)
         self._epoch = -1
+        self._started = False
         if not self._active and not self._follows(trainer):
             return
         refuse_sharded(trainer)
-        vit = open_vit(pl_module, self.vit)
-        refuse_hooks(vit)
-        vit.check_top_k(self.top_k)
-        self._ranked = min(self.options.ranked, min(vit.widths))
         self.category_paths = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._follows(trainer):
+            refuse_unvalidated(trainer)
+            self.check_model(trainer, pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._follows(trainer) and self._epoch < 0:
+            rank_zero_warn(
+                f"no epoch of this training was searched: `every_n_epochs` is {self.every_n_epochs}, and the training "
+                f"validated in none of these epochs; train longer, or lower it"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._follows(trainer):
@@ -189,6 +204,7 @@ class NeuronPathSearch(Callback):
                     "give its data set a __len__, or set limit_val_batches to a number"
                 )
             check_loaders(trainer, trainer.val_dataloaders, "validation loader")
+            self.check_model(trainer, pl_module)
         # In `fit` another callback may put averaged weights in place after this.
         if self._active and not fitting(trainer):
             self._start(trainer, pl_module)
@@ -198,6 +214,7 @@ class NeuronPathSearch(Callback):
         if by_category:
             raise ArgumentError(f"predict has no labels for granularity 'category', asked for by {listed(by_category)}")
         check_loaders(trainer, trainer.predict_dataloaders, "predict loader")
+        self.check_model(trainer, pl_module)
         self._started = False
         self._start(trainer, pl_module)
 
@@ -238,13 +255,13 @@ class NeuronPathSearch(Callback):
             if dataloader_idx == 1:
                 self.conclude(trainer, pl_module)
             elif batch_idx == 0:
-                self._watch(pl_module)
+                self._watch(trainer, pl_module)
 
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if batch_idx == 0:
-            self._watch(pl_module)
+            self._watch(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._active:
@@ -255,6 +272,8 @@ class NeuronPathSearch(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
+        if self._active:
+            refuse_idle(trainer, self, self._started)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
@@ -265,7 +284,9 @@ class NeuronPathSearch(Callback):
         if self._concluded:
             return
         self._concluded = True
-        vit = open_vit(pl_module, self.vit)
+        if all_images(trainer, pl_module, self._seen) == 0:
+            raise ArgumentError("the first validation loader must give images to find paths with, but it gave none")
+        vit = self.open_vit(trainer, pl_module)
         for search in self.searches:
             if search.granularity == "category":
                 (rows,) = self._rows[search.name]
@@ -275,10 +296,17 @@ class NeuronPathSearch(Callback):
         trainer.strategy.barrier("nplight: every process has written its paths")
         self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
 
-    def _watch(self, pl_module: LightningModule) -> None:
+    def _watch(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # One that is named is searched alone where the module's forward does not run it.
-        if self.vit is None:
-            self._own_step.watch(open_vit(pl_module))
+        if self.vit_name(trainer) is None:
+            self._own_step.watch(self.open_vit(trainer, pl_module))
+
+    def check_model(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse a model that cannot be searched. Not in `setup`: the module may make its model after it."""
+        vit = self.open_vit(trainer, pl_module)
+        refuse_hooks(vit)
+        vit.check_top_k(self.top_k)
+        self._ranked = min(self.options.ranked, min(vit.widths))
 
     def _follows(self, trainer: Trainer) -> bool:
         return fitting(trainer) and self.every_n_epochs is not None
@@ -298,7 +326,7 @@ class NeuronPathSearch(Callback):
             return
         self._started = True
         self._run = results_folder(trainer, self.run_dir)
-        settings = self._settings(trainer, open_vit(pl_module, self.vit))
+        settings = self._settings(trainer, self.open_vit(trainer, pl_module))
         skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
         overwrite = self.overwrite or fitting(trainer)
         self._rows = on_first_process(trainer, lambda: self._claim(settings, skipped, overwrite))
@@ -331,12 +359,14 @@ class NeuronPathSearch(Callback):
                 "a batch must carry the `index` of each image when several processes share the images; "
                 "add it to the samples, as (image, label, index), or use one device"
             )
+        if batch.index is None:
+            refuse_shuffled(trainer)
         batch = with_index(batch, self._seen)
         self._seen += len(batch)
         predicted = self.target == "prediction" or trainer.state.fn == TrainerFn.PREDICTING
         # Before the model is opened: the hook of its own is no part of it.
         entered = self._own_step.release()
-        vit, sums = open_vit(pl_module, self.vit), checksums(batch.images)
+        vit, sums = self.open_vit(trainer, pl_module), checksums(batch.images)
         with trainer.precision_plugin.forward_context():
             check_entered(entered, vit, batch.images)
         for search in self.searches:

@@ -9,21 +9,21 @@ from typing import Any
 
 import rich
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.common import on_first_process, refuse_no_images, run_folder
 from nplight.callbacks.path_evaluation import image_keys, search_of
+from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import selectivity_to_dict
 from nplight.data import batch_reader
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics import Selectivity, SelectivityMatrix, SelectivitySummary, path_predictions, selectivity_summary
 from nplight.paths import CategoryPaths
 from nplight.tables import selectivity_table
-from nplight.vit import open_vit
 
 
-class PathSelectivity(Callback):
+class PathSelectivity(ViTCallback):
     """Measures whether the path of a category serves that category more than others.
 
     In `validate` it runs each image of the second loader (the held-out split) once under the path of every category,
@@ -37,7 +37,8 @@ class PathSelectivity(Callback):
         read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
             dotted name; `None`: they are such.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
-        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
+            else the only one there is.
 
     Attributes:
         matrix: the result, once the run has ended.
@@ -92,7 +93,8 @@ class PathSelectivity(Callback):
                 raise ArgumentError(
                     "PathSelectivity needs two validation loaders, the discover and the held-out split, got one"
                 )
-            num_classes = open_vit(pl_module, self.vit).num_classes
+            self._images = 0
+            num_classes = self.open_vit(trainer, pl_module).num_classes
             self._metric = Selectivity(num_classes, replicates=self.replicates).to(pl_module.device)
 
     def on_validation_batch_end(
@@ -109,8 +111,9 @@ class PathSelectivity(Callback):
         found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to test paths with, got images alone")
-        vit = open_vit(pl_module, self.vit)
+        vit = self.open_vit(trainer, pl_module)
         vit.check_targets(found.labels, len(found), "labels")
+        self._images += len(found)
         with trainer.precision_plugin.forward_context():
             predicted = path_predictions(vit, found.images, self._paths(trainer))
         self._metric.update(torch.arange(len(predicted)), predicted, found.labels, image_keys(found.images))
@@ -118,6 +121,7 @@ class PathSelectivity(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not _tests(trainer):
             return
+        refuse_no_images(trainer, pl_module, self, self._images)
         matrix: SelectivityMatrix = self._metric.compute()
         self.matrix = matrix
         summary = selectivity_summary(matrix)

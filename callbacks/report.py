@@ -20,17 +20,18 @@ from nplight.callbacks.path_evaluation import PathEvaluation, search_of
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
 from nplight.callbacks.progress import stage
-from nplight.errors import ArgumentError, check_at_least
+from nplight.callbacks.vit_callback import ViTCallback
+from nplight.errors import ArgumentError, check_at_least, listed
 from nplight.paths import CategoryPaths
 from nplight.report import Gallery, log_figures, read_run, write_report
 from nplight.report.run_data import ABOUT, PICTURES
 from nplight.store import RunFolder
-from nplight.vit import OpenViT, open_vit
+from nplight.vit import OpenViT
 
 _LIBRARIES = ("nplight", "torch", "lightning", "timm", "torchmetrics")
 
 
-class PathReport(Callback):
+class PathReport(ViTCallback):
     """Writes `report.html`, a page to look at, into the run folder when `validate`, `test` or `predict` ends.
 
     While held-out images pass it keeps a bounded number of thumbnails of them in `pictures.json`, and it writes
@@ -44,7 +45,8 @@ class PathReport(Callback):
         most_neurons: neurons of the category paths that have such thumbnails.
         size: longer edge of a thumbnail, pixels.
         run_dir: where the results are; `None`: `neuron_paths/` in the logger's folder.
-        vit: dotted name of the Vision Transformer in the LightningModule; `None`: the only one there is.
+        vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
+            else the only one there is.
 
     Raises:
         ArgumentError: an argument is wrong.
@@ -82,6 +84,12 @@ class PathReport(Callback):
         late = [type(one).__name__ for one in results if callbacks.index(one) > callbacks.index(self)]
         if late:
             raise ArgumentError(f"PathReport must stand after {late[0]} among the callbacks, whose results it shows")
+        folders = dict.fromkeys(one.folder for one in results)
+        if self.folder not in folders:
+            raise ArgumentError(
+                f"PathReport must share `run_dir` with the callbacks whose results it shows, {listed(folders)}, "
+                f"got {self.folder}"
+            )
         self._read = results[0].read
         self._started = time.monotonic()
         self._gallery: Gallery | None = None
@@ -124,7 +132,7 @@ class PathReport(Callback):
         if found.labels is None or not (self.per_category or self.per_neuron):
             return
         if self._gallery is None:
-            self._gallery = self._new_gallery(trainer, open_vit(pl_module, self.vit))
+            self._gallery = self._new_gallery(trainer, self.open_vit(trainer, pl_module))
         if self._gallery is not None:
             with trainer.precision_plugin.forward_context():
                 self._gallery.update(found)
@@ -150,7 +158,7 @@ class PathReport(Callback):
     def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
         run = run_folder(trainer, self.run_dir)
         gallery = self._merged(trainer)
-        about = self._about(trainer, open_vit(pl_module, self.vit))
+        about = self._about(trainer, self.open_vit(trainer, pl_module))
 
         def write() -> Path:
             # A run that found everything done would tell its own short time, and not what did the work.

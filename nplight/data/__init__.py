@@ -8,7 +8,7 @@ from nplight.data.image_folder import ImageFolderDataModule
 from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
 from nplight.data.module import PathDataModule
 from nplight.data.preprocessing import Preprocessing
-from nplight.data.sampler import EachOnceSampler, check_each_once
+from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
 from nplight.data.split import stratified_split
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "batch_reader",
     "check_each_once",
     "read_batch",
+    "shuffles",
     "stratified_split",
     "with_index",
 ]

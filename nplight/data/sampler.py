@@ -7,7 +7,15 @@ from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from nplight.errors import ArgumentError
 
@@ -46,6 +54,15 @@ class EachOnceSampler(DistributedSampler[Any]):
         return range(rank, len(self.images), processes)
 
 
+def shuffles(loader: Any) -> bool:
+    """Whether a loader gives its images in an order other than theirs, as far as its sampler tells."""
+    if not isinstance(loader, DataLoader):
+        return False
+    sampler = _sampler(loader)
+    drawn = isinstance(sampler, (RandomSampler, SubsetRandomSampler, WeightedRandomSampler))
+    return drawn or (isinstance(sampler, DistributedSampler) and getattr(sampler, "shuffle", False))
+
+
 def check_each_once(loader: Any, processes: int, name: str) -> None:
     """Refuse a loader that gives images twice or leaves some out, as far as its sampler tells.
 
@@ -62,7 +79,7 @@ def check_each_once(loader: Any, processes: int, name: str) -> None:
     """
     if not isinstance(loader, DataLoader):
         return
-    sampler = loader.sampler if loader.batch_sampler is None else getattr(loader.batch_sampler, "sampler", None)
+    sampler = _sampler(loader)
     if isinstance(sampler, EachOnceSampler):
         return
     if isinstance(sampler, DistributedSampler):
@@ -90,3 +107,7 @@ def check_each_once(loader: Any, processes: int, name: str) -> None:
             f"the {name} has no sampler that shares its images out: unless each process has a data set of its own, "
             f"every image would count {processes} times; give it sampler=nplight.data.EachOnceSampler(dataset)"
         )
+
+
+def _sampler(loader: DataLoader[Any]) -> Any:
+    return loader.sampler if loader.batch_sampler is None else getattr(loader.batch_sampler, "sampler", None)
