@@ -7,10 +7,17 @@ from nplight.report.gallery import Gallery
 from nplight.report.logged import log_figures
 from nplight.report.neuron_use import neuron_use, particular_neurons, shared_neurons
 from nplight.report.page import report_html, write_report
-from nplight.report.path_figures import image_map_figure, neuron_use_figure, paths_figure, similarity_figure
 from nplight.report.path_rows import read_rows
-from nplight.report.result_figures import faithfulness_figure, pruning_figure, selectivity_figure
 from nplight.report.run_data import Run, read_run
+from nplight.report.run_figures import (
+    faithfulness_figure,
+    image_map_figure,
+    neuron_use_figure,
+    paths_figure,
+    pruning_figure,
+    selectivity_figure,
+    similarity_figure,
+)
 
 __all__ = [
     "Gallery",

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from nplight.metrics.drawing import draw_matrix, draw_pruning
-from nplight.report.result_figures import faithfulness_figure, pruning_figure, selectivity_figure
+from nplight.metrics import drawing
+from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 
 
@@ -50,9 +50,9 @@ def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
 
 def _plotly(run: Run) -> dict[str, Any]:
     made = (
-        ("pruning", pruning_figure(run)),
-        ("faithfulness", faithfulness_figure(run)),
-        ("selectivity", selectivity_figure(run)),
+        ("pruning", draw_pruning(run)),
+        ("faithfulness", draw_faithfulness(run)),
+        ("selectivity", draw_selectivity(run)),
     )
     return {f"paths/{name}": figure for name, figure in made if figure is not None}
 
@@ -63,10 +63,10 @@ def _matplotlib(run: Run) -> dict[str, Any]:
     found = {}
     rows = run.metrics.get("conditions", [])
     if any(row["condition"] == "kept" for row in rows):
-        found["paths/pruning"], _ = draw_pruning(rows, Figure(layout="constrained").subplots())
+        found["paths/pruning"], _ = drawing.draw_pruning(rows, Figure(layout="constrained").subplots())
     if run.selectivity:
         accuracy = 100 * torch.tensor(run.selectivity["accuracy"], dtype=torch.float64)
         axes = Figure(layout="constrained").subplots()
         words = {"rows": "images of category", "columns": "path of category", "unit": "top-1 accuracy, %"}
-        found["paths/selectivity"], _ = draw_matrix(accuracy, axes, **words)
+        found["paths/selectivity"], _ = drawing.draw_matrix(accuracy, axes, **words)
     return found

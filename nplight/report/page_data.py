@@ -14,13 +14,13 @@ from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
 from nplight.report.path_figures import (
-    image_map_figure,
-    neuron_use_figure,
-    paths_figure,
-    similarity_figure,
+    draw_image_map,
+    draw_neuron_use,
+    draw_paths,
+    draw_similarity,
 )
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
-from nplight.report.result_figures import faithfulness_figure, pruning_figure, selectivity_figure
+from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 from nplight.report.theme import distinct_names, shortened, template
 
@@ -58,28 +58,28 @@ class Contents:
 
 def contents(run: Run, advance: Advance = unseen) -> Contents:
     """Read the rows of a run, once each, and make its figures; `advance` is told of every rows that are read."""
-    figures = {"pruning": pruning_figure(run), "faithfulness": faithfulness_figure(run)}
+    figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
     methods: dict[str, Any] = {}
     shared, particular = {}, {}
     pairs: tuple[list[Pair], list[Pair]] = ([], [])
     order = None
-    most = _lines_a_category(run)
-    for method in _stored(run):
-        sample, counts, use = _rows(run, method, most, advance)
+    most = lines_per_category(run)
+    for method in stored_searches(run):
+        sample, counts, use = search_rows(run, method, most, advance)
         if not methods:
             figures |= _first(run, method, sample, use)
             similarity = category_similarity(counts)
             order, pairs = clustered(similarity), similar_pairs(similarity, _LISTED)
-            some = _thinned(sample)
+            some = thinned(sample)
             plane = image_plane(some.neurons, max(run.widths))
-            figures["map"] = image_map_figure(plane, some, run.names)
+            figures["map"] = draw_image_map(plane, some, run.names)
             places = {"x": plane[:, 0].round(2).tolist(), "y": plane[:, 1].round(2).tolist()}
             plane_data = {**places, "category": some.category.tolist()}
             if len(run.names) > 1:
-                figures["similarity"] = similarity_figure(similarity, run.names, order)
+                figures["similarity"] = draw_similarity(similarity, run.names, order)
         methods[method] = _compact(run, method, sample, use)
         shared[method], particular[method] = shared_neurons(counts, _LISTED), particular_neurons(counts, _LISTED)
-    figures["selectivity"] = selectivity_figure(run, order)
+    figures["selectivity"] = draw_selectivity(run, order)
     data = {
         "names": distinct_names(run.names, 60),
         "widths": run.widths,
@@ -126,22 +126,24 @@ def within_budget(pictures: Mapping[str, Any], characters: int) -> dict[str, Any
     return {"grid": pictures["grid"], "pictures": shown, "samples": samples, "drivers": drivers}
 
 
-def _stored(run: Run) -> list[str]:
+def stored_searches(run: Run) -> list[str]:
     """The searches with image paths, the main one first; not their parts for other sizes."""
     known = () if run.table is None else run.table.methods
     return [method for method in run.methods if method in known]
 
 
-def _lines_a_category(run: Run) -> int:
-    share = max(1, len(_stored(run))) * max(1, len(run.names)) * max(1, len(run.widths))
+def lines_per_category(run: Run) -> int:
+    """How many images of a category are drawn, at most."""
+    share = max(1, len(stored_searches(run))) * max(1, len(run.names)) * max(1, len(run.widths))
     return max(1, min(_MOST_LINES, _MOST_NUMBERS // share))
 
 
-def _rows(run: Run, method: str, most: int, advance: Advance) -> tuple[PathSample, NeuronCounts, Use]:
+def search_rows(run: Run, method: str, most: int, advance: Advance = unseen) -> tuple[PathSample, NeuronCounts, Use]:
+    """A sample of a search's rows, at most so many of a category; how often each neuron is used, and by whom."""
     assert run.table is not None
     table = run.table.where(method=method)
     sample, counts = read_rows(table, categories=len(run.names), width=max(run.widths), most=most, advance=advance)
-    entries = max(50, _MOST_ENTRIES // (len(_stored(run)) * len(run.names)))
+    entries = max(50, _MOST_ENTRIES // (len(stored_searches(run)) * len(run.names)))
     return sample, counts, neuron_use(counts, most=entries)
 
 
@@ -149,12 +151,12 @@ def _first(run: Run, method: str, sample: PathSample, use: Use) -> dict[str, go.
     """The figures whose data the page exchanges when another category is chosen."""
     width = max(run.widths)
     return {
-        "paths": paths_figure(sample, run.category_paths(method), run.names, 0, width=width),
-        "use": neuron_use_figure(use, run.names, 0, run.widths),
+        "paths": draw_paths(sample, run.category_paths(method), run.names, 0, width=width),
+        "use": draw_neuron_use(use, run.names, 0, run.widths),
     }
 
 
-def _thinned(sample: PathSample) -> PathSample:
+def thinned(sample: PathSample) -> PathSample:
     """At most `_MOST_POINTS` images, as many of each category."""
     categories = len(np.unique(sample.category))
     kept = sample.first(max(1, _MOST_POINTS // max(categories, 1)))[:_MOST_POINTS]

@@ -22,7 +22,7 @@ MOST_COLOURED = 21
 """Categories up to which each has a colour and a symbol of its own on the map of images."""
 
 
-def paths_figure(
+def draw_paths(
     sample: PathSample,
     paths: CategoryPaths | None,
     names: Sequence[str],
@@ -75,7 +75,7 @@ def paths_figure(
     return figure.update_layout(template=template(), title={"text": "Neuron paths"}, height=520, hovermode="closest")
 
 
-def neuron_use_figure(use: Use, names: Sequence[str], category: int, widths: tuple[int, ...]) -> go.Figure:
+def draw_neuron_use(use: Use, names: Sequence[str], category: int, widths: tuple[int, ...]) -> go.Figure:
     """Layers x neurons: the share (%) of a category's images with a neuron on their path.
 
     In layers wider than `BINS` a column stands for several neurons, and shows the one that is used most.
@@ -105,14 +105,14 @@ def neuron_use_figure(use: Use, names: Sequence[str], category: int, widths: tup
     return figure.update_layout(template=template(), title={"text": title}, height=200 + 20 * layers, margin={"b": 56})
 
 
-def similarity_figure(similarity: Tensor, names: Sequence[str], order: Sequence[int]) -> go.Figure:
+def draw_similarity(similarity: Tensor, names: Sequence[str], order: Sequence[int]) -> go.Figure:
     """Cosine between the frequency maps of every two categories, as `category_similarity`, in a given order."""
     return matrix_figure(
         similarity.cpu().numpy(), names, order, title="Similarity", unit="cosine", rows="", columns="", span=(0, 1)
     )
 
 
-def image_map_figure(plane: npt.NDArray[np.float64], sample: PathSample, names: Sequence[str]) -> go.Figure:
+def draw_image_map(plane: npt.NDArray[np.float64], sample: PathSample, names: Sequence[str]) -> go.Figure:
     """Images on a plane, coloured by category; in grey where there are more than `MOST_COLOURED`.
 
     The last two traces are empty: for rings around the images of chosen categories.

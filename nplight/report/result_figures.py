@@ -15,7 +15,7 @@ from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, pla
 _MOST_NAMES = 30
 
 
-def pruning_figure(run: Run) -> go.Figure | None:
+def draw_pruning(run: Run) -> go.Figure | None:
     """Top-1 accuracy (%) against neurons kept a layer, one panel a share of the others pruned; `None` without any."""
     rows = [row for row in run.metrics.get("conditions", ()) if row["condition"] == "kept"]
     if not rows:
@@ -47,7 +47,7 @@ def pruning_figure(run: Run) -> go.Figure | None:
     return _titled(figure, "Accuracy against neurons kept", height=280 * -(-len(fractions) // columns) + 120)
 
 
-def faithfulness_figure(run: Run) -> go.Figure | None:
+def draw_faithfulness(run: Run) -> go.Figure | None:
     """Top-1 accuracy (%) against neurons kept a layer, all others pruned, from few to all; `None` without curves.
 
     Bands are 95% intervals: of the first method, and of the control `random`.
@@ -79,7 +79,7 @@ def faithfulness_figure(run: Run) -> go.Figure | None:
     return _titled(figure, "Faithfulness", height=440)
 
 
-def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figure | None:
+def draw_selectivity(run: Run, order: Sequence[int] | None = None) -> go.Figure | None:
     """Top-1 accuracy (%) of each category (rows) under each category's path (columns); `None` where not measured."""
     accuracy = run.selectivity.get("accuracy")
     if not accuracy:

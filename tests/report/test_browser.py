@@ -11,7 +11,8 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from nplight.report import neuron_use, neuron_use_figure, paths_figure, read_rows, read_run, write_report
+from nplight.report import neuron_use, read_rows, read_run, write_report
+from nplight.report.path_figures import draw_neuron_use, draw_paths
 from tests.report.browser import LAPTOP, PHONE, chromium, complaints, drawn, opened, requests
 from tests.report.samples import HOSTILE, write_run
 
@@ -80,13 +81,13 @@ def test_choosing_a_category_draws_what_the_functions_draw(finished: Path) -> No
         choose(driver, "search", "random")
         choose(driver, "category", "7")
         choose(driver, "beside", "4")
-        expected = paths_figure(sample, run.category_paths("random"), run.names, 7, 4, width=max(run.widths))
+        expected = draw_paths(sample, run.category_paths("random"), run.names, 7, 4, width=max(run.widths))
         for shown, wanted in zip(traces(driver, "paths"), expected.data):
             assert shown["name"] == wanted.name
             assert (shown["x"], shown["y"]) == (list(wanted.x), list(wanted.y))
             assert shown.get("text") == (None if wanted.text is None else list(wanted.text))
         (heat,) = traces(driver, "use")
-        wanted = neuron_use_figure(neuron_use(counts, most=999), run.names, 7, run.widths).data[0]
+        wanted = draw_neuron_use(neuron_use(counts, most=999), run.names, 7, run.widths).data[0]
         assert np.allclose(heat["z"], wanted.z, atol=0.05)
         rings = [len(trace["x"]) for trace in traces(driver, "map")[-2:]]
         assert rings == [4, 4]

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
+import nplight.report
+from nplight.errors import ArgumentError
 from nplight.report import (
+    Run,
     faithfulness_figure,
     image_map_figure,
     neuron_use,
@@ -16,7 +21,9 @@ from nplight.report import (
     read_rows,
     read_run,
     selectivity_figure,
+    similarity_figure,
 )
+from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_paths
 from nplight.report.theme import distinct_names, line_style, marker_style, plain_text
 from tests.report.samples import HOSTILE, write_run
 
@@ -25,7 +32,6 @@ def test_the_charts_show_the_figures_of_the_run(finished: Path) -> None:
     run = read_run(finished)
     metrics = json.loads((finished / "metrics.json").read_text())
     pruning = pruning_figure(run)
-    assert pruning is not None
     drawn = {
         (trace.name, 0.5 if trace.xaxis in (None, "x") else 1.0, size): value
         for trace in pruning.data
@@ -39,7 +45,6 @@ def test_the_charts_show_the_figures_of_the_run(finished: Path) -> None:
     assert len(drawn) == len(rows) + 4
 
     curves = faithfulness_figure(run)
-    assert curves is not None
     lines = {trace.name: trace for trace in curves.data if trace.name}
     assert set(lines) == {"jas", "random"}
     for name, curve in metrics["faithfulness"].items():
@@ -49,15 +54,54 @@ def test_the_charts_show_the_figures_of_the_run(finished: Path) -> None:
     assert sum(trace.fill == "toself" for trace in curves.data) == 2
 
     matrix = selectivity_figure(run, order=[3, 1, 0, 2, 4, 5, 6, 7, 8, 9])
-    assert matrix is not None
     accuracy = json.loads((finished / "selectivity.json").read_text())["accuracy"]
     assert matrix.data[0].z[0][1] == round(100 * accuracy[3][1])
 
 
-def test_a_run_without_metrics_has_no_charts_of_them(tmp_path: Path) -> None:
-    write_run(tmp_path, categories=2, images=3)
-    run = read_run(tmp_path)
-    assert [pruning_figure(run), faithfulness_figure(run), selectivity_figure(run)] == [None] * 3
+FIGURES: dict[str, Callable[[Run], go.Figure]] = {
+    name: getattr(nplight.report, name) for name in nplight.report.__all__ if name.endswith("_figure")
+}
+OF_PATHS = {"image_map_figure", "neuron_use_figure", "paths_figure", "similarity_figure"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_takes_a_run_and_says_what_it_lacks(finished: Path, tmp_path: Path, name: str) -> None:
+    assert len(FIGURES) == 7
+    figure = FIGURES[name](read_run(finished))
+    assert isinstance(figure, go.Figure)
+    assert len(figure.data)
+    write_run(tmp_path / "searched", categories=2, images=3)
+    (tmp_path / "tested").mkdir()
+    (tmp_path / "tested" / "metrics.json").write_text('{"conditions": []}')
+    lacking = tmp_path / ("tested" if name in OF_PATHS else "searched")
+    with pytest.raises(ArgumentError, match=rf"`run` must have .* to draw, but {lacking} has none; .* makes them"):
+        FIGURES[name](read_run(lacking))
+    with pytest.raises(ArgumentError, match=r"`run` must be a Run, as nplight\.report\.read_run gives it, got str"):
+        FIGURES[name](str(finished))  # type: ignore[arg-type]
+
+
+def test_figures_are_of_the_search_and_the_category_that_are_asked_for(finished: Path) -> None:
+    run = read_run(finished)
+    for search in ("jas", "random"):
+        paths = run.category_paths(search)
+        assert paths is not None
+        bold = [trace for trace in paths_figure(run, 3, 5, search=search).data if "category path" in trace.name]
+        assert [list(trace.y) for trace in bold] == paths.neurons[[3, 5], :, 0].tolist()
+        assert neuron_use_figure(run, 3, search=search).layout.title.text == "Neuron use: 3"
+    for figure in (paths_figure, neuron_use_figure):
+        with pytest.raises(ArgumentError, match=r"`category` must be the number of a category in 0 … 9, got 10"):
+            figure(run, 10)
+    for figure in (paths_figure, neuron_use_figure, similarity_figure, image_map_figure):
+        with pytest.raises(ArgumentError, match=r"`search` must be one of 'jas', 'random', got 'conductance'"):
+            figure(run, search="conductance")
+    with pytest.raises(ArgumentError, match=r"`order` must be the number of a category in 0 … 9, got -1"):
+        selectivity_figure(run, order=[0, -1])
+
+
+def test_one_category_is_similar_to_no_other(tmp_path: Path) -> None:
+    write_run(tmp_path, categories=1, images=3)
+    with pytest.raises(ArgumentError, match=r"`run` must have at least two categories to compare, but .* has 1"):
+        similarity_figure(read_run(tmp_path))
 
 
 def test_paths_are_lines_and_the_categorys_is_bold(tmp_path: Path) -> None:
@@ -67,7 +111,7 @@ def test_paths_are_lines_and_the_categorys_is_bold(tmp_path: Path) -> None:
     sample, counts = read_rows(run.table, categories=3, width=40, most=50)
     paths = run.category_paths("jas")
     assert paths is not None
-    figure = paths_figure(sample, paths, run.names, 1, 2, width=40)
+    figure = draw_paths(sample, paths, run.names, 1, 2, width=40)
     thin, bold, beside, _ = figure.data
     own = np.flatnonzero(sample.category == 1)
     assert len(thin.x) == len(own) * 5
@@ -79,11 +123,11 @@ def test_paths_are_lines_and_the_categorys_is_bold(tmp_path: Path) -> None:
     assert beside.name == "2: images"
 
     plane = np.arange(24.0).reshape(12, 2)
-    drawn = image_map_figure(plane, sample, run.names)
+    drawn = draw_image_map(plane, sample, run.names)
     assert sorted(x for trace in drawn.data for x in trace.x) == plane[:, 0].tolist()
     assert drawn.data[1].marker.color != drawn.data[0].marker.color
 
-    heat = neuron_use_figure(neuron_use(counts, most=99), run.names, 0, run.widths).data[0]
+    heat = draw_neuron_use(neuron_use(counts, most=99), run.names, 0, run.widths).data[0]
     share = counts.counts.to_dense()[0].numpy() / 4 * 100
     assert np.allclose(heat.z, share)
 
@@ -93,7 +137,7 @@ def test_wide_layers_share_columns_and_show_the_neuron_used_most(tmp_path: Path)
     run = read_run(tmp_path)
     assert run.table is not None
     _, counts = read_rows(run.table, categories=1, width=1000, most=50)
-    heat = neuron_use_figure(neuron_use(counts, most=99), run.names, 0, run.widths).data[0]
+    heat = draw_neuron_use(neuron_use(counts, most=99), run.names, 0, run.widths).data[0]
     share = (counts.counts.to_dense()[0].numpy() / 9 * 100).reshape(2, 125, 8)
     assert np.allclose(heat.z, share.max(-1).round(1))
     layer, column = np.unravel_index(np.argmax(heat.z), heat.z.shape)

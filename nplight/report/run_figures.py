@@ -1,0 +1,151 @@
+"""The figures of a run for a notebook: each takes a `Run`, and refuses one that lacks what it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from nplight.errors import ArgumentError, listed
+from nplight.metrics import category_similarity
+from nplight.report.arrangement import clustered, image_plane
+from nplight.report.page_data import lines_per_category, search_rows, stored_searches, thinned
+from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_paths, draw_similarity
+from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
+from nplight.report.run_data import Run
+
+
+def pruning_figure(run: Run) -> go.Figure:
+    """Top-1 accuracy (%) against neurons kept per layer, one panel per fraction of the others pruned.
+
+    Args:
+        run: as `read_run` gives it.
+
+    Raises:
+        ArgumentError: the run has no such conditions.
+    """
+    figure = draw_pruning(_checked(run))
+    return _known(figure, run, "conditions that keep a path", "validate or test with a PathEvaluation")
+
+
+def faithfulness_figure(run: Run) -> go.Figure:
+    """Top-1 accuracy (%) against neurons kept per layer, all others pruned, from few to all; bands are 95% intervals.
+
+    Args:
+        run: as `read_run` gives it.
+
+    Raises:
+        ArgumentError: the run has no curves.
+    """
+    figure = draw_faithfulness(_checked(run))
+    way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
+    return _known(figure, run, "curves of faithfulness", way_out)
+
+
+def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figure:
+    """Top-1 accuracy (%) of each category (rows) under each category's path (columns).
+
+    Args:
+        run: as `read_run` gives it.
+        order: in which the categories stand; `None`: as they are numbered.
+
+    Raises:
+        ArgumentError: the run has no selectivity, or `order` names a category that there is not.
+    """
+    categories = len(_checked(run).selectivity.get("accuracy", ()))
+    for category in order or ():
+        _check_category("order", category, categories)
+    return _known(draw_selectivity(run, order), run, "a selectivity", "validate with a PathSelectivity")
+
+
+def paths_figure(run: Run, category: int = 0, beside: int | None = None, *, search: str | None = None) -> go.Figure:
+    """Neuron index against layer: a thin line per image, a bold one for the path of the category.
+
+    Args:
+        run: as `read_run` gives it.
+        category: whose paths are shown, by its number.
+        beside: a second one.
+        search: whose paths; `None`: the main one's.
+
+    Raises:
+        ArgumentError: the run has no image paths, or not this category or search.
+    """
+    name = _search(run, search)
+    for argument, value in (("category", category), ("beside", beside)):
+        if value is not None:
+            _check_category(argument, value, len(run.names))
+    sample, _, _ = search_rows(run, name, lines_per_category(run))
+    return draw_paths(sample, run.category_paths(name), run.names, category, beside, width=max(run.widths))
+
+
+def neuron_use_figure(run: Run, category: int = 0, *, search: str | None = None) -> go.Figure:
+    """Layers x neurons: the share (%) of a category's images with a neuron on their path.
+
+    Args:
+        run: as `read_run` gives it.
+        category: by its number.
+        search: whose paths; `None`: the main one's.
+
+    Raises:
+        ArgumentError: the run has no image paths, or not this category or search.
+    """
+    name = _search(run, search)
+    _check_category("category", category, len(run.names))
+    _, _, use = search_rows(run, name, 1)
+    return draw_neuron_use(use, run.names, category, run.widths)
+
+
+def similarity_figure(run: Run, *, search: str | None = None) -> go.Figure:
+    """Cosine between the neurons that the images of every two categories use; similar categories are adjacent.
+
+    Args:
+        run: as `read_run` gives it.
+        search: whose paths; `None`: the main one's.
+
+    Raises:
+        ArgumentError: the run has no image paths, a single category, or not this search.
+    """
+    name = _search(run, search)
+    if len(run.names) < 2:
+        raise ArgumentError(f"`run` must have at least two categories to compare, but {run.path} has {len(run.names)}")
+    _, counts, _ = search_rows(run, name, 1)
+    similarity = category_similarity(counts)
+    return draw_similarity(similarity, run.names, clustered(similarity))
+
+
+def image_map_figure(run: Run, *, search: str | None = None) -> go.Figure:
+    """Images on a plane, near where their paths have neurons in common (t-SNE); arguments as `similarity_figure`."""
+    name = _search(run, search)
+    sample = thinned(search_rows(run, name, lines_per_category(run))[0])
+    return draw_image_map(image_plane(sample.neurons, max(run.widths)), sample, run.names)
+
+
+def _checked(run: Run) -> Run:
+    if not isinstance(run, Run):
+        raise ArgumentError(f"`run` must be a Run, as nplight.report.read_run gives it, got {type(run).__name__}")
+    return run
+
+
+def _search(run: Run, search: str | None) -> str:
+    """The name of a search that has image paths."""
+    known = stored_searches(_checked(run))
+    if not known:
+        raise _lack(run, "image paths", "validate or predict with a NeuronPathSearch")
+    if search is not None and search not in known:
+        raise ArgumentError(f"`search` must be one of {listed(map(repr, known))}, got {search!r}")
+    return search or known[0]
+
+
+def _check_category(argument: str, value: object, categories: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < categories:
+        raise ArgumentError(f"`{argument}` must be the number of a category in 0 … {categories - 1}, got {value!r}")
+
+
+def _known(figure: go.Figure | None, run: Run, what: str, way_out: str) -> go.Figure:
+    if figure is None:
+        raise _lack(run, what, way_out)
+    return figure
+
+
+def _lack(run: Run, what: str, way_out: str) -> ArgumentError:
+    return ArgumentError(f"`run` must have {what} to draw, but {run.path} has none; {way_out} makes them")
