@@ -27,6 +27,11 @@ class WeightsExport(ViTCallback):
         self.run_dir = run_dir
         self.vit = vit
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse before the training what could not be exported after it."""
+        self.refuse_double(trainer)
+        self.open_vit(trainer, pl_module)
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them."""
         if trainer.state.fn != TrainerFn.FITTING or trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -112,6 +112,7 @@ class PathEvaluation(ViTCallback):
         if not self._follows(trainer):
             return
         refuse_sharded(trainer)
+        self.refuse_double(trainer)
         if self.paths is None and search_of(trainer, self) is None:
             raise ArgumentError(
                 "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
@@ -191,7 +192,8 @@ class PathEvaluation(ViTCallback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
-        refuse_idle(trainer, self, self._started)
+        if self._follows(trainer):
+            refuse_idle(trainer, self, self._started)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()

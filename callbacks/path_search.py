@@ -173,6 +173,7 @@ class NeuronPathSearch(ViTCallback):
         if not self._active and not self._follows(trainer):
             return
         refuse_sharded(trainer)
+        self.refuse_double(trainer)
         self.category_paths = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -74,6 +74,7 @@ class PathSelectivity(ViTCallback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not _tests(trainer):
             return
+        self.refuse_double(trainer)
         search = search_of(trainer, self)
         if search is None:
             raise ArgumentError("PathSelectivity needs a NeuronPathSearch in the same Trainer, whose paths it tests")

@@ -44,6 +44,22 @@ class ViTCallback(Callback):
             )
         return names[0] if names else None
 
+    def refuse_double(self, trainer: Trainer) -> None:
+        """Refuse a second callback of the kind with the same `run_dir`, whose results would replace this one's.
+
+        Raises:
+            ArgumentError: naming the kind and the folder.
+        """
+        callbacks = getattr(trainer, "callbacks", [])
+        alike = [one for one in callbacks if type(one) is type(self) and one.folder == self.folder]
+        if len(alike) > 1:
+            folder = "the default" if self.folder is None else self.folder
+            raise ArgumentError(
+                f"`run_dir` of each {type(self).__name__} of a Trainer must be its own, as one replaces the results of "
+                f"another, but {len(alike)} have {folder}; name other folders (several searches in one folder are "
+                f"the `methods` of one NeuronPathSearch)"
+            )
+
     def open_vit(self, trainer: Trainer, pl_module: LightningModule) -> OpenViT:
         """The Vision Transformer, opened.
 

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, RandomSampler, Subset, SubsetRandomSampler
 
+import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity, WeightsExport
 from nplight.errors import ArgumentError, UnsupportedModelError
 from tests.callbacks.test_callbacks import OPTIONS, Foreign, contents, loaders, make_trainer, quiet, results
@@ -265,3 +266,25 @@ def test_a_report_of_another_folder_is_refused_before_work(
         with pytest.raises(ArgumentError, match=r"PathReport must share `run_dir` with .* results it shows"):
             validate(Foreign(reference.model), loaders, *callbacks(tmp_path / "run"), PathReport(run_dir=folder))
     assert not (tmp_path / "run").exists()
+
+
+def test_two_callbacks_of_a_kind_in_one_folder_are_refused(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    search, evaluation, selectivity = callbacks(tmp_path)
+    cases: list[list[Any]] = [
+        [search, NeuronPathSearch(run_dir=str(tmp_path), method="activation", **OPTIONS)],
+        [search, evaluation, PathEvaluation(run_dir=tmp_path, fractions=(0.5,))],
+        [search, selectivity, PathSelectivity(run_dir=tmp_path, kept=4)],
+    ]
+    for case in cases:
+        with pytest.raises(ArgumentError, match=f"`run_dir` of each {type(case[-1]).__name__} .* 2 have {tmp_path}"):
+            validate(Foreign(reference.model), loaders, *case)
+    assert not (tmp_path / "settings.json").exists()
+
+
+def test_callbacks_of_other_commands_do_no_harm_in_predict(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    make_trainer(*callbacks(tmp_path)).predict(Foreign(reference.model), loaders[1])
+    assert len(nplight.read_paths(tmp_path)) == 40
