@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
-from nplight.errors import RunFolderError
-from nplight.paths import CategoryPaths
-from nplight.store import PathTable, RunFolder, part_files, read_paths
+from nplight.errors import ArgumentError, RunFolderError
+from nplight.paths import CategoryPaths, check_neurons
+from nplight.store import PathTable, RunFolder, part_files, read_checked, read_paths
 
 ABOUT = "run.json"
 """What a run tells of itself beside its results: names, model, time; written by the callback."""
 
 PICTURES = "pictures.json"
 """Thumbnails of some held-out images; written by the callback."""
+
+_ANEW = "the same command again writes it anew"
 
 _KINDS = (
     ("settings", "settings.json"),
@@ -72,7 +73,7 @@ class Run:
     def category_paths(self, method: str) -> CategoryPaths | None:
         """The path of each category by a method."""
         sizes = self.paths.get(method)
-        return None if not sizes else sizes[min(self.top_k, max(sizes))]
+        return None if not sizes else sizes.get(min(self.top_k, max(sizes)))
 
 
 def read_run(directory: str | Path) -> Run:
@@ -85,13 +86,13 @@ def read_run(directory: str | Path) -> Run:
         RunFolderError: it holds neither paths nor metrics, or one of its files is damaged.
     """
     folder = RunFolder(directory)
-    found = {name: _read(folder.path / file) for name, file in _KINDS}
+    found = {name: _read(name, folder.path / file) for name, file in _KINDS}
     stored = bool(part_files(folder))
     if not stored and not found["metrics"]:
         raise RunFolderError(f"{folder.path} must be a run folder with paths/ or metrics.json, but it has neither")
-    paths, top_k = folder.read_category_paths() if (folder.path / "category_paths.json").is_file() else ({}, 1)
+    paths, top_k = folder.read_category_paths() if (folder.path / "category_paths.json").exists() else ({}, 1)
     table = read_paths(folder.path) if stored else None
-    return Run(
+    run = Run(
         path=folder.path,
         paths=paths,
         top_k=top_k,
@@ -100,18 +101,37 @@ def read_run(directory: str | Path) -> Run:
         widths=_widths(found["about"], paths, table),
         **found,
     )
+    _refuse_disagreeing(run)
+    return run
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+def _read(name: str, path: Path) -> dict[str, Any]:
+    if not path.exists():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}; the same run again writes it anew") from error
-    if not isinstance(content, dict):
-        raise RunFolderError(f"{path} is damaged: it holds no JSON object; the same run again writes it anew")
+    from nplight.report.run_shapes import SHAPES  # here, as they take time that few commands should spend
+
+    content: dict[str, Any] = read_checked(path, SHAPES[name], _ANEW)
     return content
+
+
+def _refuse_disagreeing(run: Run) -> None:
+    """Refuse files that cannot be of one run: with other layers, neurons or categories than the category paths."""
+    whole = [one for sizes in run.paths.values() for one in sizes.values()]
+    layers = {one.neurons.shape[1] for one in whole}
+    if layers - {len(run.widths)}:
+        _disagree(run, ABOUT, f"it has widths of {len(run.widths)} layers, and category_paths.json paths of {layers}")
+    for one in whole:
+        try:
+            check_neurons(one.neurons, run.widths)
+        except ArgumentError as error:
+            _disagree(run, ABOUT, f"its widths are not those of the neurons of category_paths.json ({error})")
+    accuracy = run.selectivity.get("accuracy", ())
+    if accuracy and len(accuracy) != len(run.names):
+        _disagree(run, "selectivity.json", f"it has {len(accuracy)} categories, and the run {len(run.names)}")
+
+
+def _disagree(run: Run, file: str, what: str) -> NoReturn:
+    raise RunFolderError(f"{run.path / file} is damaged, or of another run: {what}; {_ANEW}")
 
 
 def _names(

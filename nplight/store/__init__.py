@@ -1,5 +1,6 @@
 """The run folder: Parquet in, Parquet out."""
 
+from nplight.store.checked_json import read_checked
 from nplight.store.folder import RunFolder
 from nplight.store.parts import part_files, write_part
 from nplight.store.stored import StoredImages, stored_images
@@ -11,6 +12,7 @@ __all__ = [
     "RunFolder",
     "StoredImages",
     "part_files",
+    "read_checked",
     "read_paths",
     "stored_images",
     "write_part",

@@ -37,10 +37,11 @@ def to_json(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> str
 
 
 def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryPaths]], int]:
-    """What `to_json` was given.
+    """What `to_json` was given, from content of the shape in `category_shape.py`.
 
     Raises:
-        Exception: of several kinds, if this is not what `to_json` wrote.
+        ValueError: another version, or numbers that do not go together.
+        TypeError: likewise.
     """
     if content["version"] != _VERSION:
         raise ValueError(f"version {content['version']}, and this nplight reads {_VERSION}")
@@ -48,12 +49,26 @@ def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryP
         method: {int(size): _category_paths(found) for size, found in sizes.items()}
         for method, sizes in content["methods"].items()
     }
-    return paths, int(content["top_k"])
+    _refuse_disagreeing(paths, content["top_k"])
+    return paths, content["top_k"]
 
 
 def _category_paths(found: Mapping[str, Any]) -> CategoryPaths:
     votes = torch.tensor(found["votes"], dtype=torch.float64)
     return CategoryPaths(_integers(found["neurons"]), votes, _integers(found["images"]), str(found["method"]))
+
+
+def _refuse_disagreeing(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
+    for method, sizes in paths.items():
+        for size, found in sizes.items():
+            if found.neurons.ndim != 3 or found.top_k != size:
+                raise ValueError(f"the paths of {method} with {size} neurons a layer hold another number of neurons")
+    first = next(iter(paths.values()))
+    if min(top_k, max(first)) not in first:
+        raise ValueError(f"there are no paths with {top_k} neurons a layer, the `top_k`")
+    shapes = {tuple(found.neurons.shape[:2]) for sizes in paths.values() for found in sizes.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"paths of different numbers of categories and layers, {sorted(shapes)}")
 
 
 def _integers(values: object) -> Tensor:

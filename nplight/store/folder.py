@@ -15,6 +15,7 @@ from nplight.errors import RunFolderError
 from nplight.paths import CategoryPaths
 from nplight.store import lock
 from nplight.store.category_file import from_json, to_json
+from nplight.store.checked_json import check_content
 from nplight.store.whole import leftovers, remove, write_whole
 
 SETTINGS = "settings.json"
@@ -141,13 +142,15 @@ class RunFolder:
         Raises:
             RunFolderError: there are none, or they are damaged.
         """
+        from nplight.store.category_shape import SHAPE  # here, as it takes time that few commands should spend
+
+        path, anew = self.path / CATEGORY_PATHS, "the same validate again forms it anew"
         content = self._read_json(CATEGORY_PATHS)
+        check_content(path, content, SHAPE, anew)
         try:
             return from_json(content)
-        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-            raise RunFolderError(
-                f"{self.path / CATEGORY_PATHS} is damaged: {error!r}; the same validate again forms it anew"
-            ) from error
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise RunFolderError(f"{path} is damaged: {error}; {anew}") from error
 
     def category_digest(self) -> str:
         """What tells these category paths from others.
@@ -221,8 +224,10 @@ class RunFolder:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
-        if not path.is_file():
+        if not path.exists():
             raise RunFolderError(f"{self.path} must be a run folder with {name}, but there is none")
+        if not path.is_file():
+            raise RunFolderError(f"{path} must be a file, but something else stands there; remove it")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
@@ -231,6 +236,8 @@ class RunFolder:
             raise RunFolderError(f"{path} cannot be read: {error.strerror}; make it readable") from error
         if not isinstance(content, dict):
             raise RunFolderError(f"{path} is damaged: it holds no JSON object; start anew with --overwrite")
+        if name == SETTINGS and not all(isinstance(section, dict) for section in content.values()):
+            raise RunFolderError(f"{path} is damaged: it holds no sections; start anew with --overwrite")
         return content
 
 
