@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import DataLoader, TensorDataset
 
 from nplight.callbacks import PathEvaluation
 from nplight.cli import main
-from nplight.errors import RunFolderError
+from nplight.errors import NplightError, RunFolderError
 from nplight.report import read_run, report_html
 from tests.callbacks.test_callbacks import Foreign, make_trainer
-from tests.conftest import Reference
+from tests.conftest import Reference, make_vit
 
 FILES = ("run.json", "pictures.json", "metrics.json", "selectivity.json", "settings.json", "category_paths.json")
 
@@ -158,7 +159,27 @@ def test_paths_that_cannot_be_tested_are_refused_in_one_line(
     change, reason = SOURCES[kind]
     change(run)
     evaluation = PathEvaluation(paths=run, run_dir=tmp_path / "test")
-    images = [(reference.images[:4], reference.labels[:4])]
+    images = DataLoader(TensorDataset(reference.images[:4], reference.labels[:4]))
     with pytest.raises(RunFolderError, match=reason) as error:
         make_trainer(evaluation).test(Foreign(reference.model), images, verbose=False)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"depth": 3}, "layers = 3"),
+        ({"num_classes": 7}, "one path for each of the 7"),
+        ({"mlp_ratio": 0.25}, r"`neurons` of layer \d must be in 0 … 11"),
+    ],
+)
+def test_paths_of_another_architecture_are_refused_in_one_line(
+    reference: Reference, run: Path, tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    model = make_vit(**{"embed_dim": 48, "depth": 4, "num_classes": 10, **change})
+    evaluation = PathEvaluation(paths=run, run_dir=tmp_path / "test")
+    images = DataLoader(TensorDataset(reference.images[:4], reference.labels[:4]))
+    with pytest.raises(NplightError, match=reason) as error:
+        make_trainer(evaluation).test(Foreign(model), images, verbose=False)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "test").exists()
