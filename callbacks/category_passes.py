@@ -6,10 +6,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from nplight.callbacks.common import all_images, on_first_process
+from nplight.callbacks.common import on_first_process
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.passes import Reader, discover_pass
-from nplight.data import ImageBatch, with_index
+from nplight.data import ImageBatch, ImageDigest, with_index
 from nplight.search import CategorySearch
 from nplight.seeds import checksums
 from nplight.vit import OpenViT, undisturbed
@@ -20,7 +20,7 @@ def search_categories(
     pl_module: LightningModule,
     vit: OpenViT,
     rows: ImageRows,
-    images: int,
+    images: ImageDigest,
     *,
     predicted: bool,
     read: Reader,
@@ -34,12 +34,11 @@ def search_categories(
         pl_module: the module.
         vit: the opened model.
         rows: of the search.
-        images: how many discover images this process has.
+        images: the discover images of all processes.
         predicted: whether each image's predicted category is its target, not its label.
         read: reads a batch of the loader.
     """
-    total = all_images(trainer, pl_module, images)
-    if len(rows.stored) == total:
+    if len(rows.stored) == images.images:
         return
     search = CategorySearch(vit, vit.num_classes, rows.rows.options)
 
@@ -52,7 +51,7 @@ def search_categories(
                 search.update(batch.images, _labels(batch), targets(batch))
         search.choose()
     # Rows of other images would hold another path: one that all of a category's images had a say in.
-    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": total}))
+    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": str(images)}))
     seen = 0
     for batch in discover_pass(trainer, pl_module, read, "Scoring paths"):
         with trainer.precision_plugin.forward_context():

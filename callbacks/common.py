@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.data import sized_len
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from nplight.data import PathDataModule, check_each_once, shuffles
+from nplight.data import ImageDigest, PathDataModule, check_each_once, shuffles
 from nplight.errors import ArgumentError, NplightError
 from nplight.store import RunFolder
 
@@ -38,6 +39,59 @@ def data_identity(trainer: Trainer) -> dict[str, Any]:
     """What tells the data from others, where the Trainer has a data module of nplight's."""
     data = getattr(trainer, "datamodule", None)
     return data.identity() if isinstance(data, PathDataModule) else {}
+
+
+def data_limit(trainer: Trainer, part: slice) -> dict[str, Any]:
+    """What of the Trainer's settings keeps images from a run, if any does; every loop must have started.
+
+    `limit_val_batches` and the like, also as `fast_dev_run` and `overfit_batches` set them.
+
+    Args:
+        trainer: in the loop.
+        part: of the loop's loaders.
+    """
+    loop = {TrainerFn.TESTING: "test", TrainerFn.PREDICTING: "predict"}.get(cast(TrainerFn, trainer.state.fn), "val")
+    loaders: Any = getattr(trainer, f"{loop}_dataloaders")
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
+    several = loaders if isinstance(loaders, (list, tuple)) else [loaders]
+    counts = getattr(trainer, f"num_{loop}_batches")
+    pairs = list(zip(several, counts))[part]
+    if all(count >= _batches(loader) for loader, count in pairs):
+        return {}
+    limits = [_limit(loader, count, trainer.world_size) for loader, count in pairs]
+    return {f"limit_{loop}_batches": ", ".join(dict.fromkeys(limits))}
+
+
+def _batches(loader: Any) -> float:
+    length = sized_len(loader)
+    return float("inf") if length is None else length
+
+
+def _limit(loader: Any, count: float, processes: int) -> str:
+    """As `3 batches of 64 images on 2 processes`: of other batches it would be other images."""
+    sizes = (getattr(one, "batch_size", None) for one in (loader, getattr(loader, "batch_sampler", None)))
+    size = next((size for size in sizes if size), None)
+    batches = f"{count} batch{'' if count == 1 else 'es'}" + (f" of {size} images" if size else "")
+    return f"{batches} on {processes} process{'' if processes == 1 else 'es'}"
+
+
+def over_processes(trainer: Trainer, images: ImageDigest) -> ImageDigest:
+    """The digest of every process's images together; every process must call it."""
+    if trainer.world_size == 1:
+        return images
+    shares = [ImageDigest() for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(shares, images)
+    return sum(shares, ImageDigest())
+
+
+def claim_held_out(run: RunFolder, images: ImageDigest) -> None:
+    """Settle which held-out images the results are of, before any is written; for one process alone.
+
+    Raises:
+        RunFolderError: the folder holds results of others.
+    """
+    run.claim("evaluation images", {"held_out_images": str(images)})
 
 
 def fitting(trainer: Trainer) -> bool:
@@ -123,18 +177,13 @@ def refuse_idle(trainer: Trainer, callback: Callback, started: bool) -> None:
         )
 
 
-def all_images(trainer: Trainer, pl_module: LightningModule, images: int) -> int:
-    """How many images all processes have, of which this one has some; every process must call it."""
-    return int(trainer.strategy.reduce(torch.tensor(images, device=pl_module.device), reduce_op="sum"))
-
-
-def refuse_no_images(trainer: Trainer, pl_module: LightningModule, callback: Callback, images: int) -> None:
-    """Refuse to measure anything where no process has an image; every process must call it.
+def refuse_no_images(callback: Callback, images: ImageDigest) -> None:
+    """Refuse to measure anything where no process has an image.
 
     Raises:
         ArgumentError: naming the callback.
     """
-    if all_images(trainer, pl_module, images) == 0:
+    if images.images == 0:
         raise ArgumentError(
             f"{type(callback).__name__} must be given images to test paths with, but the loader gave none"
         )

@@ -11,19 +11,13 @@ from nplight.errors import ArgumentError, listed
 
 
 class CountedImages:
-    """The numbers of the images that a process has counted, 8 bytes each; images without a number are not known.
-
-    Attributes:
-        images: how many there are, with a number or without.
-    """
+    """The numbers of the images that a process has counted, 8 bytes each; images without a number are not known."""
 
     def __init__(self) -> None:
-        self.images = 0
         self._index: dict[int, list[Tensor]] = {}
 
     def add(self, batch: ImageBatch, loader: int) -> None:
         """Note the images of a batch; each loader has numbers of its own."""
-        self.images += len(batch)
         if batch.index is not None:
             self._index.setdefault(loader, []).append(batch.index.cpu())
 

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from nplight.callbacks.common import (
     check_loaders,
+    claim_held_out,
     data_identity,
+    data_limit,
     fitting,
     on_first_process,
+    over_processes,
     refuse_idle,
     refuse_no_images,
     refuse_sharded,
@@ -28,7 +31,7 @@ from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import Findings, findings, findings_to_markdown, to_latex
-from nplight.data import batch_reader
+from nplight.data import ImageDigest, batch_reader
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
 from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_conditions, predictions
 from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
@@ -250,10 +253,11 @@ class PathEvaluation(ViTCallback):
             "replicates": self.replicates,
             "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
             "model": fingerprint(vit.searched),
+            **data_limit(trainer, slice(None) if trainer.state.fn == TrainerFn.TESTING else slice(1, 2)),
         }
         overwrite = self.overwrite or fitting(trainer)
         on_first_process(trainer, lambda: self._run.claim("evaluation", settings, overwrite=overwrite))
-        self._counted = CountedImages()
+        self._counted, self._images = CountedImages(), ImageDigest()
         self._metrics = {
             method: ConditionMetrics(conditions, vit.num_classes, method=method, replicates=self.replicates).to(
                 pl_module.device
@@ -297,6 +301,7 @@ class PathEvaluation(ViTCallback):
                 tokens=self.tokens,
             )
         keys = image_keys(found.images)
+        self._images.update(found.index, found.labels, keys)
         for method, metrics in self._metrics.items():
             clean = edited[method][0]
             broken = (~clean.isfinite().all(1)).nonzero().flatten().tolist()
@@ -313,8 +318,10 @@ class PathEvaluation(ViTCallback):
 
     def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Every process takes part; after that the first needs no other.
-        refuse_no_images(trainer, pl_module, self, self._counted.images)
+        images = over_processes(trainer, self._images)
+        refuse_no_images(self, images)
         self._counted.refuse_repeated(trainer)
+        on_first_process(trainer, lambda: claim_held_out(self._run, images))
         self.results = [result for one in self._metrics.values() for result in one.compute()]
         found = on_first_process(trainer, lambda: self._findings(trainer, self.open_vit(trainer, pl_module)))
         self.results = found.results

@@ -14,11 +14,12 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from nplight.callbacks.category_passes import search_categories
 from nplight.callbacks.common import (
-    all_images,
     check_loaders,
     data_identity,
+    data_limit,
     fitting,
     on_first_process,
+    over_processes,
     refuse_idle,
     refuse_sharded,
     refuse_shuffled,
@@ -30,12 +31,12 @@ from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.own_step import OwnStep, check_entered
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import form_category_paths
-from nplight.data import ImageBatch, batch_reader, with_index
+from nplight.data import ImageBatch, ImageDigest, batch_reader, with_index
 from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
-from nplight.store import RunFolder, read_paths, stored_images
+from nplight.store import PathTable, RunFolder, read_paths, stored_images
 from nplight.vit import OpenViT, fingerprint, refuse_hooks
 
 TARGETS = ("label", "prediction")
@@ -285,7 +286,8 @@ class NeuronPathSearch(ViTCallback):
         if self._concluded:
             return
         self._concluded = True
-        if all_images(trainer, pl_module, self._seen) == 0:
+        images = over_processes(trainer, self._images)
+        if images.images == 0:
             raise ArgumentError("the first validation loader must give images to find paths with, but it gave none")
         vit = self.open_vit(trainer, pl_module)
         for search in self.searches:
@@ -293,9 +295,9 @@ class NeuronPathSearch(ViTCallback):
                 (rows,) = self._rows[search.name]
                 predicted = self.target == "prediction"
                 with isolate_rng():
-                    search_categories(trainer, pl_module, vit, rows, self._seen, predicted=predicted, read=self.read)
+                    search_categories(trainer, pl_module, vit, rows, images, predicted=predicted, read=self.read)
         trainer.strategy.barrier("nplight: every process has written its paths")
-        self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes))
+        self.category_paths = on_first_process(trainer, lambda: self._form_category_paths(vit.num_classes, images))
 
     def _watch(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # One that is named is searched alone where the module's forward does not run it.
@@ -331,7 +333,7 @@ class NeuronPathSearch(ViTCallback):
         skipped = getattr(getattr(trainer, "datamodule", None), "skipped", ())
         overwrite = self.overwrite or fitting(trainer)
         self._rows = on_first_process(trainer, lambda: self._claim(settings, skipped, overwrite))
-        self._seen = 0
+        self._images = ImageDigest()
 
     def _claim(
         self, settings: Mapping[str, Any], skipped: Sequence[tuple[str, str]], overwrite: bool
@@ -362,28 +364,30 @@ class NeuronPathSearch(ViTCallback):
             )
         if batch.index is None:
             refuse_shuffled(trainer)
-        batch = with_index(batch, self._seen)
-        self._seen += len(batch)
+        batch = with_index(batch, self._images.images)
         predicted = self.target == "prediction" or trainer.state.fn == TrainerFn.PREDICTING
         # Before the model is opened: the hook of its own is no part of it.
         entered = self._own_step.release()
         vit, sums = self.open_vit(trainer, pl_module), checksums(batch.images)
         with trainer.precision_plugin.forward_context():
             check_entered(entered, vit, batch.images)
+        self._images.update(batch.index, batch.labels, sums)
         for search in self.searches:
             if search.granularity == "image":
                 for rows in self._rows[search.name]:
                     with trainer.precision_plugin.forward_context():
                         rows.search(vit, batch, sums, predicted=predicted)
 
-    def _form_category_paths(self, num_classes: int) -> dict[str, dict[int, CategoryPaths]]:
+    def _form_category_paths(self, num_classes: int, images: ImageDigest) -> dict[str, dict[int, CategoryPaths]]:
         table, paths = read_paths(self._run.path), {}
         for search in self.searches:
             sizes: dict[int, CategoryPaths] = {}
             for image_rows in self._rows[search.name]:
                 rows = image_rows.rows
+                own = table.where(method=rows.name)
+                self._refuse_other_images(own, images)
                 sizes |= form_category_paths(
-                    table.where(method=rows.name),
+                    own,
                     rows.sizes,
                     num_classes=num_classes,
                     category_method=self.category_method,
@@ -391,6 +395,17 @@ class NeuronPathSearch(ViTCallback):
             paths[search.name] = dict(sorted(sizes.items()))
         self._run.write_category_paths(paths, self.top_k)
         return paths
+
+    def _refuse_other_images(self, table: PathTable, images: ImageDigest) -> None:
+        """Refuse stored paths of images that this run lacks or labels otherwise: category paths would count them."""
+        stored = ImageDigest()
+        for rows in table.batches(["index", "label", "checksum"]):
+            stored.update(rows["index"], rows["label"], rows["checksum"])
+        if stored != images:
+            raise RunFolderError(
+                f"`run_dir` {self._run.path} holds paths of other images than this run's ({stored} there, {images} "
+                f"now); name another --run_dir, or replace its results with --overwrite"
+            )
 
     def _settings(self, trainer: Trainer, vit: OpenViT) -> dict[str, Any]:
         identity = data_identity(trainer)
@@ -410,6 +425,7 @@ class NeuronPathSearch(ViTCallback):
             "precision": str(trainer.precision),
             "model": fingerprint(vit.searched),
             **identity,
+            **data_limit(trainer, slice(None) if predicting else slice(1)),
         }
 
     def _release(self) -> None:

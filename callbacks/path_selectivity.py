@@ -12,14 +12,21 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.callbacks.common import on_first_process, refuse_no_images, run_folder
+from nplight.callbacks.common import (
+    claim_held_out,
+    on_first_process,
+    over_processes,
+    refuse_no_images,
+    run_folder,
+)
 from nplight.callbacks.path_evaluation import image_keys, search_of
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.compare import selectivity_to_dict
-from nplight.data import batch_reader
+from nplight.data import ImageDigest, batch_reader
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics import Selectivity, SelectivityMatrix, SelectivitySummary, path_predictions, selectivity_summary
 from nplight.paths import CategoryPaths
+from nplight.store import RunFolder
 from nplight.tables import selectivity_table
 
 
@@ -94,9 +101,9 @@ class PathSelectivity(ViTCallback):
                 raise ArgumentError(
                     "PathSelectivity needs two validation loaders, the discover and the held-out split, got one"
                 )
-            self._images = 0
             num_classes = self.open_vit(trainer, pl_module).num_classes
             self._metric = Selectivity(num_classes, replicates=self.replicates).to(pl_module.device)
+            self._images = ImageDigest()
 
     def on_validation_batch_end(
         self,
@@ -114,19 +121,21 @@ class PathSelectivity(ViTCallback):
             raise ArgumentError("the batch must have labels to test paths with, got images alone")
         vit = self.open_vit(trainer, pl_module)
         vit.check_targets(found.labels, len(found), "labels")
-        self._images += len(found)
         with trainer.precision_plugin.forward_context():
             predicted = path_predictions(vit, found.images, self._paths(trainer))
-        self._metric.update(torch.arange(len(predicted)), predicted, found.labels, image_keys(found.images))
+        keys = image_keys(found.images)
+        self._images.update(found.index, found.labels, keys)
+        self._metric.update(torch.arange(len(predicted)), predicted, found.labels, keys)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not _tests(trainer):
             return
-        refuse_no_images(trainer, pl_module, self, self._images)
+        run, images = run_folder(trainer, self.run_dir), over_processes(trainer, self._images)
+        refuse_no_images(self, images)
+        on_first_process(trainer, lambda: _settle(run, images))
         matrix: SelectivityMatrix = self._metric.compute()
         self.matrix = matrix
         summary = selectivity_summary(matrix)
-        run = run_folder(trainer, self.run_dir)
         content = {"search": self._name, "kept": self.kept, **selectivity_to_dict(matrix, summary)}
         on_first_process(trainer, lambda: run.write("selectivity.json", json.dumps(content) + "\n"))
         if trainer.is_global_zero:
@@ -139,6 +148,11 @@ class PathSelectivity(ViTCallback):
         assert search is not None
         sizes = search.category_paths[self._name]
         return sizes[min(self.kept, max(sizes))]
+
+
+def _settle(run: RunFolder, images: ImageDigest) -> None:
+    with run:
+        claim_held_out(run, images)
 
 
 def _scalars(summary: SelectivitySummary) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from nplight.data.batch import ImageBatch, batch_reader, read_batch, with_index
 from nplight.data.cifar import CIFAR10DataModule, CIFAR100DataModule
 from nplight.data.digits import Digits, DigitsDataModule
+from nplight.data.image_digest import ImageDigest
 from nplight.data.image_files import ImageFiles
 from nplight.data.image_folder import ImageFolderDataModule
 from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
@@ -18,6 +19,7 @@ __all__ = [
     "DigitsDataModule",
     "EachOnceSampler",
     "ImageBatch",
+    "ImageDigest",
     "ImageFiles",
     "ImageFolderDataModule",
     "ImageSource",

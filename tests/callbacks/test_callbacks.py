@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
@@ -75,12 +75,28 @@ def make_trainer(*callbacks: Any, **options: Any) -> Trainer:
     )
 
 
+class Stop(Callback):
+    """Ends a run after some batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def on_validation_batch_end(self, *arguments: Any, **_: Any) -> None:
+        if arguments[4] + 1 == self.batches:
+            raise KeyError("stopped")
+
+
 def validate(
-    reference: Reference, loaders: list[DataLoader[Any]], folder: Path, **options: Any
+    reference: Reference,
+    loaders: list[DataLoader[Any]],
+    folder: Path,
+    stop: Stop | None = None,
+    **options: Any,
 ) -> tuple[NeuronPathSearch, PathEvaluation]:
     search = NeuronPathSearch(run_dir=folder, **OPTIONS)
     evaluation = PathEvaluation(run_dir=folder, fractions=(0.3, 1.0))
-    make_trainer(search, evaluation, **options).validate(Foreign(reference.model), loaders, verbose=False)
+    callbacks = [search, evaluation, *([] if stop is None else [stop])]
+    make_trainer(*callbacks, **options).validate(Foreign(reference.model), loaders, verbose=False)
     return search, evaluation
 
 
@@ -203,8 +219,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_files(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
     validate(reference, loaders, tmp_path / "quiet")
-    with pytest.raises(ArgumentError, match="at least one image to form its path"):
-        validate(reference, loaders, tmp_path / "stopped", limit_val_batches=2)
+    with pytest.raises(KeyError, match="stopped"):
+        validate(reference, loaders, tmp_path / "stopped", stop=Stop(2))
     assert len(nplight.read_paths(tmp_path / "stopped")) == 14
     validate(reference, loaders, tmp_path / "stopped")
     assert contents(tmp_path / "stopped") == contents(tmp_path / "quiet")
