@@ -51,7 +51,7 @@ def search_categories(
                 search.update(batch.images, _labels(batch), targets(batch))
         search.choose()
     # Rows of other images would hold another path: one that all of a category's images had a say in.
-    on_first_process(trainer, lambda: rows.run.claim(f"search {rows.rows.name} images", {"images": str(images)}))
+    rows.fingerprint = on_first_process(trainer, lambda: _settle(rows, images))
     seen = 0
     for batch in discover_pass(trainer, pl_module, read, "Scoring paths"):
         with trainer.precision_plugin.forward_context():
@@ -61,6 +61,11 @@ def search_categories(
                 lambda new: search.image_paths(new.images, _labels(new), targets(new)),
             )
         seen += len(batch)
+
+
+def _settle(rows: ImageRows, images: ImageDigest) -> str | None:
+    rows.run.claim(f"search {rows.rows.name} images", {"images": str(images)})
+    return rows.run.search_fingerprint(rows.rows.name)
 
 
 @torch.no_grad()

@@ -23,12 +23,14 @@ class ImageRows:
         run: the run folder.
         rows: the search and the name of its rows.
         stored: the images whose paths the folder held when the run started.
+        fingerprint: of the search, which every part carries.
     """
 
-    def __init__(self, run: RunFolder, rows: Rows, stored: StoredImages) -> None:
+    def __init__(self, run: RunFolder, rows: Rows, stored: StoredImages, fingerprint: str | None) -> None:
         self.rows = rows
         self.stored = stored
         self.run = run
+        self.fingerprint = fingerprint
 
     def search(self, vit: OpenViT, batch: ImageBatch, sums: Sequence[int], *, predicted: bool) -> None:
         """Search and write the images of a batch that are not stored.
@@ -95,4 +97,5 @@ class ImageRows:
                 labels=new.labels,
                 checksums=[sums[position] for position in positions.tolist()],
                 method=self.rows.name,
+                fingerprint=self.fingerprint,
             )

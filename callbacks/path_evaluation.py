@@ -37,7 +37,7 @@ from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_con
 from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.seeds import checksums
-from nplight.store import RunFolder, read_paths
+from nplight.store import RunFolder, read_searches
 from nplight.tables import findings_tables
 from nplight.vit import OpenViT, fingerprint
 
@@ -338,7 +338,7 @@ class PathEvaluation(ViTCallback):
         searched = search is not None and self._stored is None
         found = findings(
             self._metrics,
-            read_paths(search.run.path) if searched and search is not None else None,
+            read_searches(search.run, list(self._metrics)) if searched and search is not None else None,
             top_k=self._top_k,
             widths=vit.widths,
             num_classes=vit.num_classes,

@@ -36,7 +36,7 @@ from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_
 from nplight.paths import CategoryPaths
 from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
-from nplight.store import PathTable, RunFolder, read_paths, stored_images
+from nplight.store import PathTable, RunFolder, StoredImages, read_searches, stored_images
 from nplight.vit import OpenViT, fingerprint, refuse_hooks
 
 TARGETS = ("label", "prediction")
@@ -346,15 +346,23 @@ class NeuronPathSearch(ViTCallback):
             self._run.write_skipped(skipped)
         found = {}
         for search in self.searches:
-            rows = search.rows(self.sizes)
-            found[search.name] = [ImageRows(self._run, one, stored_images(self._run, one.name)) for one in rows]
-        damaged = [path.name for rows in found.values() for one in rows for path in one.stored.damaged]
-        if damaged:
-            names = listed(damaged)
-            rank_zero_warn(
-                f"damaged parts in {self._run.parts} were set aside as {names}; their images are searched again"
-            )
+            own = self._run.search_fingerprint(search.name)
+            found[search.name] = [
+                ImageRows(self._run, one, stored_images(self._run, one.name, own), own)
+                for one in search.rows(self.sizes)
+            ]
+        self._tell_of_parts_set_aside([one.stored for rows in found.values() for one in rows])
         return found
+
+    def _tell_of_parts_set_aside(self, stored: Sequence[StoredImages]) -> None:
+        damaged = [path.name for images in stored for path in images.damaged]
+        foreign = [path.name for images in stored for path in images.foreign]
+        kinds = (("damaged parts", damaged), ("parts of another run, or of one that they do not name,", foreign))
+        for kind, names in kinds:
+            if names:
+                rank_zero_warn(
+                    f"{kind} in {self._run.parts} were set aside as {listed(names)}; their images are searched again"
+                )
 
     def _search(self, trainer: Trainer, pl_module: LightningModule, batch: ImageBatch) -> None:
         if batch.index is None and trainer.world_size > 1:
@@ -379,7 +387,8 @@ class NeuronPathSearch(ViTCallback):
                         rows.search(vit, batch, sums, predicted=predicted)
 
     def _form_category_paths(self, num_classes: int, images: ImageDigest) -> dict[str, dict[int, CategoryPaths]]:
-        table, paths = read_paths(self._run.path), {}
+        rows = [one.rows.name for own in self._rows.values() for one in own]
+        table, paths = read_searches(self._run, rows), {}
         for search in self.searches:
             sizes: dict[int, CategoryPaths] = {}
             for image_rows in self._rows[search.name]:

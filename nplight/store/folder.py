@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,7 +29,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a formula of a spreadsheet m
 
 RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "search": (CATEGORY_PATHS, SKIPPED, f"{PATHS}/part-*.parquet", f"{PATHS}/damaged-*.parquet"),
+        "search": (
+            CATEGORY_PATHS,
+            SKIPPED,
+            f"{PATHS}/part-*.parquet",
+            f"{PATHS}/damaged-*.parquet",
+            f"{PATHS}/foreign-*.parquet",
+        ),
         "evaluation": (
             METRICS_JSON,
             METRICS_CSV,
@@ -131,6 +138,27 @@ class RunFolder:
                 f"the paths of {self.path} were found with other data ({_differences(there, wanted)}), so that images "
                 f"they were found with could be tested; use the same data and split"
             )
+
+    def search_fingerprint(self, name: str) -> str | None:
+        """What the parts of a search carry, to be told from those of other runs: a digest of its settings.
+
+        Weights and data are among the settings; of a joint search also its images.
+
+        Args:
+            name: of the search, or of its rows as `NAME@SIZE`.
+
+        Returns:
+            16 hexadecimal digits; `None` where no search has claimed the folder.
+
+        Raises:
+            RunFolderError: the settings are damaged.
+        """
+        stored = self._read_json(SETTINGS) if os.path.lexists(self.path / SETTINGS) else {}
+        search = f"search {name.partition('@')[0]}"
+        own = {section: stored[section] for section in ("search", search, f"{search} images") if section in stored}
+        if search not in own:
+            return None
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
     def write_category_paths(self, paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
         """Write the category paths of every method, for every number of neurons a layer."""

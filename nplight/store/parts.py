@@ -45,6 +45,7 @@ class Part:
         index: all of them, where they are equally far apart; else `None`.
         labels: smallest and largest label; `None`: they have none.
         columns: a number that differs for other columns, types or shapes.
+        fingerprint: that of the search it was written for; `None` where it does not say.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Part:
     index: range | None
     labels: tuple[int, int] | None
     columns: int
+    fingerprint: str | None
 
     def may_hold(self, label: int) -> bool:
         """Whether an image of this label can be in it."""
@@ -69,6 +71,7 @@ def write_part(
     labels: Tensor | None,
     checksums: Sequence[int],
     method: str,
+    fingerprint: str | None = None,
 ) -> None:
     """Write the paths of some images as one Parquet file, whole or not at all.
 
@@ -80,6 +83,7 @@ def write_part(
         labels: (images,) int64, or `None` where there are none.
         checksums: of each image's pixels, 0 or more, by which a run that goes on knows them again.
         method: the name of the search.
+        fingerprint: that of the search in this run, `RunFolder.search_fingerprint`.
 
     Raises:
         ArgumentError: lengths differ, an index stands twice or is negative, or the name cannot be one of a file.
@@ -102,6 +106,7 @@ def write_part(
         "step": _step(index),
         "labels": None if labels is None else [int(labels.min()), int(labels.max())],
         "columns": crc32(str(table.schema).encode()),
+        "run": fingerprint,
     }
 
     def write(temporary: Path) -> None:
@@ -143,16 +148,39 @@ def open_part(path: Path, *, whole: bool = False) -> Part:
         labels = about["labels"] and (about["labels"][0], about["labels"][1])
         rows, first, step = about["rows"], about["first"], about["step"]
         index = step and range(first, first + rows * step, step)
-        part = Part(path, about["method"], rows, first, index, labels, about["columns"])
+        part = Part(path, about["method"], rows, first, index, labels, about["columns"], about.get("run"))
         if part.rows != metadata.num_rows or path.name != _name(part.method, part.first):
             raise ValueError(f"it holds {metadata.num_rows} rows of {_name(part.method, part.first)}")
     except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise DamagedPartError(
-            f"{path} is damaged: {error}; the same command again sets it aside and searches its images anew"
-        ) from error
+        raise DamagedPartError(f"{path} is damaged: {error}; {way_out(path)}") from error
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}; make it readable") from error
     return part
+
+
+def refuse_foreign(run: RunFolder, parts: Sequence[Part]) -> None:
+    """Refuse parts of another run; where none of a search says whose it is, as older ones do not, all are taken.
+
+    Raises:
+        RunFolderError: naming one.
+    """
+    for method in dict.fromkeys(part.method for part in parts):
+        own = [part for part in parts if part.method == method]
+        if all(part.fingerprint is None for part in own):
+            continue
+        wanted = run.search_fingerprint(method) or own[0].fingerprint
+        if foreign := next((part for part in own if part.fingerprint != wanted), None):
+            raise RunFolderError(
+                f"{foreign.path} is of another run than the settings or the other parts of {run.path}; "
+                f"{way_out(foreign.path)}"
+            )
+
+
+def way_out(path: Path) -> str:
+    """What to do about a part that cannot be used, for people."""
+    found = _NAME.fullmatch(path.name)
+    search = found[1].partition("@")[0] if found else "its search"
+    return f"a run in this folder with {search!r} among its searches sets it aside and searches its images anew"
 
 
 def _name(method: str, first: int) -> str:

@@ -24,11 +24,13 @@ class StoredImages:
         index: (images,) int64, ascending.
         checksums: (images,) int64, of each image's pixels.
         damaged: the damaged parts that were set aside.
+        foreign: the parts that were set aside because they are of another run, or do not say of which.
     """
 
     index: Tensor
     checksums: Tensor
     damaged: tuple[Path, ...] = ()
+    foreign: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
@@ -44,24 +46,32 @@ class StoredImages:
         return found.to(index.device)
 
 
-def stored_images(run: RunFolder, method: str) -> StoredImages:
+def stored_images(run: RunFolder, method: str, fingerprint: str | None = None) -> StoredImages:
     """The images that a method's parts hold, every byte of them checked.
 
-    A damaged part is renamed, to `damaged-…`, so that its images are searched again; for one process alone.
+    A damaged part is renamed, to `damaged-…`, and one of another run to `foreign-…`, so that their images are searched
+    again; for one process alone.
+
+    Args:
+        run: the run folder.
+        method: the name of the search.
+        fingerprint: that its parts must carry, `RunFolder.search_fingerprint`; `None`: any.
 
     Raises:
         RunFolderError: an image stands twice, or a part cannot be read or renamed.
     """
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(_opened, part_files(run, method)))
-    parts = [part for part in found if isinstance(part, Part)]
-    damaged = tuple(_set_aside(path) for path in found if isinstance(path, Path))
+    whole = [part for part in found if isinstance(part, Part)]
+    parts = [part for part in whole if fingerprint in (None, part.fingerprint)]
+    damaged = tuple(_set_aside(path, "damaged") for path in found if isinstance(path, Path))
+    foreign = tuple(_set_aside(part.path, "foreign") for part in whole if part not in parts)
     if not parts:
         nothing = torch.empty(0, dtype=torch.int64)
-        return StoredImages(nothing, nothing, damaged)
+        return StoredImages(nothing, nothing, damaged, foreign)
     rows = PathTable(parts).to_arrow(["index", "checksum"])
     index, checksums = (torch.from_numpy(np.array(rows[name].to_numpy())) for name in rows.column_names)
-    return StoredImages(index, checksums, damaged)
+    return StoredImages(index, checksums, damaged, foreign)
 
 
 def _opened(path: Path) -> Part | Path:
@@ -71,8 +81,8 @@ def _opened(path: Path) -> Part | Path:
         return path
 
 
-def _set_aside(path: Path) -> Path:
-    numbers = (f"damaged-{number}-{path.name}" for number in range(1, 1 << 20))
+def _set_aside(path: Path, reason: str) -> Path:
+    numbers = (f"{reason}-{number}-{path.name}" for number in range(1, 1 << 20))
     aside = next(target for target in map(path.with_name, numbers) if not target.is_symlink() and not target.exists())
     try:
         return path.rename(aside)

@@ -19,7 +19,7 @@ from torch import Tensor
 from nplight.errors import ArgumentError, RunFolderError, check_choice, described, listed
 from nplight.search import METHODS
 from nplight.store.folder import RunFolder
-from nplight.store.parts import Part, open_part, part_files
+from nplight.store.parts import Part, open_part, part_files, refuse_foreign
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,16 +182,34 @@ def read_paths(directory: str | os.PathLike[str]) -> PathTable:
 
     Raises:
         ArgumentError: `directory` is no path.
-        RunFolderError: no run is there, or a part of it is damaged.
+        RunFolderError: no run is there, or a part of it is damaged or of another run.
     """
     if not isinstance(directory, (str, os.PathLike)):
         raise ArgumentError(f"`directory` must be the path of a run folder, got {described(directory)}")
     run = RunFolder(Path(directory))
+    return _table(run, part_files(run))
+
+
+def read_searches(run: RunFolder, names: Sequence[str]) -> PathTable:
+    """The stored image paths of some searches of a run; parts of the others are not looked at.
+
+    Args:
+        run: the run folder.
+        names: of the searches, at least one of which has parts.
+
+    Raises:
+        RunFolderError: none of them has parts, or a part of them is damaged or of another run.
+    """
+    return _table(run, [path for name in names for path in part_files(run, name)])
+
+
+def _table(run: RunFolder, files: Sequence[Path]) -> PathTable:
     with ThreadPoolExecutor() as pool:  # for file systems that answer late
-        parts = list(pool.map(open_part, part_files(run)))
+        parts = list(pool.map(open_part, files))
+    refuse_foreign(run, parts)
     if not parts:
         raise RunFolderError(
-            f"`directory` must be a run folder with a {run.parts.name}/ folder of parts, got {directory}"
+            f"`directory` must be a run folder with a {run.parts.name}/ folder of parts, got {run.path}"
         )
     return PathTable(parts)
 

@@ -38,6 +38,7 @@ def write(
     method: str = "jas",
     dtype: torch.dtype = torch.float32,
     ranked: int = 3,
+    fingerprint: str | None = None,
 ) -> PathBatch:
     """A part of images with label index mod 2 and checksum index + 7."""
     paths = batch(len(index), seed, dtype, ranked)
@@ -50,6 +51,7 @@ def write(
         labels=numbers % 2 if labels else None,
         checksums=[number + 7 for number in index],
         method=method,
+        fingerprint=fingerprint,
     )
     return paths
 

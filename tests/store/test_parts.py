@@ -119,7 +119,8 @@ def test_damage_is_named_with_the_way_out(tmp_path: Path, damage: Any, reason: s
     write(run, [0, 1])
     damage(part_files(run)[0])
     (path,) = part_files(run)
-    message = rf"{path.name} is damaged: {reason or 'its data is not what was written'}.*; the same command again sets"
+    why = reason or "its data is not what was written"
+    message = rf"{path.name} is damaged: {why}.*; a run in this folder with '(jas|it)' among its searches sets it aside"
     with pytest.raises(RunFolderError, match=message):
         open_part(path, whole=True)
     if reason:

@@ -95,3 +95,35 @@ def test_a_part_that_cannot_be_set_aside_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(RunFolderError, match=r"damaged-1-part-jas-0000000000\.parquet cannot be written: Permission"):
         stored_images(run, "jas")
+
+
+def test_parts_of_another_run_are_set_aside_and_not_read(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for method in ("jas", "random"):
+        write(run, [0, 1], method=method, fingerprint="this")
+    write(run, [2, 3], fingerprint="another")
+    with pytest.raises(
+        RunFolderError, match=r"part-jas-0000000002\.parquet is of another run .*; a run in this folder"
+    ):
+        read_paths(tmp_path)
+    found = stored_images(run, "jas", "this")
+    assert found.index.tolist() == [0, 1]
+    assert [path.name for path in found.foreign] == ["foreign-1-part-jas-0000000002.parquet"]
+    assert found.damaged == ()
+    assert len(read_paths(tmp_path)) == 4
+
+
+def test_older_parts_do_not_say_whose_they_are_and_can_be_read(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        for section in ("search", "search jas"):
+            run.claim(section, {})
+    write(run, [0, 1])
+    assert len(read_paths(tmp_path)) == 2
+    own = run.search_fingerprint("jas")
+    assert own == run.search_fingerprint("jas@5")
+    write(run, [2, 3], fingerprint=own)
+    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.parquet is of another run"):
+        read_paths(tmp_path)
+    # What nobody knows the run of is not counted as of this one.
+    assert stored_images(run, "jas", own).index.tolist() == [2, 3]
+    assert run.search_fingerprint("random") is None
