@@ -10,6 +10,7 @@ import rich
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
@@ -105,6 +106,7 @@ class PathEvaluation(ViTCallback):
         self.vit = vit
         self.results: list[ConditionResult] = []
         self._stored: tuple[Paths, int] | None = None
+        self._other_weights: str | None = None
 
     @property
     def state_key(self) -> str:
@@ -243,6 +245,8 @@ class PathEvaluation(ViTCallback):
         self._top_k = top_k
         conditions = all_conditions(top_k, sizes, self.fractions)
         vit = self.open_vit(trainer, pl_module)
+        weights = fingerprint(vit.searched)
+        self._other_weights = self._compare_weights(weights)
         self._run = results_folder(trainer, self.run_dir)
         settings = {
             "methods": methods,
@@ -252,7 +256,7 @@ class PathEvaluation(ViTCallback):
             "seed": self.seed,
             "replicates": self.replicates,
             "paths": None if self.paths is None else RunFolder(self.paths).category_digest(),
-            "model": fingerprint(vit.searched),
+            "model": weights,
             **data_limit(trainer, slice(None) if trainer.state.fn == TrainerFn.TESTING else slice(1, 2)),
         }
         overwrite = self.overwrite or fitting(trainer)
@@ -265,6 +269,17 @@ class PathEvaluation(ViTCallback):
             for method in methods
         }
         self._references = None if trainer.state.fn == TrainerFn.TESTING else self._gather(trainer, pl_module)
+
+    def _compare_weights(self, weights: str) -> str | None:
+        """What to tell where the paths that are tested were found with other weights, which is not refused."""
+        if self.paths is None:
+            return None
+        differences = RunFolder(self.paths).differences("search", {"model": weights})
+        if not differences:
+            return None
+        note = f"the paths of {self.paths} were found with other weights ({differences})"
+        rank_zero_warn(f"{note}; where the same are meant, give the checkpoint and precision they were found with")
+        return note
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule) -> References | None:
         """What the fill writes, from the discover images of all processes."""
@@ -356,6 +371,8 @@ class PathEvaluation(ViTCallback):
             notes.append(f"pruned neurons hold their fill {self.fill!r}, not 0")
         if self.tokens == "all":
             notes.append("neurons are edited at every token, not at the path tokens alone")
+        if self._other_weights is not None:
+            notes.append(self._other_weights)
         return notes
 
     def _release(self) -> None:

@@ -130,14 +130,22 @@ class RunFolder:
         Raises:
             RunFolderError: every difference listed.
         """
-        stored = self._read_json(SETTINGS).get(section, {})
-        wanted = {name: value for name, value in json.loads(json.dumps(identity)).items() if name in stored}
-        there = {name: stored[name] for name in wanted}
-        if there != wanted:
+        if differences := self.differences(section, identity):
             raise RunFolderError(
-                f"the paths of {self.path} were found with other data ({_differences(there, wanted)}), so that images "
+                f"the paths of {self.path} were found with other data ({differences}), so that images "
                 f"they were found with could be tested; use the same data and split"
             )
+
+    def differences(self, section: str, settings: Mapping[str, Any]) -> str:
+        """How settings differ from those of the folder, for people, where both say something; else empty.
+
+        Raises:
+            RunFolderError: the folder has no settings, or damaged ones.
+        """
+        stored = self._read_json(SETTINGS).get(section, {})
+        wanted = {name: value for name, value in json.loads(json.dumps(settings)).items() if name in stored}
+        there = {name: stored[name] for name in wanted}
+        return _differences(there, wanted)
 
     def search_fingerprint(self, name: str) -> str | None:
         """What the parts of a search carry, to be told from those of other runs: a digest of its settings.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,16 @@ DISCOVER, HELD_OUT = images(), images(4, seed=1)
 def loader(columns: tuple[Tensor, ...], batch_size: int = 2, devices: int = 1) -> DataLoader[Any]:
     data = TensorDataset(*columns)
     return DataLoader(data, batch_size=batch_size, sampler=EachOnceSampler(data) if devices > 1 else None)
+
+
+def stored(folder: Path, weight: float) -> PathEvaluation:
+    """The paths of `run` tested with a model one of whose weights is another."""
+    model = make_vit(num_classes=4)
+    with torch.no_grad():
+        model.head.weight[0, 0] += weight
+    evaluation = PathEvaluation(paths=folder / "run", run_dir=folder / f"test {weight}", replicates=5)
+    make_trainer(evaluation).test(Foreign(model), loader(HELD_OUT), verbose=False)
+    return evaluation
 
 
 def validate(
@@ -208,3 +220,14 @@ def test_selectivity_of_other_held_out_images_is_refused(tmp_path: Path) -> None
     with pytest.raises(RunFolderError, match="held_out_images: 4, digest"):
         run(swapped(HELD_OUT))
     assert contents(tmp_path) == before
+
+
+def test_other_weights_than_the_paths_were_found_with_are_said(tmp_path: Path) -> None:
+    validate(tmp_path / "run")
+    stored(tmp_path, 0.0)
+    assert json.loads((tmp_path / "test 0.0" / "metrics.json").read_text())["notes"] == []
+    told = r"paths of .*run were found with other weights \(model: \w{16} there, \w{16} now\)"
+    with pytest.warns(UserWarning, match=told):
+        stored(tmp_path, 0.5)
+    (note,) = json.loads((tmp_path / "test 0.5" / "metrics.json").read_text())["notes"]
+    assert re.search(told, note)
