@@ -24,7 +24,7 @@ from nplight.callbacks.vit_callback import ViTCallback
 from nplight.errors import ArgumentError, check_at_least, listed
 from nplight.paths import CategoryPaths
 from nplight.report import Gallery, log_figures, read_run, write_report
-from nplight.report.run_data import ABOUT, PICTURES
+from nplight.report.run_data import ABOUT, PICTURES, discard_damaged, read_about
 from nplight.store import RunFolder
 from nplight.vit import OpenViT
 
@@ -161,13 +161,15 @@ class PathReport(ViTCallback):
         about = self._about(trainer, self.open_vit(trainer, pl_module))
 
         def write() -> Path:
+            discard_damaged(run.path)
             # A run that found everything done would tell its own short time, and not what did the work.
-            known, told = read_run(run.path), dict.fromkeys(("seconds", "command"))
-            if {**about, **told} != {**known.about, **told}:
+            known, told = read_about(run.path), dict.fromkeys(("seconds", "command"))
+            if {**about, **told} != {**known, **told}:
                 run.write(ABOUT, json.dumps(about, indent=2) + "\n")
             if gallery is not None:
                 run.write(PICTURES, json.dumps(gallery.to_dict()) + "\n")
-            with stage(trainer, "Reading paths", total=known.rows, each=1) as advance:
+            # Only now, as what is replaced may be damaged.
+            with stage(trainer, "Reading paths", total=read_run(run.path).rows, each=1) as advance:
                 return write_report(run.path, advance)
 
         path = on_first_process(trainer, write)

@@ -12,6 +12,8 @@ import torch
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import PathTable, RunFolder, part_files, read_checked, read_paths
+from nplight.store.folder import CATEGORY_PATHS, SETTINGS
+from nplight.store.whole import remove
 
 ABOUT = "run.json"
 """What a run tells of itself beside its results: names, model, time; written by the callback."""
@@ -20,9 +22,10 @@ PICTURES = "pictures.json"
 """Thumbnails of some held-out images; written by the callback."""
 
 _ANEW = "the same command again writes it anew"
+_OVERWRITE = "start anew with --overwrite"
 
 _KINDS = (
-    ("settings", "settings.json"),
+    ("settings", SETTINGS),
     ("metrics", "metrics.json"),
     ("selectivity", "selectivity.json"),
     ("about", ABOUT),
@@ -90,7 +93,7 @@ def read_run(directory: str | Path) -> Run:
     stored = bool(part_files(folder))
     if not stored and not found["metrics"]:
         raise RunFolderError(f"{folder.path} must be a run folder with paths/ or metrics.json, but it has neither")
-    paths, top_k = folder.read_category_paths() if (folder.path / "category_paths.json").exists() else ({}, 1)
+    paths, top_k = folder.read_category_paths() if (folder.path / CATEGORY_PATHS).exists() else ({}, 1)
     table = read_paths(folder.path) if stored else None
     run = Run(
         path=folder.path,
@@ -105,12 +108,35 @@ def read_run(directory: str | Path) -> Run:
     return run
 
 
+def discard_damaged(directory: str | Path) -> None:
+    """Remove what the report's callback writes and cannot be read any more, so that it is written anew.
+
+    Raises:
+        RunFolderError: it cannot be removed.
+    """
+    for name, file in (("about", ABOUT), ("pictures", PICTURES)):
+        path = Path(directory) / file
+        try:
+            _read(name, path)
+        except RunFolderError:
+            remove(path)
+
+
+def read_about(directory: str | Path) -> dict[str, Any]:
+    """The contents of `run.json`; empty where there is none.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    return _read("about", Path(directory) / ABOUT)
+
+
 def _read(name: str, path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     from nplight.report.run_shapes import SHAPES  # here, as they take time that few commands should spend
 
-    content: dict[str, Any] = read_checked(path, SHAPES[name], _ANEW)
+    content: dict[str, Any] = read_checked(path, SHAPES[name], _OVERWRITE if path.name == SETTINGS else _ANEW)
     return content
 
 

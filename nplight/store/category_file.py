@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,8 @@ def to_json(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> str
         }
         for method, sizes in paths.items()
     }
-    return json.dumps({"version": _VERSION, "top_k": top_k, "methods": methods}) + "\n"
+    content = {"version": _VERSION, "top_k": top_k, "methods": methods}
+    return json.dumps({**content, "checksum": _checksum(content)}) + "\n"
 
 
 def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryPaths]], int]:
@@ -45,6 +47,10 @@ def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryP
     """
     if content["version"] != _VERSION:
         raise ValueError(f"version {content['version']}, and this nplight reads {_VERSION}")
+    written = {name: value for name, value in content.items() if name != "checksum"}
+    # Older files have none.
+    if "checksum" in content and content["checksum"] != _checksum(written):
+        raise ValueError("its content is not what was written")
     paths = {
         method: {int(size): _category_paths(found) for size, found in sizes.items()}
         for method, sizes in content["methods"].items()
@@ -76,3 +82,7 @@ def _integers(values: object) -> Tensor:
     if tensor.dtype != torch.int64:
         raise TypeError(f"{tensor.dtype} where whole numbers should be")
     return tensor
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

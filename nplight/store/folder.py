@@ -53,6 +53,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 A section whose name goes on after a space, as `search jas`, is a part of the one before the space.
 """
 
+_WAYS_OUT = {SETTINGS: "start anew with --overwrite", CATEGORY_PATHS: "the same validate again forms it anew"}
+
 
 class RunFolder:
     """A folder of results: `paths/`, `category_paths.json`, `metrics.json`, `metrics.csv`, `settings.json`.
@@ -180,7 +182,7 @@ class RunFolder:
         """
         from nplight.store.category_shape import SHAPE  # here, as it takes time that few commands should spend
 
-        path, anew = self.path / CATEGORY_PATHS, "the same validate again forms it anew"
+        path, anew = self.path / CATEGORY_PATHS, _WAYS_OUT[CATEGORY_PATHS]
         content = self._read_json(CATEGORY_PATHS)
         check_content(path, content, SHAPE, anew)
         try:
@@ -229,7 +231,7 @@ class RunFolder:
     def _settle(self, section: str, wanted: dict[str, Any], overwrite: bool) -> None:
         if overwrite:
             self._erase(section)
-        stored = self._read_json(SETTINGS) if (self.path / SETTINGS).exists() else {}
+        stored = self._read_json(SETTINGS) if os.path.lexists(self.path / SETTINGS) else {}
         if section in stored and stored[section] != wanted:
             raise RunFolderError(
                 f"`run_dir` {self.path} already holds a run with other settings "
@@ -267,13 +269,13 @@ class RunFolder:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise RunFolderError(f"{path} is damaged: {error}; start anew with --overwrite") from error
+            raise RunFolderError(f"{path} is damaged: {error}; {_WAYS_OUT[name]}") from error
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror}; make it readable") from error
         if not isinstance(content, dict):
-            raise RunFolderError(f"{path} is damaged: it holds no JSON object; start anew with --overwrite")
+            raise RunFolderError(f"{path} is damaged: it holds no JSON object; {_WAYS_OUT[name]}")
         if name == SETTINGS and not all(isinstance(section, dict) for section in content.values()):
-            raise RunFolderError(f"{path} is damaged: it holds no sections; start anew with --overwrite")
+            raise RunFolderError(f"{path} is damaged: it holds no sections; {_WAYS_OUT[name]}")
         return content
 
 

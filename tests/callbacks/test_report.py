@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity
 from nplight.data import read_batch
-from nplight.errors import ArgumentError
-from nplight.report import Gallery
+from nplight.errors import ArgumentError, RunFolderError
+from nplight.report import Gallery, read_run
 from nplight.vit import open_vit
 from tests.callbacks.test_callbacks import OPTIONS, Foreign, _shared, contents, loaders, make_trainer, quiet
 from tests.conftest import Reference
@@ -55,6 +55,23 @@ def test_the_same_again_changes_nothing(reference: Reference, loaders: list[Data
     before = contents(tmp_path)
     validate(reference, loaders, tmp_path)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"a": 1}', "\udcff"])
+@pytest.mark.parametrize("name", ["run.json", "pictures.json"])
+def test_a_damaged_file_of_the_report_is_written_anew_by_the_same_run(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, name: str, damage: str
+) -> None:
+    validate(reference, loaders, tmp_path)
+    before = contents(tmp_path)
+    (tmp_path / name).write_bytes(damage.encode(errors="surrogateescape"))
+    with pytest.raises(RunFolderError, match=f"{name} .*; the same command again writes it anew"):
+        read_run(tmp_path)
+    validate(reference, loaders, tmp_path)
+    after = contents(tmp_path)
+    written = {name: json.loads(found["run.json"]) for name, found in (("before", before), ("after", after))}
+    assert {**written["before"], "seconds": 0} == {**written["after"], "seconds": 0}
+    assert {file for file in after if after[file] != before[file]} <= {"run.json", "report.html"}
 
 
 def test_two_processes_keep_the_pictures_of_one(

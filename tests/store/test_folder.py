@@ -197,18 +197,68 @@ def test_category_paths_of_several_methods_survive_the_file(tmp_path: Path) -> N
         lambda content: content["methods"]["jas"]["1"].update(neurons=[[[0.5]] * 3] * 2),
         lambda content: content["methods"]["jas"]["1"].update(neurons=[[[10**30]] * 3] * 2),
         lambda content: content["methods"]["jas"]["1"].update(images=[1]),
+        lambda content: content["methods"]["jas"]["1"].update(votes=[[[float("nan")]] * 3] * 2),
+        lambda content: content["methods"]["jas"]["1"].update(votes=[[[float("inf")]] * 3] * 2),
+        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[-1]] * 3] * 2),
     ],
 )
 def test_damaged_category_paths_are_named(tmp_path: Path, change: object) -> None:
     run = RunFolder(tmp_path)
     run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
     content = json.loads((tmp_path / "category_paths.json").read_text())
+    del content["checksum"]  # files of before there was one are read if they are sound otherwise
+    (tmp_path / "category_paths.json").write_text(json.dumps(content))
+    run.read_category_paths()
     change(content)  # type: ignore[operator]
     (tmp_path / "category_paths.json").write_text(json.dumps(content))
     with pytest.raises(RunFolderError, match=r"category_paths\.json is damaged: .*the same validate again"):
         run.read_category_paths()
     with pytest.raises(RunFolderError, match=r"must be a run folder with category_paths\.json"):
         RunFolder(tmp_path / "other").read_category_paths()
+
+
+def alter(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert text.count(before) >= 1
+    path.write_text(text.replace(before, after, 1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("[[[0], [1]", "[[[0], [2]"), ('"top_k": 1', '"top_k": 5'), ("0.333", "0.334"), ("[4, 2]", "[2, 4]")],
+)
+def test_any_change_of_category_paths_is_noticed(tmp_path: Path, before: str, after: str) -> None:
+    run = RunFolder(tmp_path)
+    run.write_category_paths({"jas": {1: category_paths(1), 5: category_paths(5)}}, 1)
+    alter(tmp_path / "category_paths.json", before, after)
+    with pytest.raises(RunFolderError, match=r"category_paths\.json is damaged: .*content is not what was written"):
+        run.read_category_paths()
+
+
+@pytest.mark.parametrize("name", ["settings.json", "category_paths.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    run = finished(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    told = rf"{name} must be a file, but something else stands there; remove it"
+    readers = {
+        "settings.json": [lambda: run.check_same("search", {}), lambda: run.claim("search", {"steps": 20})],
+        "category_paths.json": [run.read_category_paths, run.category_digest],
+    }
+    for reader in readers[name]:
+        with pytest.raises(RunFolderError, match=told):
+            reader()
+    with pytest.raises(RunFolderError, match=rf"{name} cannot be (written|removed): "):
+        run.claim("search", {"steps": 20}, overwrite=True)
+
+
+@pytest.mark.parametrize("content", [{"search": 5}, {"search": []}])
+def test_settings_of_another_shape_are_damaged(tmp_path: Path, content: object) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(content))
+    run = RunFolder(tmp_path)
+    for work in (lambda: run.claim("search", {}), lambda: run.check_same("search", {"images": 3})):
+        with pytest.raises(RunFolderError, match=r"settings\.json is damaged: .*; start anew with --overwrite"):
+            work()
 
 
 def test_metrics_are_written_as_json_and_csv(tmp_path: Path) -> None:
