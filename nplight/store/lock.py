@@ -20,7 +20,13 @@ _TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 @dataclass(slots=True)
 class _Held:
     descriptor: int
+    folder: int | None
     holders: int
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        if self.folder is not None:
+            os.close(self.folder)
 
 
 _HELD: dict[Path, _Held] = {}
@@ -29,6 +35,7 @@ _HELD: dict[Path, _Held] = {}
 def acquire(folder: Path) -> bool:
     """Keep other processes' runs out of a folder, which is made if need be; this process may hold it several times.
 
+    The file `.lock`, which names the holder, is locked, and the folder itself, whose lock nobody can delete.
     Where the file system knows no locks nobody is kept out.
 
     Returns:
@@ -47,13 +54,14 @@ def acquire(folder: Path) -> bool:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
         raise cannot_write(folder / LOCK, error) from error
+    held = _Held(descriptor, _opened(folder), holders=1)
     try:
-        locked = _locked(folder, descriptor)
+        locked = _locked(folder, held)
         _write(descriptor, f"process {os.getpid()} on {socket.gethostname()}")
     except (OSError, RunFolderError) as error:
-        os.close(descriptor)
+        held.close()
         raise error if isinstance(error, RunFolderError) else cannot_write(folder / LOCK, error) from error
-    _HELD[key] = _Held(descriptor, holders=1)
+    _HELD[key] = held
     return locked
 
 
@@ -68,21 +76,32 @@ def release(folder: Path) -> None:
         del _HELD[key]
         with contextlib.suppress(OSError):
             _write(held.descriptor, "")
-        os.close(held.descriptor)
+        held.close()
 
 
-def _locked(folder: Path, descriptor: int) -> bool:
+def _opened(folder: Path) -> int | None:
+    """The folder itself, to be locked; `None` where, as on Windows, folders cannot be opened."""
     try:
-        _lock(descriptor)
-    except OSError as error:
-        if error.errno not in _TAKEN:
-            return False
-        holder = "".join(filter(str.isprintable, os.read(descriptor, 200).decode(errors="replace")))
-        raise RunFolderError(
-            f"`run_dir` {folder} is in use by {holder or 'another process'}; "
-            f"wait for its end, or name another --run_dir"
-        ) from error
-    return True
+        return os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _locked(folder: Path, held: _Held) -> bool:
+    locked = False
+    for descriptor in (held.descriptor, held.folder):
+        try:
+            if descriptor is not None:
+                _lock(descriptor)
+                locked = True
+        except OSError as error:
+            if error.errno in _TAKEN:
+                holder = "".join(filter(str.isprintable, os.read(held.descriptor, 200).decode(errors="replace")))
+                raise RunFolderError(
+                    f"`run_dir` {folder} is in use by {holder or 'another process'}; "
+                    f"wait for its end, or name another --run_dir"
+                ) from error
+    return locked
 
 
 def _write(descriptor: int, text: str) -> None:
@@ -93,7 +112,7 @@ def _write(descriptor: int, text: str) -> None:
 
 def _forget() -> None:
     for held in _HELD.values():
-        os.close(held.descriptor)
+        held.close()
     _HELD.clear()
 
 

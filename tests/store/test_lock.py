@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,47 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         finally:
             other.kill()
             os.kill(worker, 9)
+
+
+def test_a_second_process_is_refused_also_where_the_lock_was_deleted(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", OTHER_RUN, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        worker = int(other.stdout.readline())
+        try:
+            for _ in range(2):
+                (tmp_path / ".lock").unlink()
+                with pytest.raises(RunFolderError, match=r"is in use by another process; wait for its end"):
+                    RunFolder(tmp_path).claim("search", {})
+                assert (tmp_path / ".lock").read_bytes() == b""
+            other.kill()
+            other.wait()
+            os.kill(worker, 0)
+            with RunFolder(tmp_path) as run:
+                run.claim("search", {})
+        finally:
+            other.kill()
+            os.kill(worker, 9)
+
+
+def test_a_file_system_that_cannot_lock_folders_still_locks_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS, which turns these locks into ones that need a file open for writing."""
+    real = lock._lock
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        real(descriptor)
+
+    monkeypatch.setattr(lock, "_lock", only_files)
+    leftover = tmp_path / ".settings.json.0123abcd.tmp"
+    leftover.touch()
+    with RunFolder(tmp_path) as run:
+        run.claim("search", {})
+        assert is_locked(tmp_path)
+    assert not leftover.exists()
 
 
 def foreign(folder: Path) -> int:
