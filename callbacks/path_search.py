@@ -387,8 +387,8 @@ class NeuronPathSearch(ViTCallback):
                         rows.search(vit, batch, sums, predicted=predicted)
 
     def _form_category_paths(self, num_classes: int, images: ImageDigest) -> dict[str, dict[int, CategoryPaths]]:
-        rows = [one.rows.name for own in self._rows.values() for one in own]
-        table, paths = read_searches(self._run, rows), {}
+        names = [one.rows.name for searched in self._rows.values() for one in searched]
+        table, paths = read_searches(self._run, names), {}
         for search in self.searches:
             sizes: dict[int, CategoryPaths] = {}
             for image_rows in self._rows[search.name]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,23 @@ def test_a_damaged_file_of_the_report_is_written_anew_by_the_same_run(
     written = {name: json.loads(found["run.json"]) for name, found in (("before", before), ("after", after))}
     assert {**written["before"], "seconds": 0} == {**written["after"], "seconds": 0}
     assert {file for file in after if after[file] != before[file]} <= {"run.json", "report.html"}
+
+
+def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for place in (tmp_path, tmp_path / "elsewhere"):
+        monkeypatch.chdir(place)
+        validate(reference, loaders, Path("run"))
+        monkeypatch.setattr("time.monotonic", lambda late=time.monotonic: late() * 2)
+    one, other = contents(tmp_path / "run"), contents(tmp_path / "elsewhere" / "run")
+    assert one.keys() == other.keys()
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    (named,) = re.findall(r"gives the same files, byte for byte, but for (.*?), which say", readme)
+    assert {name for name in one if one[name] != other[name]} == set(re.findall(r"`(.*?)`", named))
+    first, second = (json.loads(found["run.json"]) for found in (one, other))
+    assert {name for name in first if first[name] != second[name]} == {"seconds"}
 
 
 def test_two_processes_keep_the_pictures_of_one(
