@@ -129,6 +129,27 @@ def check_loaders(trainer: Trainer, loaders: Any, name: str) -> None:
         check_each_once(loader, trainer.world_size, f"{name} {number + 1}" if several else name)
 
 
+def check_validation_loaders(trainer: Trainer, callback: Callback, *, held_out: bool) -> None:
+    """Refuse validation loaders other than the discover and the held-out split.
+
+    Args:
+        trainer: whose loaders they are.
+        callback: that reads them.
+        held_out: whether it needs the second.
+
+    Raises:
+        ArgumentError: naming the callback.
+    """
+    count, name = len(trainer.num_val_batches), type(callback).__name__
+    if held_out and count < 2:
+        raise ArgumentError(f"{name} needs two validation loaders, the discover and the held-out split, got one")
+    if count > 2:
+        raise ArgumentError(
+            f"{name} takes two validation loaders, the discover and the held-out split, got {count}; "
+            f"pass dataloaders=[discover, held_out]"
+        )
+
+
 def refuse_shuffled(trainer: Trainer) -> None:
     """Refuse images without an `index` from a loader that shuffles: their numbers would be those of one order.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nplight.callbacks.common import (
     check_loaders,
+    check_validation_loaders,
     claim_held_out,
     data_identity,
     data_limit,
@@ -75,6 +76,8 @@ class PathEvaluation(ViTCallback):
     Raises:
         ArgumentError: an argument is wrong.
     """
+
+    command_line_settings = frozenset({"overwrite", "paths", "run_dir"})
 
     def __init__(
         self,
@@ -141,10 +144,7 @@ class PathEvaluation(ViTCallback):
         self._started = False
         if not self._follows(trainer):
             return
-        if len(trainer.num_val_batches) < 2:
-            raise ArgumentError(
-                "PathEvaluation needs two validation loaders, the discover and the held-out split, got one"
-            )
+        check_validation_loaders(trainer, self, held_out=True)
         check_loaders(trainer, trainer.val_dataloaders, "validation loader")
         self._check_model(trainer, pl_module)
         # In `fit` the weights that are tested are settled only later.

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from nplight.callbacks.category_passes import search_categories
 from nplight.callbacks.common import (
     check_loaders,
+    check_validation_loaders,
     data_identity,
     data_limit,
     fitting,
@@ -79,6 +80,8 @@ class NeuronPathSearch(ViTCallback):
     Raises:
         ArgumentError: an argument is wrong.
     """
+
+    command_line_settings = frozenset({"methods", "overwrite", "run_dir"})
 
     def __init__(
         self,
@@ -200,6 +203,7 @@ class NeuronPathSearch(ViTCallback):
             self._active = due and self._epoch != trainer.current_epoch and not trainer.sanity_checking
         self._started = self._concluded = False
         if self._active or self._follows(trainer):
+            check_validation_loaders(trainer, self, held_out=False)
             if math.isinf(trainer.num_val_batches[0]):
                 raise ArgumentError(
                     "the first validation loader must have a length, at whose end category paths are formed; "

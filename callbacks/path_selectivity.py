@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.callbacks.common import (
+    check_validation_loaders,
     claim_held_out,
     on_first_process,
     over_processes,
@@ -97,10 +98,7 @@ class PathSelectivity(ViTCallback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if _tests(trainer):
-            if len(trainer.num_val_batches) < 2:
-                raise ArgumentError(
-                    "PathSelectivity needs two validation loaders, the discover and the held-out split, got one"
-                )
+            check_validation_loaders(trainer, self, held_out=True)
             num_classes = self.open_vit(trainer, pl_module).num_classes
             self._metric = Selectivity(num_classes, replicates=self.replicates).to(pl_module.device)
             self._images = ImageDigest()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from nplight.command_line_settings import CommandLineSettings
 from nplight.errors import ArgumentError, UnsupportedModelError, listed
 from nplight.vit import OpenViT, open_vit
 
 
-class ViTCallback(Callback):
+class ViTCallback(CommandLineSettings, Callback):
     """A callback that works on the Vision Transformer of a LightningModule.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pkgutil
 import sys
 import textwrap
 import warnings
@@ -14,12 +15,16 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
+from nplight.command_line_settings import CommandLineSettings
+from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, listed
 from nplight.report import report_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
 from nplight.terminal import silence
 from nplight.vit import open_vit
+
+_ELSEWHERE = {"images": (("predict",), "run predict"), "paths": (("validate", "test"), "run test")}
+"""Options that other commands would ignore: the commands that take them, and the way out."""
 
 
 class _Parser(LightningArgumentParser):
@@ -147,6 +152,12 @@ class PathCLI(LightningCLI):
         """Refuse what is missing, and choose the run folder."""
         assert self.subcommand is not None
         config = self.config[self.subcommand]
+        for name, (commands, way_out) in _ELSEWHERE.items():
+            if config[name] and self.subcommand not in commands:
+                raise ArgumentError(
+                    f"--{name} is for {' and '.join(commands)}, got {_shown(config[name])} with "
+                    f"{self.subcommand}; leave it out, or {way_out}"
+                )
         if self.subcommand == "test" and config.paths is None:
             raise ArgumentError("test needs --paths, the run folder of a finished validate whose paths are tested")
         if self.subcommand == "predict" and not config.images:
@@ -154,9 +165,7 @@ class PathCLI(LightningCLI):
         if self.subcommand == "fit" and config.fit_from_scratch:
             config.model.init_args["checkpoint"] = None
         if config.methods is not None:
-            for callback in config.trainer.callbacks or []:
-                if "methods" in callback.init_args:
-                    callback.init_args["methods"] = config.methods
+            _set_methods(config.trainer.callbacks or [], config.methods)
         if config.report and self.subcommand != "fit":
             config.trainer.callbacks = with_report(config.trainer.callbacks or [])
         if config.quiet:
@@ -174,11 +183,12 @@ class PathCLI(LightningCLI):
             kwargs["logger"] = RunLogger(self.run_dir)
         trainer = super().instantiate_trainer(default_root_dir=self.run_dir, **kwargs)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if getattr(callback, "run_dir", self.run_dir) is None:
+            taken = callback.command_line_settings if isinstance(callback, CommandLineSettings) else ()
+            if "run_dir" in taken and callback.run_dir is None:
                 callback.run_dir = self.run_dir
-            if config.paths is not None and hasattr(callback, "paths"):
+            if "paths" in taken and config.paths is not None:
                 callback.paths = config.paths
-            if config.overwrite and hasattr(callback, "overwrite"):
+            if "overwrite" in taken and config.overwrite:
                 callback.overwrite = True
         return trainer
 
@@ -231,6 +241,24 @@ def _end_with(message: object) -> NoReturn:
         text = text.strip().splitlines()[-1].partition(": ")[2]
     print(f"error: {text}", file=sys.stderr)
     raise SystemExit(2) from None
+
+
+def _shown(value: str | list[str]) -> str:
+    return listed([value] if isinstance(value, str) else value)
+
+
+def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
+    """Have every search of a configuration make these."""
+    kinds = [pkgutil.resolve_name(callback.class_path) for callback in callbacks]
+    searches = [
+        callback
+        for callback, kind in zip(callbacks, kinds)
+        if isinstance(kind, type) and issubclass(kind, CommandLineSettings) and "methods" in kind.command_line_settings
+    ]
+    if not searches:
+        raise ArgumentError("--methods needs a NeuronPathSearch among the callbacks of the configuration, got none")
+    for search in searches:
+        search.init_args["methods"] = methods
 
 
 def with_report(callbacks: list[Any]) -> list[Any]:

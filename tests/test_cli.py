@@ -13,13 +13,15 @@ import rich
 import torch
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch import Callback
 from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 import nplight
 import nplight.callbacks
-from nplight.cli import main, with_report
+from nplight.cli import PathCLI, main, with_report
+from nplight.command_line_settings import CommandLineSettings
 from nplight.data import DigitsDataModule
 from nplight.modules import ViTClassifier
 
@@ -229,12 +231,59 @@ def test_bad_configurations_are_refused_in_a_few_lines(
             "nowhere must be a run folder with category_paths",
         ),
         (["predict", "--config", str(DIGITS)], "error: predict needs --images"),
+        (
+            ["validate", "--config", str(DIGITS), "--images", str(DIGITS)],
+            f"error: --images is for predict, got {DIGITS} with validate; leave it out, or run predict",
+        ),
+        (
+            ["predict", "--config", str(DIGITS), "--images", str(DIGITS), "--paths", "runs/digits"],
+            "error: --paths is for validate and test, got runs/digits with predict",
+        ),
         (["predict", "--config", str(DIGITS), "--images", "nowhere"], "`images` must be files or folders that exist"),
         (["validate", "--config", str(DIGITS), "--run_dir", str(DIGITS)], "`run_dir` must be a folder, but"),
     ],
 )
 def test_what_is_missing_is_said(command: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert reason in refused(command, capsys)
+
+
+class Own(Callback):
+    """A callback of somebody's project, which means something else by the names of nplight's settings."""
+
+    def __init__(self, methods: int = 3) -> None:
+        self.methods = methods
+        self.paths = "mine"
+        self.overwrite = False
+        self.run_dir = None
+
+
+class Prepared(PathCLI):
+    """Stops where the run would start."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def test_the_command_line_sets_nplights_own_callbacks_alone(quick: Path, tmp_path: Path) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    config["trainer"]["callbacks"].append({"class_path": f"{__name__}.Own"})
+    quick.write_text(yaml.safe_dump(config))
+    words = ["--methods", "[random]", "--paths", "old", "--overwrite", "true", "--run_dir", str(tmp_path)]
+    prepared = Prepared(["validate", "--config", str(quick), *words, *QUICK])
+    search, evaluation, *others = prepared.trainer.callbacks
+    own = next(one for one in others if isinstance(one, Own))
+    assert vars(own) == vars(Own())
+    assert [one.name for one in search.searches] == ["random"]
+    assert (evaluation.paths, evaluation.overwrite, search.overwrite) == ("old", True, True)
+    assert all(one.run_dir == tmp_path for one in prepared.trainer.callbacks if isinstance(one, CommandLineSettings))
+
+
+def test_methods_that_nothing_searches_are_refused(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    config["trainer"]["callbacks"] = [{"class_path": f"{__name__}.Own"}]
+    quick.write_text(yaml.safe_dump(config))
+    error = refused(["validate", "--config", str(quick), "--methods", "[jas]"], capsys)
+    assert error == "error: --methods needs a NeuronPathSearch among the callbacks of the configuration, got none\n"
 
 
 def test_a_model_for_other_categories_is_refused(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import nplight
-from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathProgressBar, WeightsExport
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathProgressBar, PathSelectivity, WeightsExport
 from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, UnsupportedModelError
 from nplight.modules import load_weights
 from nplight.store import RunFolder
@@ -359,6 +359,18 @@ def test_what_is_missing_is_refused_before_work(
             trainer.validate(model, data, verbose=False)
     with pytest.raises(UnsupportedModelError, match="Foreign, which cannot be opened"):
         make_trainer(search).validate(Foreign(nn.Linear(2, 2)), loaders, verbose=False)
+    assert not (tmp_path / "paths").exists()
+
+
+@pytest.mark.parametrize("callback", [NeuronPathSearch, PathEvaluation, PathSelectivity])
+def test_a_third_validation_loader_is_refused(
+    callback: Callable[..., Callback], reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    search = [] if callback is NeuronPathSearch else [NeuronPathSearch(run_dir=tmp_path, **OPTIONS)]
+    trainer = make_trainer(callback(run_dir=tmp_path), *search)
+    reason = rf"{callback.__name__} takes two validation loaders, .*, got 3; pass dataloaders=\[discover, held_out\]"
+    with pytest.raises(ArgumentError, match=reason):
+        trainer.validate(Foreign(reference.model), [*loaders, loaders[1]], verbose=False)
     assert not (tmp_path / "paths").exists()
 
 
