@@ -1,7 +1,27 @@
-"""Find and test neuron paths: `python train.py fit|validate|test|predict --config configs/NAME.yaml`."""
+"""Find and test the neuron paths of a Vision Transformer.
 
-import nplight.callbacks  # noqa: F401  (so that configuration files may name them)
-from nplight.cli import main
+usage: train.py COMMAND --config configs/NAME.yaml [options]
+       train.py report RUN [--figures DIR]
+
+commands:
+  validate   find the neuron paths of images and categories, and test them on held-out images
+  test       test the category paths of a finished run on the test images, without a search
+  predict    find the neuron paths of images without labels
+  fit        train or fine-tune the Vision Transformer
+  report     make the page of a finished run again, and its figures
+
+`train.py COMMAND --help` lists the options of a command.
+"""
+
+import sys
 
 if __name__ == "__main__":
+    if sys.argv[1:2] in ([], ["-h"], ["--help"]):
+        # At once: what follows imports torch and Lightning, which takes seconds.
+        print(__doc__.strip())
+        raise SystemExit(0 if sys.argv[1:] else 2)
+
+    import nplight.callbacks  # noqa: F401  (so that configuration files may name them)
+    from nplight.cli import main
+
     main()

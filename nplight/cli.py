@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import pkgutil
 import sys
 import textwrap
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.command_line_settings import CommandLineSettings
+from nplight.command_options import OPTIONS, add_own_options, command_help, overview
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, listed
+from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
-from nplight.terminal import silence
+from nplight.terminal import silence, without_tips
 from nplight.vit import open_vit
 
-_ELSEWHERE = {"images": (("predict",), "run predict"), "paths": (("validate", "test"), "run test")}
-"""Options that other commands would ignore: the commands that take them, and the way out."""
+_RESTORING = "lightning.pytorch.trainer.connectors.checkpoint_connector"
+"""The module of Lightning's that loads a `--ckpt_path`, where a file of another model fails."""
 
 
 class _Parser(LightningArgumentParser):
-    """Says what is wrong, not seventy lines of usage before it."""
+    """Says what is wrong, not seventy lines of usage before it, and helps with nplight's own options first.
+
+    Attributes:
+        short_help: what `--help` prints; `None`: every option, as jsonargparse lists them.
+    """
+
+    short_help: str | None = None
+
+    def format_help(self, *args: Any, **kwargs: Any) -> str:
+        """What `--help` prints."""
+        return super().format_help(*args, **kwargs) if self.short_help is None else self.short_help
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         # Without whole configurations in a line.
         lines = [textwrap.shorten(line, 200) for line in message.splitlines()]
         _end_with(_refusal(ex) or "\n  ".join([*lines, "Try the same command with --help for what is accepted."]))
+
+
+class _HelpAll(argparse._HelpAction):  # jsonargparse knows by this class what is not a setting
+    """Prints every option."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
+        """Print them, and end."""
+        assert isinstance(parser, _Parser)
+        parser.short_help = None
+        super().__call__(parser, *args, **kwargs)
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -70,15 +96,7 @@ class _SaveConfig(SaveConfigCallback):
 class PathCLI(LightningCLI):
     """`fit`, `validate`, `test` and `predict` for models and data from a configuration file.
 
-    Arguments beyond Lightning's:
-        --run_dir: where results go.
-        --fit_from_scratch: `fit` does not start from the model's `checkpoint`, which the other commands evaluate.
-        --methods: the searches that `validate` compares.
-        --overwrite: replace the results that the run folder holds.
-        --report: whether the run folder gets its page, `report.html`, also where no PathReport is configured.
-        --quiet: print warnings and refusals alone.
-        --paths: for `test`, the run whose category paths are tested.
-        --images: for `predict`, files and folders of images.
+    Options beyond Lightning's: `nplight.command_options.OPTIONS`.
     """
 
     def __init__(self, args: ArgsType = None) -> None:
@@ -96,67 +114,54 @@ class PathCLI(LightningCLI):
             )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Lightning's; from here on nothing is printed if that is asked for."""
-        super().parse_arguments(parser, args)
-        if self.config[self.config["subcommand"]].quiet:
+        """Lightning's, refusing what it would fail at; from here on nothing is printed if that is asked for."""
+        try:
+            super().parse_arguments(parser, args)
+        except UnicodeError as error:
+            raise ArgumentError(f"--config must be a text file in UTF-8: {error}") from error
+        except ValueError as error:
+            raise ArgumentError(f"the command or its configuration cannot be read: {error}") from error
+        config = self.config[self.config["subcommand"]]
+        seed = config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ArgumentError(f"--seed_everything must be an integer from 0 to 4294967295, got {seed}")
+        if config.ckpt_path is not None:
+            check_lightning_checkpoint(config.ckpt_path)
+        if config.quiet:
             self._terminal.enter_context(silence())
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser with short errors."""
-        parser = _Parser(epilog="report RUN [--figures DIR]: make the page of a finished run again", **kwargs)
-        parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration file, in YAML")
+        parser = _Parser(allow_abbrev=False, **kwargs)
+        parser.add_argument("-c", "--config", action=ActionConfigFile, help=OPTIONS["config"].help)
+        parser.add_argument("--help_all", action=_HelpAll, help=OPTIONS["help_all"].help)
         return parser
 
     def setup_parser(self, *args: Any, **kwargs: Any) -> None:
-        """Lightning's table of logged metrics, which repeats some of nplight's, only for `--verbose true`."""
+        """Lightning's, with short helps, and its table of metrics, which repeats some of nplight's, on demand alone."""
         super().setup_parser(*args, **kwargs)
+        helps = {name: command_help(name) for name in self._subcommand_parsers}
+        for parser, text in ((self.parser, overview()), *zip(self._subcommand_parsers.values(), helps.values())):
+            assert isinstance(parser, _Parser)
+            parser.short_help = text
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add nplight's arguments."""
-        parser.add_argument(
-            "--run_dir",
-            type=str | None,
-            default=None,
-            help="where results go; by default runs/NAME after the configuration file, and inside it fit/, test/ and "
-            "predict/ for the other commands",
-        )
-        parser.add_argument(
-            "--fit_from_scratch",
-            type=bool,
-            default=False,
-            help="fit starts from new weights, not from the model's checkpoint",
-        )
-        parser.add_argument(
-            "--methods",
-            type=list[str | dict[str, Any]] | None,
-            default=None,
-            help="validate: searches to compare, such as [jas,random], in place of the configuration",
-        )
-        parser.add_argument(
-            "--overwrite",
-            type=bool,
-            default=False,
-            help="replace the results that the run folder holds, those of other settings too",
-        )
-        parser.add_argument(
-            "--report", type=bool, default=True, help="write report.html into the run folder; false leaves it out"
-        )
-        parser.add_argument("--quiet", action="store_true", help="print warnings and refusals alone")
-        parser.add_argument("--paths", type=str | None, default=None, help="test: the run whose paths are tested")
-        parser.add_argument("--images", type=str, nargs="*", default=[], help="predict: files and folders of images")
+        add_own_options(parser)
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
         """Refuse what is missing, and choose the run folder."""
         assert self.subcommand is not None
         config = self.config[self.subcommand]
-        for name, (commands, way_out) in _ELSEWHERE.items():
+        for name in ("images", "paths"):
+            commands = OPTIONS[name].commands
             if config[name] and self.subcommand not in commands:
                 raise ArgumentError(
-                    f"--{name} is for {' and '.join(commands)}, got {_shown(config[name])} with "
-                    f"{self.subcommand}; leave it out, or {way_out}"
+                    f"--{name} is for {' and '.join(commands)}, got {_shown(config[name])} with {self.subcommand}; "
+                    f"leave it out, or run {commands[-1]}"
                 )
         if self.subcommand == "test" and config.paths is None:
             raise ArgumentError("test needs --paths, the run folder of a finished validate whose paths are tested")
@@ -181,7 +186,10 @@ class PathCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         if config.trainer.logger in (None, True):
             kwargs["logger"] = RunLogger(self.run_dir)
-        trainer = super().instantiate_trainer(default_root_dir=self.run_dir, **kwargs)
+        try:
+            trainer = super().instantiate_trainer(default_root_dir=self.run_dir, **kwargs)
+        except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+            raise ArgumentError(f"the Trainer refuses its settings: {_one_line(error)}") from error
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             taken = callback.command_line_settings if isinstance(callback, CommandLineSettings) else ()
             if "run_dir" in taken and callback.run_dir is None:
@@ -215,12 +223,16 @@ def main(args: ArgsType = None) -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # The same run again rewrites its log, as its other files.
     warnings.filterwarnings("ignore", message="Experiment logs directory")
+    # Else other weights than those asked for would be evaluated; `fit` may start where there is nothing to go on from.
+    missing = r"\.(validate|test|predict)\(ckpt_path=\"last\"\) is set, but there is no last checkpoint"
+    warnings.filterwarnings("error", message=missing)
     words = sys.argv[1:] if args is None else args
     try:
         if isinstance(words, list) and words[:1] == ["report"]:
             report_command(words[1:])
         else:
-            PathCLI(args)
+            with without_tips():
+                PathCLI(args)
     except Exception as error:
         refusal = _refusal(error)
         if refusal is None:
@@ -228,15 +240,24 @@ def main(args: ArgsType = None) -> None:
         _end_with(refusal)
 
 
-def _refusal(error: BaseException | None) -> NplightError | None:
-    """What nplight refused, which the parser may have wrapped in words of its own."""
-    while error is not None and not isinstance(error, NplightError):
+def _refusal(error: BaseException | None) -> str | None:
+    """What was refused, by nplight or by Lightning, which the parser may have wrapped in words of its own."""
+    while error is not None:
+        if isinstance(error, NplightError):
+            return str(error)
+        if isinstance(error, MisconfigurationException) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            return _one_line(error)
+        if any(frame.f_globals.get("__name__") == _RESTORING for frame, _ in traceback.walk_tb(error.__traceback__)):
+            return f"--ckpt_path cannot be loaded: {_one_line(error)}"
         error = error.__cause__ or error.__context__
-    return error
+    return None
 
 
-def _end_with(message: object) -> NoReturn:
-    text = str(message)
+def _one_line(error: BaseException) -> str:
+    return textwrap.shorten(str(error) or type(error).__name__, 300)
+
+
+def _end_with(text: str) -> NoReturn:
     if text.startswith("Caught ") and "DataLoader worker" in text:  # the refusal is the last line of a traceback
         text = text.strip().splitlines()[-1].partition(": ")[2]
     print(f"error: {text}", file=sys.stderr)

@@ -30,6 +30,21 @@ class ImagesPerSecond(ProgressColumn):
 
 
 @contextmanager
+def without_tips() -> Iterator[None]:
+    """Leave out what Lightning prints at every start to advertise other products."""
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger.addFilter(_is_no_tip)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_tip)
+
+
+def _is_no_tip(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("💡 Tip: For seamless cloud")
+
+
+@contextmanager
 def silence() -> Iterator[None]:
     """Print nothing but warnings and errors: neither tables nor Lightning's news."""
     console = rich.get_console()

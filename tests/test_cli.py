@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ import nplight
 import nplight.callbacks
 from nplight.cli import PathCLI, main, with_report
 from nplight.command_line_settings import CommandLineSettings
+from nplight.command_options import COMMANDS, OPTIONS, overview
 from nplight.data import DigitsDataModule
 from nplight.modules import ViTClassifier
 
@@ -278,6 +282,79 @@ def test_the_command_line_sets_nplights_own_callbacks_alone(quick: Path, tmp_pat
     assert all(one.run_dir == tmp_path for one in prepared.trainer.callbacks if isinstance(one, CommandLineSettings))
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--overwrite"], {"overwrite": True}),
+        (["--overwrite", "--quiet"], {"overwrite": True, "quiet": True}),
+        (["--overwrite", "true", "--report=false"], {"overwrite": True, "report": False}),
+        (["--overwrite=false", "--quiet", "false"], {"overwrite": False, "quiet": False}),
+        (["--report", "--fit_from_scratch"], {"report": True, "fit_from_scratch": True}),
+    ],
+)
+def test_flags_stand_alone_or_before_a_value(quick: Path, words: list[str], expected: dict[str, bool]) -> None:
+    prepared = Prepared(["validate", "--config", str(quick), *words, *QUICK])
+    config = prepared.config["validate"]
+    assert {name: config[name] for name in expected} == expected
+    assert all(
+        one.overwrite == expected.get("overwrite", False)
+        for one in prepared.trainer.callbacks
+        if "overwrite" in getattr(one, "command_line_settings", ())
+    )
+
+
+def test_options_are_not_abbreviated(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in (["--overw"], ["--overw=true"], ["--run", "elsewhere"], ["--trainer.acceler", "cpu"]):
+        error = refused(["validate", "--config", str(quick), *option], capsys)
+        assert f"unrecognized arguments: {option[0]}" in error
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "runs/quick", "--fig", "figures"])
+    assert "unrecognized arguments: --fig figures" in capsys.readouterr().err
+
+
+def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
+    """Its words are those of the command line's table, and it loads neither torch nor anything else that is slow."""
+    code = "import runpy, sys; sys.argv = sys.argv[1:]\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    code += "finally: print({'torch', 'lightning', 'numpy', 'nplight'} & set(sys.modules), file=sys.stderr)"
+    for words, status in ((["--help"], 0), (["-h"], 0), ([], 2)):
+        command = [sys.executable, "-c", code, str(ROOT / "train.py"), *words]
+        shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (shown.returncode, shown.stderr) == (status, "set()\n")
+        assert shown.stdout == overview()
+    assert {*PathCLI.subcommands(), "report"} == set(COMMANDS)
+    assert all(f"  {name} " in overview() and text in overview() for name, text in COMMANDS.items())
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "report"])
+def test_the_help_of_a_command_is_nplights_own_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    short = capsys.readouterr().out
+    assert COMMANDS[command] in short
+    assert len(short.splitlines()) <= 45
+    assert set(re.findall(r"^  (?:-\w(?: \w+)?, )?--(\w+)(?= |$)", short, re.MULTILINE)) == {
+        name for name, option in OPTIONS.items() if command in option.commands
+    }
+
+
+def test_every_option_is_in_the_long_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["validate", "--help_all"])
+    long = capsys.readouterr().out
+    for name in (*OPTIONS, "trainer.accelerator", "trainer.callbacks.help", "data.help", "weights_only"):
+        assert f"--{name}" in long
+
+
+def test_lightnings_advertisements_are_left_out_and_its_news_are_not(
+    quick: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PathCLI, "_run_subcommand", Prepared._run_subcommand)
+    main(["validate", "--config", str(quick), "--trainer.enable_checkpointing=true", *QUICK])
+    assert "Tip:" not in caplog.text
+    assert "GPU available" in caplog.text
+    assert not logging.getLogger("lightning.pytorch.utilities.rank_zero").filters
+
+
 def test_methods_that_nothing_searches_are_refused(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config: dict[str, Any] = yaml.safe_load(quick.read_text())
     config["trainer"]["callbacks"] = [{"class_path": f"{__name__}.Own"}]
@@ -303,6 +380,97 @@ def test_pretrained_weights_for_other_categories_must_be_fitted_first(
     error = refused(["validate", "--config", str(quick)], capsys)
     assert "`pretrained` weights are for other categories than the 10 of the data" in error
     main(["fit", "--config", str(quick), "--trainer.max_steps=1", "--trainer.max_epochs=1", *QUICK])
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("hacked"),)
+
+
+def write_checkpoints(folder: Path) -> None:
+    """Files that are no checkpoint of the digits model."""
+    (folder / "folder.ckpt").mkdir()
+    (folder / "text.ckpt").write_text("hello")
+    (folder / "empty.ckpt").write_bytes(b"")
+    (folder / "bomb.ckpt").write_bytes(pickle.dumps({"state_dict": Bomb()}))
+    torch.save({"a": torch.zeros(2)}, folder / "weights.ckpt")
+    torch.save([1, 2], folder / "list.ckpt")
+    lightning = {"pytorch-lightning_version": "2.6.0", "state_dict": {"a": torch.zeros(2)}}
+    torch.save(lightning, folder / "other.ckpt")
+    torch.save({**lightning, "hyper_parameters": [3]}, folder / "odd.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nothing.ckpt", "must be a checkpoint file that exists, got 'nothing.ckpt'"),
+        ("folder.ckpt", "must be a checkpoint file that exists"),
+        ("a\0b", "must be a checkpoint file that exists, got 'a\\x00b'"),
+        ("", "must be a checkpoint file that exists, got ''"),
+        ("best", "must be a checkpoint file that exists, got 'best'"),
+        ("a" * 5000, "must be a checkpoint file that exists"),
+        ("text.ckpt", "text.ckpt cannot be read as a checkpoint"),
+        ("empty.ckpt", "empty.ckpt cannot be read as a checkpoint"),
+        ("bomb.ckpt", "it is damaged, or would run code when loaded"),
+        ("weights.ckpt", "must be a checkpoint that Lightning wrote, with state_dict and pytorch-lightning_version"),
+        ("list.ckpt", "must be a checkpoint that Lightning wrote"),
+        ("odd.ckpt", "must hold its hyper_parameters as a mapping"),
+        ("other.ckpt", "cannot be loaded: Error(s) in loading state_dict for ViTClassifier: Missing key(s)"),
+        ("hpc", "no HPC checkpoint was found"),
+        ("last", "there is no last checkpoint available"),
+        ("nowhere://x.ckpt", "cannot be loaded: Protocol not known: nowhere"),
+    ],
+)
+def test_a_ckpt_path_that_cannot_be_used_is_refused_in_one_line(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, reason: str
+) -> None:
+    write_checkpoints(tmp_path)
+    error = refused(["validate", "--config", str(quick), "--ckpt_path", path], capsys)
+    assert error.startswith("error: --ckpt_path ")
+    assert reason in error
+    assert len(error.splitlines()) == 1
+    assert len(error) <= 400
+    assert not (tmp_path / "hacked").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (["--trainer.devices=0"], "the Trainer refuses its settings: `Trainer(devices='0')`"),
+        (["--trainer.devices=abc"], "the Trainer refuses its settings: `devices` selected with"),
+        (["--trainer.num_nodes=0"], "`num_nodes` must be a positive integer, but got 0"),
+        (["--trainer.accelerator=quantum"], "invalid accelerator name: `accelerator='quantum'`"),
+        (["--trainer.accelerator=tpu"], "the Trainer refuses its settings"),
+        (["--trainer.strategy=teleport"], "invalid strategy name: `strategy='teleport'`"),
+        (["--trainer.limit_val_batches=1.5"], "invalid value 1.5 for limit_val_batches"),
+        (["--trainer.max_time=soon"], "`Timer(duration='soon')` is not a valid duration"),
+        (["--trainer.profiler=guess"], "`profiler` parameter"),
+        (["--seed_everything=-5"], "--seed_everything must be an integer from 0 to 4294967295, got -5"),
+        (["--run_dir", "a\0b"], "`run_dir` must be a name in UTF-8 without NUL, got 'a\\x00b'"),
+        (["--run_dir", "a\udc80"], "`run_dir` must be a name in UTF-8 without NUL, got 'a\\udc80'"),
+        (["--config", "nul.yaml"], "`run_dir` must be a name in UTF-8 without NUL"),
+        (["--config", "a\0b"], "the command or its configuration cannot be read: embedded null byte"),
+        (["--config", "binary.yaml"], "--config must be a text file in UTF-8: "),
+        (["--model=lightning.pytorch.LightningModule"], "No `validation_step()` method defined"),
+        (["--model.init_args.checkpoint=" + "a" * 5000], "File name too long"),
+        (["--model.init_args.model_args={num_heads: 0}"], "`model_args` do not fit vit_tiny_patch16_224"),
+        (["--model.init_args.model_args={num_heads: 7}"], "`model_args` do not fit vit_tiny_patch16_224"),
+        (["--model.init_args.model_args={img_size: -3}"], "`model_args` do not fit vit_tiny_patch16_224"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_one_line(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: list[str], reason: str
+) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"a: \xff\xfe")
+    (tmp_path / "nul.yaml").write_text('run_dir: "a\\0b"')
+    error = refused(["validate", "--config", str(quick), *change], capsys)
+    assert reason in error
+    assert len(error.splitlines()) == 1
+    assert len(error) <= 400
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_broken_image_in_a_loader_process_is_named_in_one_line(

@@ -31,7 +31,9 @@ def report_command(arguments: Sequence[str]) -> None:
     Raises:
         RunFolderError: no run is there, it is damaged, or it cannot be written.
     """
-    parser = argparse.ArgumentParser(prog="train.py report", description="Make the page report.html of a finished run.")
+    parser = argparse.ArgumentParser(
+        prog="train.py report", description="Make the page report.html of a finished run.", allow_abbrev=False
+    )
     parser.add_argument("run", metavar="RUN", help="the run folder")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
     parser.add_argument("--quiet", action="store_true", help="print refusals alone")

@@ -69,6 +69,8 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
+        if not _is_text(str(path)):
+            raise RunFolderError(f"`run_dir` must be a name in UTF-8 without NUL, got {str(path)!r}")
         self.path = Path(path)
         self._holds = False
         try:
@@ -277,6 +279,14 @@ class RunFolder:
         if name == SETTINGS and not all(isinstance(section, dict) for section in content.values()):
             raise RunFolderError(f"{path} is damaged: it holds no sections; {_WAYS_OUT[name]}")
         return content
+
+
+def _is_text(name: str) -> bool:
+    """Whether Parquet and the operating system take a file's name."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _version() -> str:

@@ -1,0 +1,145 @@
+"""The commands of the command line, their options, and the short help that lists nplight's own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["COMMANDS", "OPTIONS", "Option", "add_own_options", "command_help", "overview"]
+
+COMMANDS: Mapping[str, str] = {
+    "validate": "find the neuron paths of images and categories, and test them on held-out images",
+    "test": "test the category paths of a finished run on the test images, without a search",
+    "predict": "find the neuron paths of images without labels",
+    "fit": "train or fine-tune the Vision Transformer",
+    "report": "make the page of a finished run again, and its figures",
+}
+"""What each command does, in the order in which they are listed."""
+
+_RUNS = ("validate", "test", "predict", "fit")
+_FLAG: Mapping[str, Any] = {"type": bool, "nargs": "?", "const": True}
+
+_ELSEWHERE = """\
+whatever the configuration file may hold, to set it or to override it:
+  --data.init_args.NAME VALUE    such as --data.init_args.batch_size 256
+  --model.init_args.NAME VALUE   such as --model.init_args.checkpoint FILE
+  --trainer.NAME VALUE           such as --trainer.accelerator gpu
+  --data.help CLASS, --model.help CLASS, --trainer.callbacks.help CLASS
+                                 the arguments of a class, such as nplight.callbacks.NeuronPathSearch
+"""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line.
+
+    Attributes:
+        help: what it does.
+        metavar: what stands for its value.
+        commands: those that take it.
+        settings: of `add_argument`, for an option of nplight's own; empty for one of Lightning's.
+        short: its other name.
+    """
+
+    help: str
+    metavar: str | None = None
+    commands: tuple[str, ...] = _RUNS
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    short: str | None = None
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The arguments of `add_argument` that the help depends on."""
+        if self.settings.get("nargs") == "?" or self.metavar is None:
+            return {"action": "store_true", "help": self.help}
+        return {"metavar": self.metavar, "nargs": self.settings.get("nargs"), "help": self.help}
+
+
+OPTIONS: Mapping[str, Option] = {
+    "config": Option("a configuration file, in YAML", "FILE", short="-c"),
+    "images": Option("files and folders of images", "FILE", ("predict",), {"type": str, "nargs": "*", "default": []}),
+    "paths": Option(
+        "the finished run whose category paths are tested",
+        "RUN",
+        ("validate", "test"),
+        {"type": str | None, "default": None},
+    ),
+    "methods": Option(
+        "the searches to compare, such as [jas,random], in place of the configuration's",
+        "LIST",
+        ("validate", "predict"),
+        {"type": list[str | dict[str, Any]] | None, "default": None},
+    ),
+    "fit_from_scratch": Option(
+        "start from new weights, not from the model's checkpoint",
+        commands=("fit",),
+        settings={**_FLAG, "default": False},
+    ),
+    "run_dir": Option(
+        "where results go; by default runs/NAME after the configuration file, and inside it fit/, test/ and predict/ "
+        "for these commands",
+        "DIR",
+        settings={"type": str | None, "default": None},
+    ),
+    "overwrite": Option(
+        "replace the results that the run folder holds, those of other settings too",
+        settings={**_FLAG, "default": False},
+    ),
+    "report": Option(
+        "write report.html into the run folder, as is the default; --report false leaves it out",
+        commands=("validate", "test", "predict"),
+        settings={**_FLAG, "default": True},
+    ),
+    "quiet": Option("print warnings and refusals alone", settings={**_FLAG, "default": False}),
+    "ckpt_path": Option("a checkpoint that Lightning wrote, whose weights are used; fit goes on from it", "FILE"),
+    "seed_everything": Option("the seed of all random numbers, 0 by default", "SEED"),
+    "print_config": Option("print the whole configuration, and end"),
+    "help": Option("show this, and end", short="-h"),
+    "help_all": Option("show every option, those of Lightning's Trainer too, and end"),
+}
+"""The options that the short help lists, in its order."""
+
+
+def add_own_options(parser: Any) -> None:
+    """Add nplight's own options to a parser of jsonargparse."""
+    for name, option in OPTIONS.items():
+        if option.settings:
+            parser.add_argument(f"--{name}", help=option.help, **option.settings)
+
+
+def command_help(command: str) -> str:
+    """The help of a command: its options but for those of the Trainer, the model and the data."""
+    parser = argparse.ArgumentParser(
+        usage=f"train.py {command} --config FILE [options]",
+        description=COMMANDS[command],
+        epilog=_ELSEWHERE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    for name, option in OPTIONS.items():
+        if command in option.commands:
+            names = [option.short, f"--{name}"] if option.short else [f"--{name}"]
+            parser.add_argument(*names, **option.shown)
+    return parser.format_help()
+
+
+def overview() -> str:
+    """The help of the program: one line per command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}   {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Find and test the neuron paths of a Vision Transformer.",
+            "",
+            "usage: train.py COMMAND --config configs/NAME.yaml [options]",
+            "       train.py report RUN [--figures DIR]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`train.py COMMAND --help` lists the options of a command.",
+            "",
+        ]
+    )
