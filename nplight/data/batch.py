@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +81,7 @@ def batch_reader(read: str | Callable[[Any], Any] | None) -> Callable[[Any], Ima
         read: turns a batch into one that `read_batch` takes; itself, or its dotted name, `my_project.data.unpack`, say.
 
     Raises:
-        ArgumentError: there is no such function.
+        ArgumentError: there is no such function, or its name is that of one that comes with Python.
     """
     if read is None:
         return read_batch
@@ -98,11 +100,26 @@ class _OwnReader:
 
 
 def _imported(name: str) -> Any:
+    """What a configuration names, unless it comes with Python: `os.system` is no reader of batches."""
     module, _, function = name.rpartition(".")
+    foreign = f"`read_batch` must be a function of a project, got {name!r}, which comes with Python; name one of yours"
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise ArgumentError(foreign)
     try:
-        return getattr(importlib.import_module(module), function)
+        found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ArgumentError(f"`read_batch` must be the dotted name of a function, got {name!r}: {error}") from error
+    if callable(found) and _home(found) in sys.stdlib_module_names:
+        raise ArgumentError(foreign)
+    return found
+
+
+def _home(function: Any) -> str:
+    """The top-level package that defines a function, whatever module it was found in."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    module: str = getattr(function, "__module__", None) or type(function).__module__
+    return module.partition(".")[0]
 
 
 def with_index(batch: ImageBatch, start: int) -> ImageBatch:

@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_described(reference: Reference, loaders: list[Da
         with pytest.raises(ArgumentError, match=reason):
             validate(Foreign(reference.model), collated(loaders, make), *callbacks(tmp_path, **options))
     assert lock._HELD == {}
-    for name in ("nowhere.function", "unpack", "nplight.data.nothing", "os.sep"):
+    for name in ("nowhere.function", "unpack", "nplight.data.nothing", "nplight.errors.__all__"):
         with pytest.raises(ArgumentError, match=r"`read_batch` must be .*dotted name"):
             NeuronPathSearch(read_batch=name)
 

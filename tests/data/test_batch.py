@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from nplight.data import read_batch, with_index
+from nplight.data import batch_reader, read_batch, with_index
 from nplight.errors import ArgumentError
 
 IMAGES, LABELS, INDEX = torch.zeros(2, 3, 4, 4), torch.tensor([1, 0]), torch.tensor([7, 9])
@@ -69,3 +73,50 @@ def test_numbers_of_another_shape_or_kind_are_refused(name: str, value: object) 
         read_batch({"image": IMAGES, name: value})
     with pytest.raises(ArgumentError, match="`file` of a batch must name each of its 2 images, got 1 names"):
         read_batch({"image": IMAGES, "file": ["a"]})
+
+
+PROJECT = """
+import functools
+from os import system
+from pathlib import Path
+from subprocess import run
+
+def unpack(batch, key="image"):
+    return batch[key]
+
+by_key = functools.partial(unpack, key="image")
+shell = functools.partial(system)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_project.py").write_text(PROJECT)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a_project.unpack", "a_project.by_key"])
+def test_a_function_of_a_project_reads_its_batches(project: None, name: str) -> None:
+    assert batch_reader(name)({"image": IMAGES}).images is IMAGES
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "os.sep",
+        "subprocess.run",
+        "builtins.eval",
+        "shutil.rmtree",
+        "antigravity.geohash",
+        "a_project.system",
+        "a_project.run",
+        "a_project.shell",
+        "a_project.Path",
+    ],
+)
+def test_names_that_are_not_of_a_project_are_refused(project: None, name: str) -> None:
+    reason = f"`read_batch` must be a function of a project, got {name!r}, which comes with Python; name one of yours"
+    with pytest.raises(ArgumentError, match=re.escape(reason)):
+        batch_reader(name)
+    assert "antigravity" not in sys.modules  # it would open a browser
