@@ -15,7 +15,7 @@ from rich.progress import Progress, Task, TaskID
 from rich.text import Text
 
 from nplight.errors import ArgumentError
-from nplight.terminal import ImagesPerSecond
+from nplight.terminal import ImagesPerSecond, ticks_per_second
 
 
 class PathProgressBar(RichProgressBar):
@@ -67,10 +67,7 @@ class PathProgressBar(RichProgressBar):
 
     def speed(self, task: Task) -> float:
         """Images a second; of a task that has ended its mean."""
-        each = task.fields.get("each") or self.images_a_batch()
-        if task.finished and task.elapsed:
-            return task.completed * each / task.elapsed
-        return (task.speed or 0) * each
+        return ticks_per_second(task) * (task.fields.get("each") or self.images_a_batch())
 
     @contextmanager
     def stage(self, description: str, *, total: int, each: int | None = None) -> Iterator[Callable[[int], None]]:
@@ -115,10 +112,10 @@ class PathProgressBar(RichProgressBar):
         if not ended and time.monotonic() - self._told < self.every:
             return
         self._told = time.monotonic()
-        name, left = Text.from_markup(task.description).plain, task.time_remaining
+        name, rate = Text.from_markup(task.description).plain, ticks_per_second(task)
         words = [f"{name}: {task.percentage:.0f}% in {_clock(task.elapsed)}", f"{self.speed(task):.1f} images/s"]
-        if not ended and left is not None:
-            words.append(f"{_clock(left)} left")
+        if not ended and rate and task.remaining is not None:
+            words.append(f"{_clock(task.remaining / rate)} left")
         progress.console.print(", ".join(words), highlight=False)
 
 

@@ -13,6 +13,12 @@ from rich.text import Text
 _TALKERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 
 
+def ticks_per_second(task: Task) -> float:
+    """The rate of a task: in its last seconds, or its mean where these had no two ticks, and once it has ended."""
+    mean = task.completed / task.elapsed if task.elapsed else 0.0
+    return mean if task.finished else task.speed or mean
+
+
 class ImagesPerSecond(ProgressColumn):
     """The speed of a task.
 

@@ -12,13 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nplight.report.export import export_figures
 from nplight.report.page import write_report
 from nplight.report.run_data import read_run
-from nplight.terminal import ImagesPerSecond
+from nplight.terminal import ImagesPerSecond, ticks_per_second
 
 _COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
     TimeRemainingColumn(),
-    ImagesPerSecond(lambda task: task.finished_speed or task.speed or 0),
+    ImagesPerSecond(ticks_per_second),
 )
 
 
