@@ -20,6 +20,7 @@ from lightning.pytorch import Callback
 from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
+from torch.utils.data import DataLoader
 
 import nplight
 import nplight.callbacks
@@ -27,6 +28,7 @@ from nplight.cli import PathCLI, main, with_report
 from nplight.command_line_settings import CommandLineSettings
 from nplight.command_options import COMMANDS, OPTIONS, overview
 from nplight.data import DigitsDataModule
+from nplight.errors import ArgumentError
 from nplight.modules import ViTClassifier
 
 ROOT = Path(__file__).parent.parent
@@ -243,6 +245,7 @@ def test_bad_configurations_are_refused_in_a_few_lines(
             ["predict", "--config", str(DIGITS), "--images", str(DIGITS), "--paths", "runs/digits"],
             "error: --paths is for validate and test, got runs/digits with predict",
         ),
+        (["predict", "--config", str(DIGITS), "--images", "a" * 5000], "File name too long"),
         (["predict", "--config", str(DIGITS), "--images", "nowhere"], "`images` must be files or folders that exist"),
         (["validate", "--config", str(DIGITS), "--run_dir", str(DIGITS)], "`run_dir` must be a folder, but"),
     ],
@@ -455,7 +458,6 @@ def test_a_ckpt_path_that_cannot_be_used_is_refused_in_one_line(
         (["--config", "a\0b"], "the command or its configuration cannot be read: embedded null byte"),
         (["--config", "binary.yaml"], "--config must be a text file in UTF-8: "),
         (["--model=lightning.pytorch.LightningModule"], "No `validation_step()` method defined"),
-        (["--model.init_args.checkpoint=" + "a" * 5000], "File name too long"),
         (["--model.init_args.model_args={num_heads: 0}"], "`model_args` do not fit vit_tiny_patch16_224"),
         (["--model.init_args.model_args={num_heads: 7}"], "`model_args` do not fit vit_tiny_patch16_224"),
         (["--model.init_args.model_args={img_size: -3}"], "`model_args` do not fit vit_tiny_patch16_224"),
@@ -473,14 +475,36 @@ def test_settings_that_cannot_be_are_refused_in_one_line(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_broken_image_in_a_loader_process_is_named_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_image_is_named_in_one_line_before_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.png").write_bytes(b"no image")
-    command = ["predict", "--config", str(DIGITS), "--images", str(tmp_path / "cut.png")]
-    error = refused([*command, "--data.init_args.num_workers=1"], capsys)
-    assert error.startswith("error: `images` holds a file that cannot be read as an image, ")
+    error = refused(["predict", "--config", str(DIGITS), "--images", str(tmp_path / "cut.png")], capsys)
+    assert error.startswith("error: 1 of the 1 images to predict cannot be read; ")
     assert "cut.png" in error.splitlines()[0]
+    assert len(error.splitlines()) == 1
+
+
+class Unreadable(DigitsDataModule):
+    """Images that are refused when a loader process reads them."""
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self, num_workers=1)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, number: int) -> Any:
+        raise ArgumentError("`images` holds a file that cannot be read as an image")
+
+
+def test_what_a_loader_process_refuses_is_one_line(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config: dict[str, Any] = yaml.safe_load(quick.read_text())
+    config["data"]["class_path"] = f"{__name__}.Unreadable"
+    quick.write_text(yaml.safe_dump(config))
+    Image.new("L", (8, 8)).save(tmp_path / "seven.png")
+    error = refused(["predict", "--config", str(quick), "--images", str(tmp_path / "seven.png")], capsys)
+    assert error == "error: `images` holds a file that cannot be read as an image\n"
 
 
 class NewHead(ViTClassifier):
