@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import rich
+from lightning_utilities.core import rank_zero
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
@@ -38,7 +39,7 @@ class ImagesPerSecond(ProgressColumn):
 @contextmanager
 def without_tips() -> Iterator[None]:
     """Leave out what Lightning prints at every start to advertise other products."""
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger = rank_zero.log  # of Lightning or of its twin package, whichever was imported last
     logger.addFilter(_is_no_tip)
     try:
         yield

@@ -17,6 +17,7 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
+from lightning_utilities.core import rank_zero
 from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
@@ -355,7 +356,7 @@ def test_lightnings_advertisements_are_left_out_and_its_news_are_not(
     main(["validate", "--config", str(quick), "--trainer.enable_checkpointing=true", *QUICK])
     assert "Tip:" not in caplog.text
     assert "GPU available" in caplog.text
-    assert not logging.getLogger("lightning.pytorch.utilities.rank_zero").filters
+    assert not rank_zero.log.filters
 
 
 def test_methods_that_nothing_searches_are_refused(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
