@@ -68,9 +68,8 @@ def _settle(rows: ImageRows, images: ImageDigest) -> str | None:
     return rows.run.search_fingerprint(rows.rows.name)
 
 
-@torch.no_grad()
 def _predicted(vit: OpenViT, images: Tensor) -> Tensor:
-    with undisturbed(vit.model):
+    with undisturbed(vit.model), torch.no_grad():
         return vit.forward(images).argmax(1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nplight.attribution.clean import target_probability
 from nplight.errors import check_at_least
-from nplight.vit import OpenViT
+from nplight.vit import OpenViT, interrupt_point
 
 Result = TypeVar("Result")
 
@@ -75,6 +75,7 @@ def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callab
     results: list[Result] = []
     start, nodes = 0, shape[1]
     while start < shape[0] * nodes:
+        interrupt_point()
         size = min(chunk_size, _fitting.get(vit.model, chunk_size))
         whole = size // nodes * nodes
         chunk = slice(start, min(start + whole, shape[0] * nodes) if whole else _within(start, size, nodes))

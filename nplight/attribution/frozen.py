@@ -19,7 +19,7 @@ from nplight.attribution.clean import CleanPass, at_least_float32, check_finite
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
 from nplight.attribution.passes import Passes
 from nplight.errors import ArgumentError
-from nplight.vit import BlockParts, OpenViT, refuse_hooks, rules
+from nplight.vit import BlockParts, OpenViT, interrupt_point, refuse_hooks, rules
 from nplight.vit.parts import ALL
 
 CLASS = slice(0, 1)
@@ -75,6 +75,7 @@ def _through(
     """What leaves block 0 at the class token, the logits, and each block's neurons there; fills what is frozen."""
     stream, values, streams = embedded[images], [], []
     for layer, parts in enumerate(blocks):
+        interrupt_point()
         tokens, attention, normed = ALL, parts.attention, rules.normalised(parts.norm1, stream)
         if layer < vit.depth - 1:
             query, key, value = attention.queries_keys_values(normed)

@@ -14,7 +14,7 @@ from nplight.attribution.clean import target_probability
 from nplight.attribution.compiled import compiled
 from nplight.attribution.tangent import block_with_tangent, dual_level
 from nplight.neurons import overwrite
-from nplight.vit import BlockParts, OpenViT, is_compiled, rules
+from nplight.vit import BlockParts, OpenViT, interrupt_point, is_compiled, rules
 from nplight.vit.parts import ALL
 
 
@@ -65,6 +65,7 @@ class Passes:
             stream: what enters it.
             value: (rows, path tokens, width), what is written over its neurons; `None`: nothing is.
         """
+        interrupt_point()
         parts = self._parts[layer]
         if parts is None:
             with overwrite(self.vit, {} if value is None else {layer: value}):
@@ -76,6 +77,7 @@ class Passes:
 
     def attended(self, layer: int, stream: Tensor) -> Tensor:
         """The first half of a block in parts: (rows, tokens, features) -> (rows, live tokens, features)."""
+        interrupt_point()
         return self._attended(layer, self._known(layer), stream)
 
     def neurons(self, layer: int, attended: Tensor) -> Tensor:
@@ -97,6 +99,7 @@ class Passes:
 
     def block_with_tangent(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The same, without a graph, and with the derivative along `tangent` beside it."""
+        interrupt_point()
         parts, path = self._parts[layer], self.path_tokens(layer)
         if parts is None:
             with overwrite(self.vit, {layer: value}):

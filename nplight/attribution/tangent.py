@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nplight.vit import OpenViT
+from nplight.vit import OpenViT, changed, one_thread
 
 
 @functools.cache
@@ -25,10 +25,12 @@ def _load_rules() -> None:
 
 @contextmanager
 def dual_level() -> Iterator[None]:
-    """A level of forward-mode AD, without torch's own warnings."""
-    _load_rules()
-    with forward_ad.dual_level():
-        yield
+    """A level of forward-mode AD, of which a process has one, without torch's own warnings."""
+    with one_thread():
+        _load_rules()
+        forward_ad.enter_dual_level()
+        with changed(forward_ad.exit_dual_level):
+            yield
 
 
 def block_with_tangent(vit: OpenViT, layer: int, stream: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:

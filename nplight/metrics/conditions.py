@@ -63,7 +63,6 @@ def all_conditions(top_k: int, kept: Sequence[int], fractions: Sequence[float]) 
     )
 
 
-@torch.no_grad()
 def predictions(
     vit: OpenViT,
     images: Tensor,
@@ -96,7 +95,7 @@ def predictions(
     """
     partial = any(one.pruned not in (None, 1) for one in conditions)
     priority = _category_priority(vit, labels, seed) if partial else None
-    with undisturbed(vit.model):
+    with undisturbed(vit.model), torch.no_grad():
         values = None if references is None else references.of(images)
         forward = EditedForward(vit, images, tokens)
         clean = forward.clean().softmax(-1)
@@ -111,7 +110,6 @@ def predictions(
     return found
 
 
-@torch.no_grad()
 def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tensor:
     """Predict a batch under the path of every category, all other neurons of every image pruned to zero.
 
@@ -123,7 +121,7 @@ def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tens
     Returns:
         The predicted categories, (paths, images) int64.
     """
-    with undisturbed(vit.model):
+    with undisturbed(vit.model), torch.no_grad():
         forward = EditedForward(vit, images)
         pruned = (pruned_masks(path_masks(one[None], vit.widths), 1.0) for one in paths.neurons.to(images.device))
         logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)

@@ -112,8 +112,8 @@ class DonorReferences(References):
         self.vit.check_images(images)
         donors = self.images[self.donors(images)]
         with (
-            torch.no_grad(),
             undisturbed(self.vit.model),
+            torch.no_grad(),
             named_dtypes(self.vit.model),
             record(self.vit, tokens=self.tokens) as values,
         ):

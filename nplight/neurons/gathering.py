@@ -73,8 +73,8 @@ class NeuronGathering(Gathering):
         places = [slice(end - width, end) for width, end in zip(self.vit.widths, ends)]
         readers = {layer: self._reader(place) for layer, place in enumerate(places)}
         with (
-            torch.no_grad(),
             undisturbed(self.vit.model),
+            torch.no_grad(),
             named_dtypes(self.vit.model),
             at_sites(self.vit, readers, tokens=self.tokens),
         ):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from nplight.errors import EditNotAppliedError, check_choice, listed
-from nplight.vit import OpenViT
+from nplight.vit import OpenViT, SiteHook, Uncompiled, one_thread
 
 SiteFunction = Callable[[Tensor], Tensor]
 """The neurons at the tokens of a site, (images, tokens, width), to what stands there instead."""
@@ -35,40 +37,60 @@ def at_sites(vit: OpenViT, functions: Mapping[int, SiteFunction], *, tokens: Tok
     """Pass each layer's neurons at the path tokens, or at all tokens, through a function in every forward inside.
 
     A function that returns the very tensor it was given only reads. Contexts nest: the inner one sees the outer one's
-    values.
+    values. A context acts in the thread that opened it, as torch's own do, and what was compiled runs as it was
+    written: compiled code does not see new hooks.
 
     Raises:
         ArgumentError: `tokens` is neither `path` nor `all`.
         EditNotAppliedError: on leaving without an error, when some site never ran.
     """
     where = tokens_of(vit, tokens)
-    fired = dict.fromkeys(functions, 0)
 
-    def hook_for(layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...] | None]:
-        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            fired[layer] += 1
-            values = arguments[0][:, where]
+    def hook_for(layer: int) -> SiteHook:
+        def change(stream: Tensor) -> Tensor | None:
+            values = stream[:, where]
             edited = functions[layer](values)
-            if edited is values:
-                return None
-            return (replace_tokens(arguments[0], where, edited), *arguments[1:])
+            return None if edited is values else replace_tokens(stream, where, edited)
 
-        return hook
+        return SiteHook(change, threading.get_ident())
 
-    handles = []
+    hooks = {layer: hook_for(layer) for layer in functions}
+    handles: list[RemovableHandle | Uncompiled] = []
     try:
-        for layer in functions:
-            handles.append(vit.down[layer].linear.register_forward_pre_hook(hook_for(layer)))
+        # Torch numbers hooks without regard for threads.
+        with one_thread():
+            handles.append(Uncompiled())
+            for layer, hook in hooks.items():
+                handles.append(vit.down[layer].linear.register_forward_pre_hook(hook))
         yield
-        silent = [layer for layer, count in fired.items() if count == 0]
-        if silent:
-            raise EditNotAppliedError(
-                f"the neurons of layers {listed(silent)} were to be edited or recorded, but these layers never ran; "
-                f"run the opened model inside the `with`"
-            )
+        _check_fired(hooks)
     finally:
+        try:
+            _remove(handles)
+        finally:
+            # Ctrl-C may have come on the way there; to remove twice is to remove once.
+            _remove(handles)
+
+
+def _remove(handles: Sequence[RemovableHandle | Uncompiled]) -> None:
+    with one_thread():
         for handle in handles:
             handle.remove()
+
+
+def _check_fired(hooks: Mapping[int, SiteHook]) -> None:
+    silent = [layer for layer, hook in hooks.items() if not hook.fired]
+    if silent:
+        elsewhere = any(hooks[layer].elsewhere for layer in silent)
+        raise EditNotAppliedError(
+            f"the neurons of layers {listed(silent)} were to be edited or recorded, but these layers never ran"
+            + (
+                " here: the model ran in another thread, on which the `with` has no effect; open it in the thread that "
+                "runs the model"
+                if elsewhere
+                else "; run the opened model inside the `with`"
+            )
+        )
 
 
 @contextmanager

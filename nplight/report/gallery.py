@@ -173,7 +173,6 @@ class Gallery:
                     new = Ranked(order, self._picture(batch, place, keys), (float(f"{amount:.4g}"),), patches)
                     self._keep(self.drivers, neuron, [new], self.per_neuron)
 
-    @torch.no_grad()
     def _values(self, images: Tensor) -> Tensor:
         """The chosen neurons at every token: (images, tokens, neurons)."""
         found: dict[int, Tensor] = {}
@@ -190,6 +189,7 @@ class Gallery:
         layers = sorted({layer for layer, _ in self.neurons})
         with ExitStack() as stack:
             stack.enter_context(undisturbed(self._vit.model))
+            stack.enter_context(torch.no_grad())
             stack.enter_context(at_sites(self._vit, {layer: read(layer) for layer in layers}, tokens="all"))
             self._vit.forward(images)
         return torch.cat([found[layer] for layer in layers], -1)

@@ -14,7 +14,7 @@ from nplight.paths import CategoryPaths, PathBatch, check_neurons
 from nplight.search.category_paths import check_labels, check_num_classes
 from nplight.search.groups import Result, as_paths, in_groups
 from nplight.search.options import SearchOptions
-from nplight.vit import OpenViT, open_vit
+from nplight.vit import OpenViT, one_thread, open_vit
 
 
 class CategorySearch:
@@ -107,8 +107,10 @@ class CategorySearch:
         # A product of matrices and not `index_add_`, whose order of summation on a GPU changes from run to run.
         present, position = labels.to(scores.device).unique(return_inverse=True)
         members = nn.functional.one_hot(position, len(present)).T.double()
-        self._sums[present] += members @ scores.double()
-        self._images[present] += members.sum(1).long()
+        # Both or none, also when Ctrl-C comes in between.
+        with one_thread():
+            self._sums[present] += members @ scores.double()
+            self._images[present] += members.sum(1).long()
 
     def choose(self, *, reduce: bool = True) -> None:
         """Choose every category's neurons of the layer that was summed; of equal scores the lower index comes first.

@@ -43,7 +43,7 @@ def in_groups(
         NonFiniteError: from `run`, the positions counted from the first image of all.
     """
     results = []
-    with gradients(), undisturbed(vit.model), named_dtypes(vit.model):
+    with undisturbed(vit.model), gradients(), named_dtypes(vit.model):
         # Autograd cannot use tensors that were made under inference_mode.
         images = images.clone() if images.is_inference() else images.detach()
         targets = targets.clone() if targets is not None and targets.is_inference() else targets

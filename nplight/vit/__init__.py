@@ -2,12 +2,16 @@
 
 from nplight.vit.fingerprint import fingerprint
 from nplight.vit.hooks import refuse_hooks
+from nplight.vit.interrupts import interrupt_point
+from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import AttentionParts, BlockParts
 from nplight.vit.precision import named_dtypes
 from nplight.vit.projection import DownProjection
 from nplight.vit.registry import FAMILIES, open_vit
+from nplight.vit.site_hook import SiteHook
 from nplight.vit.state import gradients, is_compiled, undisturbed
+from nplight.vit.uncompiled import Uncompiled
 from nplight.vit.wrapped import WrappedViT
 
 __all__ = [
@@ -16,11 +20,16 @@ __all__ = [
     "BlockParts",
     "DownProjection",
     "OpenViT",
+    "SiteHook",
+    "Uncompiled",
     "WrappedViT",
+    "changed",
     "fingerprint",
     "gradients",
+    "interrupt_point",
     "is_compiled",
     "named_dtypes",
+    "one_thread",
     "open_vit",
     "refuse_hooks",
     "undisturbed",

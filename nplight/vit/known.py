@@ -8,6 +8,7 @@ from timm.layers import DropPath, LayerNormFp32, RmsNorm
 from torch import nn
 
 from nplight.vit.rules import LAYER_NORMS
+from nplight.vit.site_hook import SiteHook
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _IDENTITIES = (nn.Identity, nn.Dropout, DropPath)
@@ -20,13 +21,14 @@ def only(module: nn.Module, names: Collection[str]) -> bool:
 
 
 def hooked(*modules: nn.Module) -> bool:
-    """Whether somebody's hook waits for the modules, or for what they hold, to be called."""
+    """Whether somebody's hook waits for the modules, or for what they hold, to be called in this thread."""
     return any(hooked_itself(inner) for module in modules for inner in module.modules())
 
 
 def hooked_itself(module: nn.Module) -> bool:
-    """Whether somebody's hook waits for a module to be called, not for what it holds."""
-    return any(getattr(module, name, None) for name in _HOOKS)
+    """Whether somebody's hook waits for a module to be called in this thread, not for what it holds."""
+    found = (list(getattr(module, name, {}).values()) for name in _HOOKS)
+    return any(not isinstance(hook, SiteHook) or hook.acts for hooks in found for hook in hooks)
 
 
 def identity(*modules: nn.Module | None) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_dense
+from nplight.vit.interrupts import interrupt_point
 from nplight.vit.known import hooked
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
@@ -142,6 +143,7 @@ class OpenViT(ABC):
     def forward_from(self, layer: int, stream: Tensor) -> Tensor:
         """Blocks `layer` … L-1 and the head: the stream that enters block `layer` -> logits."""
         for index in range(layer, self.depth):
+            interrupt_point()
             stream = self.block(index, stream)
         return self.head(stream)
 

@@ -9,13 +9,15 @@ import torch
 from torch import nn
 
 from nplight.errors import UnsupportedModelError
+from nplight.vit.one_thread import changed, one_thread
 
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients for the weights inside; every flag back as it was after, also after an error.
 
-    Modules that were compiled in place run as they were written: compiled code does not see new hooks.
+    Modules that were compiled in place run as they were written: compiled code does not see new hooks. Other threads
+    that come here wait; Ctrl-C acts at an `interrupt_point`, or at the end.
 
     Raises:
         UnsupportedModelError: the weights were made under `torch.inference_mode`, which autograd cannot use.
@@ -24,24 +26,27 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         raise UnsupportedModelError(
             "`model` was built under torch.inference_mode, so that no gradient can pass it; build it outside"
         )
-    training = [module for module in model.modules() if module.training]
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    compiled = {module: module._compiled_call_impl for module in model.modules() if is_compiled(module)}
-    try:
-        for module in compiled:
-            module._compiled_call_impl = module._call_impl
-        for module in training:
-            module.training = False
-        for parameter in trainable:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in trainable:
-            parameter.requires_grad_(True)
-        for module, call in compiled.items():
-            module._compiled_call_impl = call
+    with one_thread():
+        training = [module for module in model.modules() if module.training]
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        compiled = {module: module._compiled_call_impl for module in model.modules() if is_compiled(module)}
+
+        def restore() -> None:
+            for module in training:
+                module.training = True
+            for parameter in trainable:
+                parameter.requires_grad_(True)
+            for module, call in compiled.items():
+                module._compiled_call_impl = call
+
+        with changed(restore):
+            for module in compiled:
+                module._compiled_call_impl = module._call_impl
+            for module in training:
+                module.training = False
+            for parameter in trainable:
+                parameter.requires_grad_(False)
+            yield
 
 
 def is_compiled(module: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
 from nplight.vit.known import identity, only, token_wise
+from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
@@ -94,12 +95,12 @@ def _up(mlp: MLPBlock) -> Callable[[Tensor], Tensor] | None:
 @contextmanager
 def _plain_attention() -> Iterator[None]:
     """Without the fused attention of inference, which has no forward-mode derivative; the switch is put back after."""
-    found = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(found)
+    # The switch is the process's.
+    with one_thread():
+        found = torch.backends.mha.get_fastpath_enabled()
+        with changed(lambda: torch.backends.mha.set_fastpath_enabled(found)):
+            torch.backends.mha.set_fastpath_enabled(False)
+            yield
 
 
 def _refusals(model: VisionTransformer) -> Iterator[str]:

@@ -6,17 +6,20 @@ is given is the images as they enter the ViT, and what the wrapper makes of the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError
+from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.state import gradients, undisturbed
+from nplight.vit.uncompiled import Uncompiled
 
 # The side of the images that a wrapper is tried with where its ViT takes any size.
 _ANY_SIZE = 224
@@ -89,7 +92,7 @@ class WrappedViT(OpenViT):
             UnsupportedModelError: its forward gives other logits.
         """
         super().check_images(images)
-        with gradients(), undisturbed(self.model), torch.no_grad():
+        with undisturbed(self.model), gradients(), torch.no_grad():
             images = images[:2].detach().clone()
             entering = self.entering(images)
             try:
@@ -115,7 +118,7 @@ class WrappedViT(OpenViT):
 
     def _open(self) -> None:
         """Try the wrapper with an image of zeros and logits of no meaning; the ViT itself does not run."""
-        with gradients(), undisturbed(self.model), _same_random_state(self._images.device):
+        with undisturbed(self.model), gradients(), _same_random_state(self._images.device):
             logits = torch.randn(1, self._width, generator=torch.Generator().manual_seed(0))
             # Not a leaf, which a forward could not work on in place; what is so changed has another version.
             given = logits.to(self._images).requires_grad_().clone()
@@ -176,19 +179,20 @@ class WrappedViT(OpenViT):
 
     @contextmanager
     def _standing_in(self, output: Callable[[], Any]) -> Iterator[list[tuple[tuple[Any, ...], dict[str, Any]]]]:
-        """The ViT's forward replaced inside by one that gives `output`; yields the arguments of its calls."""
+        """The ViT's forward replaced, in this thread, by one that gives `output`; yields the arguments of its calls."""
         calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        module: Any = self.transformer
+        real, thread = module.forward, threading.get_ident()
 
         def forward(*arguments: Any, **named: Any) -> Any:
+            if threading.get_ident() != thread:
+                return real(*arguments, **named)
             calls.append((arguments, named))
             return output()
 
-        module: Any = self.transformer
-        try:
+        with one_thread(), changed(lambda: vars(module).pop("forward", None)):
             module.forward = forward
             yield calls
-        finally:
-            vars(module).pop("forward", None)
 
     def _once(self, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> Tensor:
         """The images of the one call of the ViT."""
@@ -214,11 +218,15 @@ class WrappedViT(OpenViT):
         return cast(Tensor, arguments[0] if arguments else named[others[0]])
 
     def _call(self, images: Tensor) -> Any:
-        with ExitStack() as stack:
-            if self._compiled_inside:
-                # Compiled code would not see that the ViT's forward is replaced.
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if not self._compiled_inside:
             return self.model(images)
+        with one_thread():
+            # Compiled code would not see that the ViT's forward is replaced.
+            handle = Uncompiled()
+            try:
+                return self.model(images)
+            finally:
+                handle.remove()
 
     def _example(self) -> Tensor:
         shape = [_ANY_SIZE if size is None else size for size in self.inner.image_shape()]

@@ -1,0 +1,43 @@
+"""A hook on the site of a layer's neurons, which acts in one thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class SiteHook:
+    """A forward pre-hook of a down projection.
+
+    Args:
+        change: what the projection is to get, of what it was to get: (images, tokens, width) -> the same shape, or
+            `None` for no change.
+        thread: the thread in which it acts.
+
+    Attributes:
+        fired: how often it acted.
+        elsewhere: how often another thread came by.
+    """
+
+    def __init__(self, change: Callable[[Tensor], Tensor | None], thread: int) -> None:
+        self.fired = self.elsewhere = 0
+        self._change = change
+        self._thread = thread
+
+    @property
+    def acts(self) -> bool:
+        """Whether it acts in this thread."""
+        # A backward pass runs checkpointed blocks once more, on a GPU in a thread of autograd's own.
+        return threading.get_ident() == self._thread or torch._C._current_graph_task_id() != -1
+
+    def __call__(self, module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not self.acts:
+            self.elsewhere += 1
+            return None
+        self.fired += 1
+        changed = self._change(arguments[0])
+        return None if changed is None else (changed, *arguments[1:])
