@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
+from nplight.callbacks.ending import check_sigterm
 from nplight.callbacks.progress import stage
 from nplight.data import ImageBatch
 
@@ -40,6 +41,7 @@ def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, pu
             prepared = pl_module._on_before_batch_transfer(converted, dataloader_idx=0)
             yield read(trainer.strategy.batch_to_device(prepared, dataloader_idx=0))
             advance(1)
+            check_sigterm(trainer)
 
 
 @contextmanager

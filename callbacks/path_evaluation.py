@@ -29,6 +29,7 @@ from nplight.callbacks.common import (
     results_folder,
 )
 from nplight.callbacks.counted import CountedImages
+from nplight.callbacks.ending import check_sigterm, end_together, release
 from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.vit_callback import ViTCallback
@@ -144,6 +145,7 @@ class PathEvaluation(ViTCallback):
         self._started = False
         if not self._follows(trainer):
             return
+        end_together(trainer)
         check_validation_loaders(trainer, self, held_out=True)
         check_loaders(trainer, trainer.val_dataloaders, "validation loader")
         self._check_model(trainer, pl_module)
@@ -152,6 +154,7 @@ class PathEvaluation(ViTCallback):
             self._start(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        end_together(trainer)
         check_loaders(trainer, trainer.test_dataloaders, "test loader")
         self._check_model(trainer, pl_module)
         self._start(trainer, pl_module)
@@ -173,6 +176,7 @@ class PathEvaluation(ViTCallback):
     ) -> None:
         if dataloader_idx == 1 and self._evaluates(trainer):
             self._update(trainer, pl_module, batch, dataloader_idx)
+            check_sigterm(trainer)
 
     def on_test_batch_end(
         self,
@@ -184,6 +188,7 @@ class PathEvaluation(ViTCallback):
         dataloader_idx: int = 0,
     ) -> None:
         self._update(trainer, pl_module, batch, dataloader_idx)
+        check_sigterm(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._evaluates(trainer):
@@ -197,11 +202,13 @@ class PathEvaluation(ViTCallback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
+        release(trainer)
         if self._follows(trainer):
             refuse_idle(trainer, self, self._started)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
+        release(trainer, exception)
 
     def _follows(self, trainer: Trainer) -> bool:
         """Whether this run is one that it evaluates, in some of its loops at least."""

@@ -28,6 +28,7 @@ from nplight.callbacks.common import (
     results_folder,
     run_folder,
 )
+from nplight.callbacks.ending import check_sigterm, end_together, release
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.own_step import OwnStep, check_entered
 from nplight.callbacks.vit_callback import ViTCallback
@@ -202,6 +203,7 @@ class NeuronPathSearch(ViTCallback):
             due = (trainer.current_epoch + 1) % (self.every_n_epochs or 1) == 0
             self._active = due and self._epoch != trainer.current_epoch and not trainer.sanity_checking
         self._started = self._concluded = False
+        end_together(trainer)
         if self._active or self._follows(trainer):
             check_validation_loaders(trainer, self, held_out=False)
             if math.isinf(trainer.num_val_batches[0]):
@@ -219,6 +221,7 @@ class NeuronPathSearch(ViTCallback):
         by_category = [search.name for search in self.searches if search.granularity == "category"]
         if by_category:
             raise ArgumentError(f"predict has no labels for granularity 'category', asked for by {listed(by_category)}")
+        end_together(trainer)
         check_loaders(trainer, trainer.predict_dataloaders, "predict loader")
         self.check_model(trainer, pl_module)
         self._started = False
@@ -239,6 +242,7 @@ class NeuronPathSearch(ViTCallback):
         if found.labels is None:
             raise ArgumentError("the batch must have labels, from which category paths are formed; got images alone")
         self._search(trainer, pl_module, found)
+        check_sigterm(trainer)
         if batch_idx == trainer.num_val_batches[0] - 1:
             self.conclude(trainer, pl_module)
 
@@ -252,6 +256,7 @@ class NeuronPathSearch(ViTCallback):
         dataloader_idx: int = 0,
     ) -> None:
         self._search(trainer, pl_module, self.read(batch))
+        check_sigterm(trainer)
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -278,11 +283,13 @@ class NeuronPathSearch(ViTCallback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._release()
+        release(trainer)
         if self._active:
             refuse_idle(trainer, self, self._started)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._release()
+        release(trainer, exception)
 
     def conclude(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Once, on every process, also one without images: nothing is left but the category paths."""

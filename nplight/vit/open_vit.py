@@ -97,7 +97,7 @@ class OpenViT(ABC):
         """How many logits, or features, `head` gives."""
         weight = self.down[0].linear.weight
         tokens = (self.path_tokens.start or 0) + 2
-        with torch.no_grad(), undisturbed(self.model):
+        with undisturbed(self.model), torch.no_grad():
             return self.head(weight.new_zeros(1, tokens, weight.shape[0])).shape[1]
 
     def blocks(self) -> Sequence[nn.Module]:

@@ -1,0 +1,111 @@
+"""SIGTERM to one of two processes: both end in a bounded time, and what was stored is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, ending
+from nplight.callbacks.image_rows import ImageRows
+from tests.callbacks.test_callbacks import make_trainer
+from tests.callbacks.test_processes import FewDigits, assert_same, model
+from tests.faults.test_killed import METHODS, ended, forkable, kill, parts, validate
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
+
+BOUND = 10
+"""Seconds in which all must have ended; the grace is a second here."""
+
+
+class Pids(Callback):
+    """Writes down which process each is, and keeps the first at work for a time: `busy` seconds in its third batch."""
+
+    def __init__(self, folder: Path, busy: float) -> None:
+        self.folder, self.busy = folder, busy
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        (self.folder / f"{trainer.global_rank}").write_text(f"{os.getpid()}")
+
+    def on_validation_batch_end(self, trainer: Trainer, *more: Any, **named: Any) -> None:
+        if more[3] == 2 and trainer.is_global_zero and self.busy:
+            (self.folder / "busy").touch()
+            time.sleep(self.busy)
+
+
+def start(run: Path, busy: float) -> int:
+    """`validate` on two processes, in a process of its own; its number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        search = NeuronPathSearch(run_dir=run, methods=METHODS, steps=2, kept=(1, 4))
+        evaluation = PathEvaluation(run_dir=run, fractions=(0.5, 1.0), replicates=20)
+        trainer = make_trainer(search, evaluation, Pids(run, busy), strategy="ddp_fork", devices=2)
+        with forkable(), patch.object(ending, "GRACE", 1.0):
+            trainer.validate(model(10), FewDigits(batch_size=4), verbose=False)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def until(condition: Any) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+# The first is at work for long: the second waits for it in a collective, where Python runs no signal handler.
+@pytest.mark.parametrize(("busy", "victim"), [(0, 0), (0, 1), (120, 0), (120, 1)])
+def test_sigterm_to_one_of_two_processes_ends_both(tmp_path: Path, busy: float, victim: int) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    child = start(run, busy)
+    try:
+        until(lambda: len(parts(run)) >= 5 and (not busy or (run / "busy").exists()))
+        if busy:
+            until(lambda: len(parts(run)) >= 9)  # the second has done all of its share
+            time.sleep(0.5)
+        before, numbers = parts(run), [int((run / f"{rank}").read_text()) for rank in range(2)]
+        os.kill(numbers[victim], signal.SIGTERM)
+        assert ended(child, BOUND) == 1
+        for number in numbers:
+            with pytest.raises(ProcessLookupError):
+                os.kill(number, 0)
+    finally:
+        with contextlib.suppress(ChildProcessError, AssertionError):
+            kill(child, signal.SIGKILL)
+    assert {name: parts(run)[name] for name in before} == before
+    validate(tmp_path / "quiet", 1)
+    validate(run, 1)
+    assert_same(tmp_path / "quiet", run)
+
+
+@pytest.mark.parametrize("work", [f"{ImageRows.__module__}.ImageRows.search", "nplight.search.CategorySearch.update"])
+def test_sigterm_ends_one_process_after_the_batch_with_a_status_that_tells(tmp_path: Path, work: str) -> None:
+    """In Lightning's loop over the images, and in a pass of nplight's own."""
+
+    def terminate(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    search = NeuronPathSearch(run_dir=tmp_path, methods=METHODS, steps=2, kept=(1, 4))
+    trainer = make_trainer(search)
+    with patch(work, side_effect=terminate) as called, pytest.raises(SystemExit) as raised:
+        trainer.validate(model(10), FewDigits(batch_size=4), verbose=False)
+    assert called.call_count == 1
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
