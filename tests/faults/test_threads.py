@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from nplight import PathBatch, intervene, joint_score, record, references, search
 from nplight.errors import EditNotAppliedError
@@ -116,14 +116,29 @@ def test_an_edit_that_ran_in_another_thread_alone_says_so(vit: VisionTransformer
         at_once(lambda: vit(images))
 
 
-def test_forwards_of_the_model_in_another_thread_do_not_reach_a_search(images: Tensor, targets: Tensor) -> None:
-    model = make_vit()
+class Wrapper(nn.Module):
+    """A model whose search puts something in the place of the ViT's forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vit = make_vit()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.vit((images - 0.5) / 0.5) * 2
+
+
+@pytest.mark.parametrize("build", [make_vit, Wrapper])
+def test_a_search_and_forwards_in_another_thread_do_not_reach_each_other(
+    build: Callable[[], nn.Module], images: Tensor, targets: Tensor
+) -> None:
+    model, other = build(), torch.randn(3, 3, 8, 8, dtype=torch.float64)
     expected, done = search(model, images, targets, **OPTIONS), threading.Event()
+    logits = model(other).detach()
 
     def serve() -> None:
         with torch.no_grad():
             while not done.is_set():
-                model(torch.randn_like(images[:3]))
+                assert torch.equal(model(other), logits)
 
     def find() -> list[PathBatch]:
         try:
