@@ -199,7 +199,7 @@ def test_a_thread_that_waits_for_another_can_be_interrupted() -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     inside.wait(60)
-    timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt), one_thread():
         pytest.fail("the other thread has not left")
