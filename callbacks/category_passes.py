@@ -10,7 +10,7 @@ from nplight.callbacks.common import on_first_process
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.passes import Reader, discover_pass
 from nplight.data import ImageBatch, ImageDigest, with_index
-from nplight.search import CategorySearch
+from nplight.searching import CategorySearch
 from nplight.seeds import checksums
 from nplight.vit import OpenViT, undisturbed
 
@@ -40,7 +40,7 @@ def search_categories(
     """
     if len(rows.stored) == images.images:
         return
-    search = CategorySearch(vit, vit.num_classes, rows.rows.options)
+    search = CategorySearch(vit, vit.num_classes, rows.rows.options, method=rows.rows.method)
 
     def targets(batch: ImageBatch) -> Tensor | None:
         return _predicted(vit, batch.images) if predicted else None

@@ -9,7 +9,7 @@ import torch
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, listed
 from nplight.paths import PathBatch
-from nplight.search import Rows, search
+from nplight.searching import ImageSearch, search
 from nplight.store import RunFolder, StoredImages, write_part
 from nplight.vit import OpenViT
 
@@ -26,7 +26,7 @@ class ImageRows:
         fingerprint: of the search, which every part carries.
     """
 
-    def __init__(self, run: RunFolder, rows: Rows, stored: StoredImages, fingerprint: str | None) -> None:
+    def __init__(self, run: RunFolder, rows: ImageSearch, stored: StoredImages, fingerprint: str | None) -> None:
         self.rows = rows
         self.stored = stored
         self.run = run

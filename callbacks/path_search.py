@@ -36,7 +36,7 @@ from nplight.compare import form_category_paths
 from nplight.data import ImageBatch, ImageDigest, batch_reader, with_index
 from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
-from nplight.search import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
+from nplight.searching import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
 from nplight.store import PathTable, RunFolder, StoredImages, read_searches, stored_images
 from nplight.vit import OpenViT, fingerprint, refuse_hooks
@@ -360,7 +360,7 @@ class NeuronPathSearch(ViTCallback):
             own = self._run.search_fingerprint(search.name)
             found[search.name] = [
                 ImageRows(self._run, one, stored_images(self._run, one.name, own), own)
-                for one in search.rows(self.sizes)
+                for one in search.image_searches(self.sizes)
             ]
         self._tell_of_parts_set_aside([one.stored for rows in found.values() for one in rows])
         return found

@@ -2,9 +2,10 @@
 
 from nplight.attribution import RULES
 from nplight.errors import NplightError, UnsupportedModelError
+from nplight.methods import METHODS
 from nplight.neurons import References, intervene, record, references
 from nplight.paths import CategoryPaths, PathBatch
-from nplight.search import METHODS, category_paths, joint_score, search
+from nplight.searching import category_paths, joint_score, search
 from nplight.store import PathTable, read_paths
 from nplight.vit import OpenViT, open_vit
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nplight.compare import Comparison, Findings, Measure
+from nplight.methods import METHODS
 from nplight.metrics import ConditionResult, Estimate, SelectivitySummary, estimate
-from nplight.search import METHODS
 
 _LONGEST = max(map(len, METHODS))
 _MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1")

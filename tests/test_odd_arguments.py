@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import nplight
 from nplight import CategoryPaths, PathBatch
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
-from nplight.search import CategorySearch, SearchOptions, named_searches
+from nplight.searching import CategorySearch, SearchOptions, named_searches
 from tests.conftest import make_vit
 from tests.vit.test_timm_eva import make_eva
 

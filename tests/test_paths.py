@@ -11,7 +11,7 @@ from torch import Tensor
 from nplight import PathBatch, category_paths, intervene, joint_score, search
 from nplight.errors import ArgumentError, NplightError, PositionError
 from tests.conftest import make_vit
-from tests.search.test_search import assert_same
+from tests.searching.test_search import assert_same
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,34 @@
 
 from nplight.attribution.chunk import resolve_chunk_size
 from nplight.attribution.clean import CleanPass, at_least_float32, check_finite, clean_pass, target_probability
-from nplight.attribution.engine import PathScores, progressive_search
+from nplight.attribution.engine import progressive_search
 from nplight.attribution.frozen import FrozenPass, frozen_pass
 from nplight.attribution.joint_score import path_score
 from nplight.attribution.layer_scores import layer_scores
+from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.oracle import plain_joint_score, plain_search
 from nplight.attribution.passes import Passes
+from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
+from nplight.attribution.ranking import Best, PathScores, best_first
+from nplight.attribution.straight_line import streams_on_line
+from nplight.attribution.token_gradients import clean_streams, token_gradients
 
 __all__ = [
     "RULES",
+    "Best",
     "CleanPass",
     "FrozenPass",
+    "NodeRows",
     "Passes",
     "PathScores",
+    "Problem",
     "Rule",
     "at_least_float32",
+    "best_first",
     "check_finite",
     "clean_pass",
+    "clean_streams",
     "frozen_pass",
     "integral",
     "layer_scores",
@@ -29,5 +39,7 @@ __all__ = [
     "progressive_search",
     "quadrature",
     "resolve_chunk_size",
+    "streams_on_line",
     "target_probability",
+    "token_gradients",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from nplight.attribution.clean import target_probability
+from nplight.attribution.node_rows import NodeRows
 from nplight.errors import check_at_least
 from nplight.vit import OpenViT, interrupt_point
 
 Result = TypeVar("Result")
 
-# What pays: fewer rows leave more of the time to calls than to arithmetic. A limit below the memory there is keeps the
-# rounding the same from run to run; so do powers of two where memory is the limit.
+# Larger chunks amortise launch overhead, up to these sizes. A limit below the available memory keeps the rounding the
+# same from run to run; so do powers of two where memory is the limit.
 _CPU_BYTES = 512 << 20
 _GPU_BYTES = 16 << 30
 _SHARE_OF_MEMORY = 0.5
@@ -52,12 +53,14 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patc
     row, tokens = _row_size(vit, image)
     if patch_stream == "frozen":
         row = -(-row * _FROZEN_SHARE // tokens)
-    paying = max(1, quick // row)
+    enough = max(1, quick // row)
     fitting = max(1, int(_free_bytes(image.device) * _SHARE_OF_MEMORY) // row)
-    return paying if paying <= fitting else 1 << (fitting.bit_length() - 1)
+    return enough if enough <= fitting else 1 << (fitting.bit_length() - 1)
 
 
-def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callable[[slice], Result]) -> list[Result]:
+def in_chunks(
+    vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callable[[NodeRows], Result]
+) -> Iterator[tuple[NodeRows, Result]]:
     """Run something on every (image, node) row, at most `chunk_size` rows at a time.
 
     A chunk holds whole images or an even part of one. Where memory runs out, chunks are halved, from then on for this
@@ -65,31 +68,32 @@ def in_chunks(vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callab
 
     Args:
         vit: the opened model.
-        shape: images and nodes; rows go image by image.
+        shape: images and nodes per image; rows are ordered by image.
         chunk_size: rows in flight.
-        run: takes which rows; called again with fewer of them after it ran out of memory.
+        run: takes the rows of a chunk; called again with fewer of them after it ran out of memory.
 
-    Returns:
-        What `run` gave for each chunk, in order.
+    Yields:
+        The rows of each chunk and what `run` gave for them, in order.
     """
-    results: list[Result] = []
-    start, nodes = 0, shape[1]
-    while start < shape[0] * nodes:
+    images, nodes = shape
+    start = 0
+    while start < images * nodes:
         interrupt_point()
         size = min(chunk_size, _fitting.get(vit.model, chunk_size))
         whole = size // nodes * nodes
-        chunk = slice(start, min(start + whole, shape[0] * nodes) if whole else _within(start, size, nodes))
+        stop = min(start + whole, images * nodes) if whole else _within(start, size, nodes)
+        rows = NodeRows(start, stop, nodes)
         try:
-            results.append(run(chunk))
+            result = run(rows)
         except RuntimeError as error:
-            if chunk.stop - start == 1 or not _out_of_memory(error):
+            if len(rows) == 1 or not _out_of_memory(error):
                 raise
         else:
-            start = chunk.stop
+            yield rows, result
+            start = stop
             continue
         # Outside of `except`, which keeps what ran out of memory alive.
-        _halve(vit, chunk.stop - start)
-    return results
+        _halve(vit, len(rows))
 
 
 def _within(start: int, size: int, nodes: int) -> int:

@@ -10,65 +10,25 @@ nothing else in block l depends on its neurons there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
-from nplight.attribution.clean import CleanPass
-from nplight.attribution.frozen import passes_over
 from nplight.attribution.graph_rows import GraphRows
+from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import integral
+from nplight.attribution.ranking import PathScores, best_first
 from nplight.attribution.tangent_rows import TangentRows
-from nplight.vit import OpenViT
 
 
-@dataclass(frozen=True, slots=True)
-class PathScores:
-    """What the engine finds for a group of images.
-
-    Attributes:
-        ranking: (images, layers, R) int64, best first.
-        ranking_scores: (images, layers, R).
-        scores: (images,), the joint attribution score of the path of the first K of each layer.
-    """
-
-    ranking: Tensor
-    ranking_scores: Tensor
-    scores: Tensor
-
-
-def progressive_search(
-    vit: OpenViT,
-    clean: CleanPass,
-    targets: Tensor,
-    *,
-    nodes: Tensor,
-    weights: Tensor,
-    top_k: int,
-    ranked: int,
-    chunk_size: int,
-) -> PathScores:
-    """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) for a group of images.
-
-    Args:
-        vit: the opened model, undisturbed.
-        clean: the clean pass of the images.
-        targets: (images,) int64.
-        nodes: (m,) quadrature nodes.
-        weights: (m,) quadrature weights.
-        top_k: neurons a layer that enter the joint sums.
-        ranked: candidates a layer to return, at least `top_k`.
-        chunk_size: (image, node) rows in flight in a differentiated pass.
-    """
-    values = clean.values  # for each layer (images, path tokens, width)
-    nodes, weights = nodes.to(values[0]), weights.to(values[0])
+def progressive_search(problem: Problem) -> PathScores:
+    """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) for a group of images."""
+    vit, weights = problem.vit, problem.weights
+    values = problem.clean.values  # for each layer (images, path tokens, width)
     path_value = torch.zeros_like(values[0][..., 0])  # (images, path tokens)
-    every_node = nodes[:, None, None]
+    every_node = problem.nodes[:, None, None]
 
     edited = (every_node - 1) * vit.down[0].increment(values[0])[:, None]
     rows_type = TangentRows if path_value.shape[1] == 1 else GraphRows
-    rows = rows_type(passes_over(vit, clean), clean.first, edited, nodes, targets, chunk_size)
+    rows = rows_type(problem, edited)
     rankings, ranking_scores = [], []
 
     for layer in range(vit.depth):
@@ -77,11 +37,10 @@ def progressive_search(
         gradient = down.pull_back(integral(weights, token_gradient))
         joint = (value + path_value[..., None]) * (gradient + integral(weights, path_gradient)[..., None])
 
-        # Stable: of equal scores the lower index comes first, on every device.
-        best = joint.mean(1).sort(dim=1, descending=True, stable=True)
-        rankings.append(best.indices[:, :ranked])
-        ranking_scores.append(best.values[:, :ranked])
-        picks = best.indices[:, None, :top_k].expand(-1, value.shape[1], -1)
+        best = best_first(joint.mean(1), problem.ranked)
+        rankings.append(best.neurons)
+        ranking_scores.append(best.scores)
+        picks = best.neurons[:, None, : problem.top_k].expand(-1, value.shape[1], -1)
         path_value = path_value + value.gather(2, picks).sum(2)
 
         # The neurons outside the path go back to their clean values; the direction gains the chosen ones.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nplight.attribution.clean import clean_pass, target_probability
 from nplight.attribution.quadrature import quadrature
+from nplight.attribution.ranking import best_first
 from nplight.neurons import overwrite
 from nplight.paths import PathBatch
 from nplight.vit import OpenViT
@@ -46,10 +47,10 @@ def plain_search(
         joint = (clean.values[layer] + path_value) * (gradients[layer] + path_gradient)
         scores = joint.mean(dim=1)  # over path tokens: (images, width)
 
-        best = scores.sort(dim=1, descending=True, stable=True)
-        rankings.append(best.indices[:, :ranked])
-        ranking_scores.append(best.values[:, :ranked])
-        chosen.append(best.indices[:, :top_k])
+        best = best_first(scores, ranked)
+        rankings.append(best.neurons)
+        ranking_scores.append(best.scores)
+        chosen.append(best.neurons[:, :top_k])
 
     ranking, scores = torch.stack(rankings, 1), torch.stack(ranking_scores, 1)
     neurons = ranking[..., :top_k]

@@ -6,20 +6,21 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.clean import at_least_float32
-from nplight.attribution.passes import Passes
-from nplight.attribution.rows import Rows
+from nplight.attribution.engine_rows import EngineRows
+from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.problem import Problem
 
 
-class TangentRows(Rows):
+class TangentRows(EngineRows):
     """Every row holds its stream and the tangent of it in the direction "1 at every path neuron".
 
-    Only the blocks after the searched one are differentiated: no graph is kept from step to step. Arguments as `Rows`.
+    Only the blocks after the searched one are differentiated: no graph is kept from step to step.
+
+    Arguments as `EngineRows`.
     """
 
-    def __init__(
-        self, passes: Passes, first: Tensor, edited: Tensor, nodes: Tensor, targets: Tensor, chunk_size: int
-    ) -> None:
-        super().__init__(passes, first, edited, nodes, targets, chunk_size)
+    def __init__(self, problem: Problem, edited: Tensor) -> None:
+        super().__init__(problem, edited)
         self._tangent = torch.zeros_like(self.stream)
 
     def correct(self, change: Tensor, direction: Tensor) -> None:
@@ -30,11 +31,11 @@ class TangentRows(Rows):
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
         live, tokens = self.passes.live(layer), self.passes.path_tokens(layer)
 
-        def run(chunk: slice) -> tuple[Tensor, Tensor]:
-            passes = self.passes_of(chunk)
+        def run(rows: NodeRows) -> tuple[Tensor, Tensor]:
+            passes, chunk = self.passes.of(rows.images), rows.positions
             if layer > 0 and value is not None:
                 entering = self.stream[chunk], self._tangent[chunk]
-                stream, tangent = passes.block_with_tangent(layer, *entering, self.scaled(value, chunk))
+                stream, tangent = passes.block_with_tangent(layer, *entering, self.scaled(value, rows))
             else:
                 stream, tangent = self.stream[chunk, live], self._tangent[chunk, live]
             leaf = stream.detach().requires_grad_()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nplight.compare.comparison import Measure, MethodResult, deviation_measure, joint_score_measure
+from nplight.methods import METHODS, is_proposed
 from nplight.metrics import Condition, Estimate, difference, estimate
-from nplight.search import METHODS
 
 Verdict = Literal["held", "not held", "undecided"]
 
@@ -43,7 +43,7 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
         results: one a method; without `jas` there is nothing to say.
         top_k: neurons a layer of the path.
     """
-    own = next((result for result in results if result.method == "jas"), None)
+    own = next((result for result in results if is_proposed(result.method)), None)
     if own is None:
         return []
     rivals = [result for result in results if result is not own and result.method in METHODS]
@@ -54,10 +54,10 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
         for name, what in (("removed", "the largest loss of probability"), ("enhanced", "the largest gain")):
             found = [one for one in conditions if one.name == name]
             superlatives += [(f"{what} when {name}", deviation_measure(one, "probability_deviation")) for one in found]
-        claims = [_superlative(f"jas has {text}", own, rivals, measure) for text, measure in superlatives]
+        claims = [_superlative(f"{own.method} has {text}", own, rivals, measure) for text, measure in superlatives]
     everything = Condition("kept", top_k, 1.0)
     if everything in conditions:
-        claims.append(_kept(top_k, estimate(own.metrics.replicates(everything, "accuracy_deviation"))))
+        claims.append(_kept(own.method, top_k, estimate(own.metrics.replicates(everything, "accuracy_deviation"))))
     return [claim for claim in claims if claim is not None]
 
 
@@ -77,10 +77,10 @@ def _superlative(text: str, own: MethodResult, rivals: Sequence[MethodResult], m
     return Claim(text, verdict, f"{shown[0]} [{shown[1]}, {shown[2]}] against {closest}, the closest")
 
 
-def _kept(top_k: int, lost: Estimate) -> Claim:
+def _kept(method: str, top_k: int, lost: Estimate) -> Claim:
     shown = [f"{value * 100:+.2f}" for value in (lost.value, lost.low, lost.high)]
     return Claim(
-        f"pruning all but {top_k} of jas's neurons a layer keeps accuracy, within {KEPT_WITHIN * 100:.0f} point",
+        f"pruning all but {top_k} of {method}'s neurons a layer keeps accuracy, within {KEPT_WITHIN * 100:.0f} point",
         _verdict([lost], -KEPT_WITHIN),
         f"{shown[0]} [{shown[1]}, {shown[2]}] points",
     )

@@ -9,6 +9,7 @@ from typing import Any
 from nplight.compare.claims import Claim, paper_claims
 from nplight.compare.comparison import Comparison, MethodResult, compare
 from nplight.compare.path_statistics import PathStatistics, path_statistics, plain, table_agreement
+from nplight.methods import is_control
 from nplight.metrics import (
     Agreement,
     ConditionMetrics,
@@ -23,8 +24,6 @@ from nplight.metrics import (
 )
 from nplight.store import PathTable
 
-CONTROL = "random"
-
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -35,7 +34,7 @@ class Findings:
         comparison: the methods side by side.
         claims: the paper's, held against it.
         curves: method -> accuracy against neurons kept.
-        leads: method -> its area under that curve minus that of `random`, where that was searched too.
+        leads: method -> its area under that curve minus that of the control, where one was searched too.
         statistics: method -> what its image paths say; empty where they are not at hand.
         agreements: method -> agreement of its image paths with those of the first method.
         notes: sentences that a reader must know.
@@ -131,8 +130,9 @@ def _faithfulness(
     points = {name: found for name, found in points.items() if len(found[0]) > 1}
     curves = {name: faithfulness_curve(*found, total) for name, found in points.items()}
     areas = {name: area_replicates(*found, total) for name, found in points.items()}
-    rivals = {name: found for name, found in areas.items() if name != CONTROL and CONTROL in areas}
-    return curves, {name: difference(found, areas[CONTROL]) for name, found in rivals.items()}
+    controls = [name for name in areas if is_control(name)]
+    rivals = {name: area for name, area in areas.items() if controls and name not in controls}
+    return curves, {name: difference(area, areas[controls[0]]) for name, area in rivals.items()}
 
 
 def _once_clean(results: Sequence[ConditionResult]) -> list[ConditionResult]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nplight.metrics import BootstrapMean, Replicates
 from nplight.paths import CategoryPaths
-from nplight.search import CategoryVotes
+from nplight.searching import CategoryVotes
 from nplight.store import PathTable
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from nplight.methods import is_control
 from nplight.report.run_data import Run
 from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, plain_text, template
 
@@ -50,7 +51,7 @@ def draw_pruning(run: Run) -> go.Figure | None:
 def draw_faithfulness(run: Run) -> go.Figure | None:
     """Top-1 accuracy (%) against neurons kept a layer, all others pruned, from few to all; `None` without curves.
 
-    Bands are 95% intervals: of the first method, and of the control `random`.
+    Bands are 95% intervals: of the first method, and of the control.
     """
     curves = run.metrics.get("faithfulness") or {}
     if not curves:
@@ -59,7 +60,7 @@ def draw_faithfulness(run: Run) -> go.Figure | None:
     for number, (method, curve) in enumerate(curves.items()):
         style = _style(method, number)
         sizes, points = curve["sizes"], curve["accuracy"]
-        if number == 0 or method == "random":
+        if number == 0 or is_control(method):
             figure.add_trace(_band(sizes, points, method, style["color"]))
         figure.add_trace(
             go.Scatter(
@@ -146,7 +147,7 @@ _HOVER = "{method}: %{{y:.1f}}% [%{{customdata[0]:.1f}}, %{{customdata[1]:.1f}}]
 
 
 def _style(method: str, place: int) -> dict[str, str]:
-    return {"color": NEUTRAL, "dash": "dash"} if method == "random" else line_style(place)
+    return {"color": NEUTRAL, "dash": "dash"} if is_control(method) else line_style(place)
 
 
 def _sizes_axis(sizes: Sequence[int]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, check_choice, described, listed
-from nplight.search import METHODS
+from nplight.methods import METHODS
 from nplight.store.folder import RunFolder
 from nplight.store.parts import Part, open_part, part_files, refuse_foreign
 

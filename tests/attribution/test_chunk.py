@@ -6,11 +6,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from nplight import open_vit, search
-from nplight.attribution import chunk, clean_pass, progressive_search, quadrature, resolve_chunk_size
+from nplight.attribution import NodeRows, chunk, clean_pass, progressive_search, resolve_chunk_size
 from nplight.attribution.chunk import in_chunks
 from nplight.vit import OpenViT, undisturbed
+from tests.attribution.problems import problem
 from tests.conftest import make_vit
-from tests.search.test_search import assert_same
+from tests.searching.test_search import assert_same
 
 
 def test_the_users_choice_is_taken(vit: VisionTransformer, images: Tensor) -> None:
@@ -50,22 +51,20 @@ def test_an_earlier_block_runs_once_a_step(vit: VisionTransformer, images: Tenso
     counts = [0] * 3
     for layer, block in enumerate(vit.blocks):
         block.register_forward_pre_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
-    nodes, weights = quadrature(4)
     with undisturbed(vit):
-        clean = clean_pass(opened, images)
-        progressive_search(opened, clean, targets, nodes=nodes, weights=weights, top_k=1, ranked=1, chunk_size=1000)
+        progressive_search(problem(opened, clean_pass(opened, images), targets, steps=4, chunk_size=1000))
     assert counts == [1, 3, 4]
 
 
 def rows_seen(vit: OpenViT, shape: tuple[int, int], chunk_size: int, fits: int = 1 << 30) -> list[range]:
     """The chunks that run, where more than `fits` rows run out of memory."""
 
-    def run(chunk: slice) -> range:
-        if chunk.stop - chunk.start > fits:
+    def run(rows: NodeRows) -> range:
+        if len(rows) > fits:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return range(chunk.start, chunk.stop)
+        return range(rows.start, rows.stop)
 
-    return in_chunks(vit, shape, chunk_size, run)
+    return [result for _, result in in_chunks(vit, shape, chunk_size, run)]
 
 
 @pytest.mark.parametrize("nodes", [1, 4, 5])
@@ -103,11 +102,11 @@ def test_one_row_that_does_not_fit_is_the_callers_error(vit: VisionTransformer) 
 
 
 def test_another_error_is_not_taken_for_want_of_memory(vit: VisionTransformer) -> None:
-    def run(chunk: slice) -> None:
+    def run(rows: NodeRows) -> None:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        in_chunks(open_vit(vit), (2, 2), 4, run)
+        list(in_chunks(open_vit(vit), (2, 2), 4, run))
 
 
 @pytest.mark.parametrize(("pool", "patch_stream"), [("token", "exact"), ("avg", "exact"), ("token", "frozen")])

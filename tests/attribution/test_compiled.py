@@ -15,7 +15,7 @@ from nplight import open_vit, search
 from nplight.attribution import Passes, plain_search
 from nplight.vit import undisturbed
 from tests.conftest import make_vit
-from tests.search.test_search import assert_same
+from tests.searching.test_search import assert_same
 
 # torch's tracer looks at the gradients of what it is given, and where warnings are errors stumbles over its own.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from benchmarks.flops import flops
 from nplight import joint_score, open_vit, search
-from nplight.attribution import clean_pass, plain_search, progressive_search, quadrature
+from nplight.attribution import clean_pass, plain_search, progressive_search
 from nplight.attribution.passes import Passes
 from nplight.attribution.tangent import block_with_tangent
 from nplight.neurons import overwrite
 from nplight.vit import OpenViT, undisturbed
 from nplight.vit.parts import ALL
+from tests.attribution.problems import problem
 from tests.conftest import make_vit
-from tests.search.test_search import EXACT, assert_same
+from tests.searching.test_search import EXACT, assert_same
 from tests.vit.test_parts import BUILDERS, CLOSE, stream_of
 
 
@@ -87,9 +88,7 @@ def test_the_search_does_less_than_half_of_what_a_gradient_a_layer_does(images: 
     images = torch.nn.functional.interpolate(images[:1], size=16)
 
     def engine() -> None:
-        nodes, weights = quadrature(4)
-        clean = clean_pass(vit, images)
-        progressive_search(vit, clean, targets[:1], nodes=nodes, weights=weights, top_k=1, ranked=1, chunk_size=4)
+        progressive_search(problem(vit, clean_pass(vit, images), targets[:1], steps=4, chunk_size=4))
 
     with undisturbed(vit.model):
         # Both score the path at the end.

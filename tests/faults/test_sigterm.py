@@ -94,7 +94,9 @@ def test_sigterm_to_one_of_two_processes_ends_both(tmp_path: Path, busy: float, 
     assert_same(tmp_path / "quiet", run)
 
 
-@pytest.mark.parametrize("work", [f"{ImageRows.__module__}.ImageRows.search", "nplight.search.CategorySearch.update"])
+@pytest.mark.parametrize(
+    "work", [f"{ImageRows.__module__}.ImageRows.search", "nplight.searching.CategorySearch.update"]
+)
 def test_sigterm_ends_one_process_after_the_batch_with_a_status_that_tells(tmp_path: Path, work: str) -> None:
     """In Lightning's loop over the images, and in a pass of nplight's own."""
 

@@ -37,7 +37,7 @@ def test_what_is_left_or_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> No
         return found
 
     search = under_fire.search
-    with patch("nplight.search.groups.undisturbed", careless):
+    with patch("nplight.searching.groups.undisturbed", careless):
         assert under_fire.searches(2).left == 2
     with patch.object(under_fire, "search", wrong):
         assert under_fire.searches(2).wrong == 2

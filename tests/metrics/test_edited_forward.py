@@ -14,7 +14,7 @@ from nplight.metrics.edited_forward import EditedForward
 from nplight.neurons import TOKENS, Edit, Tokens, edited, replacing, scaling
 from nplight.vit import OpenViT, undisturbed
 from tests.conftest import make_vit
-from tests.search.test_search import EXACT
+from tests.searching.test_search import EXACT
 from tests.vit.test_parts import BUILDERS
 
 

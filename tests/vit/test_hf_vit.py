@@ -14,7 +14,7 @@ from nplight.attribution import plain_search
 from nplight.vit import undisturbed
 from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
 from tests.neurons.test_intervene import hooks_of
-from tests.search.test_search import EXACT, assert_same
+from tests.searching.test_search import EXACT, assert_same
 from tests.vit.test_open_vit import Adapter
 
 pytest.importorskip("transformers")

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor, nn
 
 from nplight import METHODS, UnsupportedModelError, joint_score, open_vit, search
-from nplight.search import CategorySearch
+from nplight.searching import CategorySearch
 from tests.conftest import make_vit
 from tests.vit.families import hugging_face_vit, torchvision_vit
 

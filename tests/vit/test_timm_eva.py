@@ -15,7 +15,7 @@ from nplight.errors import ArgumentError
 from nplight.vit import undisturbed
 from nplight.vit.timm_eva import TimmEva
 from tests.neurons.test_intervene import hooks_of
-from tests.search.test_search import EXACT, assert_same
+from tests.searching.test_search import EXACT, assert_same
 
 
 def make_eva(**arguments: Any) -> Eva:

@@ -14,7 +14,7 @@ from nplight.attribution.tangent import block_with_tangent
 from nplight.vit import undisturbed
 from nplight.vit.torchvision_vit import TorchvisionViT
 from tests.neurons.test_intervene import hooks_of
-from tests.search.test_search import EXACT, assert_same
+from tests.searching.test_search import EXACT, assert_same
 
 
 def make_torchvision(kind: type[VisionTransformer] = VisionTransformer, **arguments: Any) -> VisionTransformer:

@@ -1,0 +1,65 @@
+"""What the node rows of the fast engine have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nplight.attribution.clean import at_least_float32
+from nplight.attribution.frozen import passes_over
+from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.problem import Problem
+
+
+class EngineRows(ABC):
+    """The residual stream of every (image, node) row, image by image, one block further with every `advance`.
+
+    Args:
+        problem: the search.
+        edited: (images, nodes, path tokens, features), what the first edit adds to the stream that leaves block 0 on
+            the clean pass. Before it all nodes are the same, so that embedding and block 0 run once per image.
+    """
+
+    def __init__(self, problem: Problem, edited: Tensor) -> None:
+        first, self.nodes = problem.clean.first, problem.nodes
+        self.problem = problem
+        self.passes = passes_over(problem.vit, problem.clean)
+        self.shape = (len(first), len(self.nodes))
+        self.targets = problem.targets.repeat_interleave(len(self.nodes))
+        self.stream = first.repeat_interleave(len(self.nodes), dim=0)
+        self.stream[:, problem.vit.path_tokens] += edited.flatten(0, 1).to(first.dtype)
+
+    @abstractmethod
+    def correct(self, change: Tensor, direction: Tensor) -> None:
+        """Edit the stream that left the last block at the path tokens.
+
+        Args:
+            change: (images, nodes, path tokens, features), added to it.
+            direction: (images, path tokens, features), added to the direction of the path's derivative.
+        """
+
+    @abstractmethod
+    def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Run block `layer` with its neurons at alpha times `value`, and differentiate what follows.
+
+        Args:
+            layer: which block; 0 has run already, and after the last only the head is differentiated.
+            value: (images, path tokens, width), the clean neurons of the block.
+
+        Returns:
+            The gradient of the target's probability on the path tokens of the stream that leaves the block, (images,
+            nodes, path tokens, features), and its derivative along the direction, (images, nodes, path tokens).
+        """
+
+    def scaled(self, value: Tensor, rows: NodeRows) -> Tensor:
+        """Clean neurons (images, path tokens, width) times each row's alpha, (rows, path tokens, width)."""
+        return rows.each(value) * rows.alpha(self.nodes)[:, None, None]
+
+    def in_chunks(self, run: Callable[[NodeRows], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Two results for every row, (rows, …), as (images, nodes, …), float32 at least."""
+        parts = zip(*(result for _, result in self.problem.in_chunks(run)))
+        first, second = (at_least_float32(torch.cat(part)).unflatten(0, self.shape) for part in parts)
+        return first, second

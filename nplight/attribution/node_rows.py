@@ -1,0 +1,58 @@
+"""Node rows: the (image, node) pairs that are in flight together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRows:
+    """Some of the (image, node) rows of a group of images, ordered by image: whole images, or a part of one image.
+
+    Attributes:
+        start: position of the first row among all rows.
+        stop: position after the last row.
+        per_image: nodes per image, m.
+    """
+
+    start: int
+    stop: int
+    per_image: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def positions(self) -> slice:
+        """The positions of the rows among all rows."""
+        return slice(self.start, self.stop)
+
+    @property
+    def images(self) -> slice:
+        """The images of the rows."""
+        return slice(self.start // self.per_image, -(-self.stop // self.per_image))
+
+    @property
+    def nodes(self) -> slice:
+        """The nodes that each of the images has among the rows."""
+        first = self.start % self.per_image
+        return slice(first, first + len(self) // self._count)
+
+    def each(self, values: Tensor) -> Tensor:
+        """Values of all images, (images, …), for each row, (rows, …)."""
+        return values[self.images].repeat_interleave(len(self) // self._count, dim=0)
+
+    def alpha(self, nodes: Tensor) -> Tensor:
+        """The node of each row: (m,) -> (rows,)."""
+        return nodes[self.nodes].repeat(self._count)
+
+    def unflatten(self, values: Tensor) -> Tensor:
+        """Values of the rows, (rows, …), as (images, nodes, …) of the rows."""
+        unflattened: Tensor = values.unflatten(0, (self._count, -1))
+        return unflattened
+
+    @property
+    def _count(self) -> int:
+        return -(-self.stop // self.per_image) - self.start // self.per_image

@@ -1,0 +1,28 @@
+"""The straight line from the zero image to an image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.problem import Problem
+
+
+def streams_on_line(problem: Problem, nodes: Tensor, rows: NodeRows) -> Tensor:
+    """The stream that leaves block 0 for the image α_k x of each row, without a graph.
+
+    x is the normalised image, so that the line starts at the image of zeros, not at a black one.
+
+    Args:
+        problem: the search.
+        nodes: (m,), all α_k.
+        rows: the rows.
+
+    Returns:
+        (rows, tokens, features).
+    """
+    images = problem.clean.images
+    points = (images[rows.images, None] * nodes[rows.nodes, None, None, None]).flatten(0, 1).to(images.dtype)
+    with torch.no_grad():
+        return problem.vit.block(0, problem.vit.embed(points))

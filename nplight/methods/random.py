@@ -1,0 +1,41 @@
+"""The control: neurons drawn at random, the same ones for the same image whatever its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nplight import seeds
+from nplight.attribution import Problem
+
+
+def random(problem: Problem) -> list[Tensor]:
+    """Score of a neuron: uniform in [0, 1), from the image's own pixels and `seed`; blind to model and target."""
+    clean = problem.clean
+    drawn = random_scores(clean.images, problem.vit.widths, seed=problem.seed)
+    return [values.to(clean.values[layer]) for layer, values in enumerate(drawn)]
+
+
+def random_scores(images: Tensor, widths: Sequence[int], *, seed: int) -> list[Tensor]:
+    """Uniform scores for every neuron, from a generator per image.
+
+    The generator's number is the CRC-32 of the image's pixels in float32, so that neither the batch nor the device nor
+    the precision of the model matters. Images of equal pixels have equal scores.
+
+    Args:
+        images: (images, channels, height, width).
+        widths: neurons in each layer.
+        seed: changes every generator.
+
+    Returns:
+        For each layer (images, width) float32 in [0, 1), on the CPU.
+    """
+    drawn = torch.stack(
+        [
+            torch.rand(sum(widths), generator=seeds.stream(seed, crc), dtype=torch.float32)
+            for crc in seeds.checksums(images)
+        ]
+    )
+    return list(drawn.split(list(widths), dim=1))

@@ -1,0 +1,88 @@
+"""Problems on a guarded model, for as many images at a time as fit, and their solutions as paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import Tensor
+
+from nplight.attribution import (
+    PathScores,
+    Problem,
+    check_finite,
+    clean_pass,
+    frozen_pass,
+    quadrature,
+    resolve_chunk_size,
+)
+from nplight.errors import NonFiniteError
+from nplight.paths import PathBatch
+from nplight.searching.options import SearchOptions
+from nplight.vit import OpenViT, gradients, named_dtypes, undisturbed
+
+Result = TypeVar("Result")
+
+
+def in_groups(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor | None,
+    options: SearchOptions,
+    run: Callable[[Problem, slice], Result],
+) -> list[Result]:
+    """On a guarded model, run something on as many images at a time as their node rows fit a chunk.
+
+    Args:
+        vit: the opened model, in whatever mode.
+        images: (images, channels, height, width), checked; also made under `torch.inference_mode`.
+        targets: (images,) int64; `None`: the predicted categories.
+        options: of the search.
+        run: takes the problem of a group, and which of the images it holds.
+
+    Returns:
+        What `run` gave for each group.
+
+    Raises:
+        NonFiniteError: from `run`, the positions counted from the first image of all.
+    """
+    results, frozen = [], options.patch_stream == "frozen"
+    nodes_and_weights = quadrature(options.steps, options.rule)
+    with undisturbed(vit.model), gradients(), named_dtypes(vit.model):
+        # Autograd cannot use tensors that were made under inference_mode.
+        images = images.clone() if images.is_inference() else images.detach()
+        targets = targets.clone() if targets is not None and targets.is_inference() else targets
+        chunk = resolve_chunk_size(vit, images[:1], options.chunk_size, options.patch_stream)
+        size = max(1, chunk // options.steps)
+        for start in range(0, len(images), size):
+            part = slice(start, start + size)
+            try:
+                clean = frozen_pass(vit, images[part]) if frozen else clean_pass(vit, images[part])
+                wanted = clean.logits.argmax(1) if targets is None else targets[part].to(images.device)
+                nodes, weights = (values.to(clean.values[0]) for values in nodes_and_weights)
+                problem = Problem(
+                    vit, clean, wanted, nodes, weights, chunk, options.rule, options.top_k, options.ranked, options.seed
+                )
+                results.append(run(problem, part))
+            except NonFiniteError as error:
+                raise NonFiniteError(error.what, [start + position for position in error.positions]) from None
+    return results
+
+
+def as_paths(problem: Problem, best: PathScores) -> PathBatch:
+    """The rankings of a group of images as their paths, the first `top_k` neurons of each layer.
+
+    Raises:
+        NonFiniteError: a score is NaN or infinite, naming the positions.
+    """
+    check_finite("the search gave NaN or infinite scores", best.scores, best.ranking_scores)
+    return PathBatch(
+        neurons=best.ranking[..., : problem.top_k].clone(),
+        neuron_scores=best.ranking_scores[..., : problem.top_k].clone(),
+        scores=best.scores,
+        targets=problem.targets,
+        probability=problem.clean.probability(problem.targets),
+        predictions=problem.clean.logits.argmax(1),
+        ranking=best.ranking,
+        ranking_scores=best.ranking_scores,
+    )

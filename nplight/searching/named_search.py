@@ -1,0 +1,154 @@
+"""Searches by name: what a run compares, each with its own settings, checked before work starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from nplight.errors import ArgumentError, check_choice, described, listed
+from nplight.methods import METHODS
+from nplight.searching.options import SearchOptions, check_patch_stream, frozen_for, ignored, joint_methods
+from nplight.searching.search import GRANULARITIES
+
+_OPTIONS = ("steps", "rule", "patch_stream", "seed")
+_KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSearch:
+    """A search of every image whose paths are stored under a name of their own.
+
+    Attributes:
+        name: in the column `method`.
+        method: one of `METHODS`.
+        options: its settings.
+        sizes: numbers of neurons per layer of the category paths that its ranking forms.
+    """
+
+    name: str
+    method: str
+    options: SearchOptions
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSearch:
+    """A method of `METHODS` with settings of its own, under a name.
+
+    Attributes:
+        name: how results call it.
+        method: one of `METHODS`.
+        granularity: `image`, one path per image and a vote; or `category`, one path for a category's images jointly.
+        search_per_t: search anew for every number of neurons kept, as the published program does, instead of taking
+            the first of one ranking.
+        options: the settings of `nplight.search`.
+    """
+
+    name: str
+    method: str
+    options: SearchOptions
+    granularity: Literal["image", "category"] = "image"
+    search_per_t: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check_choice("granularity", self.granularity, GRANULARITIES)
+        if not isinstance(self.search_per_t, bool):
+            raise ArgumentError(f"`search_per_t` must be true or false, got {described(self.search_per_t)}")
+        # Part of a file's name, and `@` parts the sizes of `search_per_t` from it.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ArgumentError(
+                f"the `name` of a search must be of letters, digits, '_', '-' and '.', got {described(self.name)}"
+            )
+        if self.granularity == "category" and (METHODS[self.method].joint is None or self.search_per_t):
+            raise ArgumentError(
+                f"granularity 'category' is for method {joint_methods()} without `search_per_t`, got {self.method!r}"
+                + (" with it" if self.search_per_t else "")
+            )
+        check_patch_stream(self.options.patch_stream, self.method, self.granularity)
+
+    def image_searches(self, sizes: Sequence[int]) -> tuple[ImageSearch, ...]:
+        """The searches that give category paths of these sizes; the first is that of the path itself."""
+        options, top_k = self.options, self.options.top_k
+        if not self.search_per_t:
+            return (ImageSearch(self.name, self.method, replace(options, ranked=max(sizes)), tuple(sizes)),)
+        others = (size for size in sizes if size != top_k)
+        return (
+            ImageSearch(self.name, self.method, replace(options, ranked=top_k), (top_k,)),
+            *(
+                ImageSearch(f"{self.name}@{size}", self.method, replace(options, top_k=size, ranked=size), (size,))
+                for size in others
+            ),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What its results depend on, as plain values; a setting that the method ignores has its default."""
+        defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
+        values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
+        chosen = {name: value for name, value in values.items() if name in ("top_k", *_OPTIONS)}
+        return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **chosen}
+
+
+def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchOptions) -> tuple[NamedSearch, ...]:
+    """Read a list of methods as a configuration file gives it.
+
+    Args:
+        entries: names of `METHODS`, or mappings with `method` and, where wanted, `name` (that of the method),
+            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`.
+        defaults: the settings of what an entry leaves out; a `patch_stream` that is not `exact` is for the searches
+            that have it.
+
+    Raises:
+        ArgumentError: no entry, an unknown key or value, two entries of one name, or a `patch_stream` that no search
+            has.
+    """
+    if not isinstance(entries, Sequence) or isinstance(entries, (str, bytes)):
+        raise ArgumentError(f"`methods` must be a list of searches, got {described(entries)}")
+    searches = tuple(_named_search(entry, defaults) for entry in entries)
+    names = [search.name for search in searches]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not searches or twice:
+        raise ArgumentError(
+            "`methods` must be at least one search, each of a name of its own (give `name`), got "
+            + (f"{listed(twice)} more than once" if twice else "none")
+        )
+    stream = defaults.patch_stream
+    if stream != "exact" and all(search.options.patch_stream == "exact" for search in searches):
+        raise ArgumentError(
+            f"`patch_stream` must be 'exact' where no search uses it, got {stream!r} with {listed(names)}; "
+            + frozen_for()
+        )
+    return searches
+
+
+def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> NamedSearch:
+    if not isinstance(entry, (str, Mapping)):
+        raise ArgumentError(
+            f"an entry of `methods` must be a method's name, or a mapping with `method`, got {described(entry)}"
+        )
+    wanted: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
+    _check_keys(wanted)
+    granularity = wanted.get("granularity", "image")
+    check_choice("method", wanted["method"], METHODS)
+    check_choice("granularity", granularity, GRANULARITIES)
+    if "patch_stream" in ignored(wanted["method"], granularity):
+        wanted = {"patch_stream": "exact", **wanted}
+    options = replace(defaults, **{key: wanted[key] for key in _OPTIONS if key in wanted})
+    return NamedSearch(
+        name=str(wanted.get("name", wanted["method"])),
+        method=wanted["method"],
+        options=options,
+        granularity=granularity,
+        search_per_t=wanted.get("search_per_t", False),
+    )
+
+
+def _check_keys(keys: Collection[str]) -> None:
+    unknown = [key for key in keys if key not in _KEYS]
+    if unknown or "method" not in keys:
+        raise ArgumentError(
+            f"an entry of `methods` must have a `method` and may have {listed(_KEYS, 20)}, "
+            f"got {listed(map(described, keys))}"
+        )

@@ -1,0 +1,75 @@
+"""The settings of a search, checked once, for every method alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nplight.attribution import quadrature
+from nplight.errors import ArgumentError, check_at_least, check_choice, listed
+from nplight.methods import METHODS
+
+PATCH_STREAMS = ("exact", "frozen")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What `nplight.search` was asked for, apart from the method.
+
+    Attributes:
+        top_k: neurons per layer on the path, K.
+        ranked: candidates per layer to return, R; at least `top_k`.
+        steps: quadrature nodes, m.
+        rule: one of `RULES`.
+        patch_stream: `exact`; or `frozen`, for methods that have it (`Method.frozen`), of each image alone.
+        chunk_size: (image, node) rows in flight; `None` picks one.
+        seed: for methods that draw (`Method.seeded`); at least 0.
+    """
+
+    top_k: int = 1
+    ranked: int = 1
+    steps: int = 20
+    rule: str = "riemann-left"
+    patch_stream: str = "exact"
+    chunk_size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        quadrature(self.steps, self.rule)
+        check_at_least("top_k", self.top_k, 1)
+        check_at_least("ranked", self.ranked, 1)
+        if self.ranked < self.top_k:
+            raise ArgumentError(f"`ranked` must be at least `top_k` = {self.top_k}, got {self.ranked}")
+        check_choice("patch_stream", self.patch_stream, PATCH_STREAMS)
+        if self.chunk_size is not None:
+            check_at_least("chunk_size", self.chunk_size, 1)
+        check_at_least("seed", self.seed, 0)
+
+
+def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:
+    """The settings that a method does not use; a joint search of a category's images has no frozen patch stream."""
+    row = METHODS[method]
+    used = {"patch_stream": row.frozen and granularity == "image", "seed": row.seeded}
+    return tuple(name for name, uses in used.items() if not uses)
+
+
+def frozen_for() -> str:
+    """For messages: what a frozen patch stream is for."""
+    methods = listed(name for name, row in METHODS.items() if row.frozen)
+    return f"'frozen' is for method {methods} with granularity 'image'"
+
+
+def joint_methods() -> str:
+    """For messages: the methods that can search the images of a category jointly."""
+    return listed(repr(name) for name, row in METHODS.items() if row.joint)
+
+
+def check_patch_stream(patch_stream: str, method: str, granularity: str = "image") -> None:
+    """Refuse a frozen patch stream for a method that would ignore it, so that no result is called what it is not.
+
+    Raises:
+        ArgumentError: naming the methods that have it.
+    """
+    check_choice("patch_stream", patch_stream, PATCH_STREAMS)
+    if patch_stream != "exact" and "patch_stream" in ignored(method, granularity):
+        of = "granularity 'category'" if granularity == "category" else f"method {method!r}"
+        raise ArgumentError(f"`patch_stream` must be 'exact' for {of}, got {patch_stream!r}; {frozen_for()}")

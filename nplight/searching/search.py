@@ -1,0 +1,205 @@
+"""`search` and `joint_score`: arguments checked, the model guarded, images in groups that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from nplight.attribution import Problem, check_finite, path_score
+from nplight.errors import ArgumentError, check_choice
+from nplight.methods import METHODS
+from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image
+from nplight.searching.category_search import joint_search
+from nplight.searching.groups import as_paths, in_groups
+from nplight.searching.loader import TARGETS, Target, over_batches
+from nplight.searching.options import SearchOptions, check_patch_stream, joint_methods
+from nplight.searching.ranking import rank
+from nplight.vit import OpenViT, open_vit
+
+Granularity = Literal["image", "category"]
+
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+
+
+def search(
+    model: nn.Module | OpenViT,
+    images: Tensor | Iterable[Any] | Dataset[Any],
+    targets: Tensor | Target | None = None,
+    *,
+    method: str = "jas",
+    granularity: Granularity = "image",
+    top_k: int = 1,
+    ranked: int | None = None,
+    steps: int = 20,
+    rule: str = "riemann-left",
+    patch_stream: str = "exact",
+    chunk_size: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> PathBatch:
+    """Find the neuron path of each image, or of the images of each category together.
+
+    An image's path does not depend on the others in the batch, but for `granularity="category"`, which couples the
+    images of a call on purpose: those of one target get one path, chosen at every layer by the sum of their joint
+    attribution scores. `CategorySearch` does the same for more images than one call can hold.
+
+    `scores` of the result are joint attribution scores of the whole paths, whatever the method: the path's neurons are
+    scaled from 0 to their clean values together, and all other neurons of its layers at the path tokens are held at
+    their clean values. `neuron_scores` are those of the search step that chose the neuron (for `jas` the whole layer is
+    scaled, with the neurons chosen before it): they order a layer's neurons, and are no shares of the path's score.
+
+    Works in any mode, also inside `torch.inference_mode`, and leaves the model as it was.
+
+    Args:
+        model: a supported model, in whatever mode, dtype and device.
+        images: (images, channels, height, width), normalised as the model expects, of its dtype. Or any number of them:
+            a DataLoader, a data set, or batches one after the other: tensors, (images, labels, …) or mappings with
+            `image` and `label`. Batches are moved to the model's device; one is held at a time, and the paths.
+        targets: (images,) int64, the category whose probability is attributed; `None` or `prediction`: the predicted
+            one; `label`: that of a loader's batches.
+        method: one of `METHODS`; `jas` is the paper's Algorithm 1.
+        granularity: `image`; or `category`, for method `jas` alone: one path for all images of a target.
+        top_k: neurons per layer on the path, K.
+        ranked: candidates per layer to return in order, R; `None`: K. One search with K = 1 ranks the sets for every
+            size up to R.
+        steps: quadrature nodes, m.
+        rule: one of `RULES`.
+        patch_stream: `exact`; or `frozen`, an approximation, for method `jas` alone and for models that classify from
+            the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
+        chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
+        seed: changes what method `random` draws; the others ignore it.
+        progress: show a progress bar over a loader; `None`: on a terminal and in a notebook.
+
+    Returns:
+        The paths, without a graph, on the device of the images; of a loader in the order of the data, on the CPU. For
+        `granularity="category"` images of one target share neurons and their scores, the mean over these images;
+        `scores` are each image's own, of the shared path.
+
+    Raises:
+        UnsupportedModelError: the model cannot be opened.
+        ArgumentError: an argument is wrong.
+        NonFiniteError: NaN or infinite values appeared, naming the images.
+    """
+    check_choice("method", method, METHODS)
+    check_choice("granularity", granularity, GRANULARITIES)
+    if granularity == "category" and METHODS[method].joint is None:
+        raise ArgumentError(
+            f"`granularity` must be 'image' for every `method` but {joint_methods()}, got 'category' for {method!r}"
+        )
+    check_patch_stream(patch_stream, method, granularity)
+    ranked = top_k if ranked is None else ranked
+    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed)
+    vit = open_vit(model)
+    vit.check_top_k(top_k)
+    vit.check_top_k(ranked, "ranked")
+    if not isinstance(images, Tensor):
+        if granularity == "category":
+            raise ArgumentError(
+                "`granularity` must be 'image' over a loader, got 'category', which couples all of its images; "
+                "CategorySearch (from nplight.searching import CategorySearch) goes through them once per layer"
+            )
+        find = partial(_search, vit, method=method, granularity=granularity, options=options)
+        return over_batches(vit, images, targets, find, progress=progress)
+    if isinstance(targets, str):
+        check_choice("targets", targets, TARGETS)
+        if targets == "label":
+            raise ArgumentError(
+                "`targets` 'label' is for a loader that gives labels, got a tensor of images; give (images,) categories"
+            )
+        targets = None
+    return _search(vit, images, targets, method=method, granularity=granularity, options=options)
+
+
+def _search(
+    vit: OpenViT,
+    images: Tensor,
+    targets: Tensor | None,
+    *,
+    method: str,
+    granularity: Granularity,
+    options: SearchOptions,
+) -> PathBatch:
+    vit.check_images(images)
+    if targets is not None:
+        vit.check_targets(targets, len(images))
+    if granularity == "category":
+        return joint_search(vit, images, targets, options, method)
+
+    def run(problem: Problem, part: slice) -> PathBatch:
+        return as_paths(problem, rank(problem, METHODS[method].run(problem)))
+
+    return PathBatch.cat(in_groups(vit, images, targets, options, run))
+
+
+def joint_score(
+    model: nn.Module | OpenViT,
+    images: Tensor,
+    targets: Tensor | None,
+    neurons: Tensor | PathBatch | CategoryPaths,
+    *,
+    steps: int = 20,
+    rule: str = "riemann-left",
+    chunk_size: int | None = None,
+) -> Tensor:
+    """The joint attribution score of given paths (Wang et al., ICLR 2025, Eq. 3).
+
+    The neurons of the path are scaled from 0 to their clean values together. Meanwhile all other
+    neurons of its layers at the path tokens are held at their clean values, so that what one neuron of the path does
+    through others in its later layers is not part of the score; a removal by `intervene` lets those run free.
+
+    Args:
+        model: a supported model, in whatever mode, dtype and device.
+        images: (images, channels, height, width), normalised as the model expects, of its dtype.
+        targets: (images,) int64; `None`: the predicted categories.
+        neurons: (images, layers, K) int64 or a `PathBatch`, or (layers, K) for one path for all; distinct in a layer.
+            Of `CategoryPaths` each image has that of its target.
+        steps: quadrature nodes, m.
+        rule: one of `RULES`.
+        chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
+
+    Returns:
+        (images,), float32 at least, without a graph.
+
+    Raises:
+        UnsupportedModelError: the model cannot be opened.
+        ArgumentError: an argument is wrong.
+        NonFiniteError: NaN or infinite values appeared, naming the images.
+    """
+    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size)
+    vit = open_vit(model)
+    vit.check_images(images)
+    if targets is not None:
+        vit.check_targets(targets, len(images))
+    path_of = _path_of(neurons, vit, images, targets)
+
+    def run(problem: Problem, part: slice) -> Tensor:
+        scores = path_score(problem, path_of(part, problem.targets))
+        check_finite("the joint score is NaN or infinite", scores)
+        return scores
+
+    return torch.cat(in_groups(vit, images, targets, options, run))
+
+
+def _path_of(
+    neurons: Tensor | PathBatch | CategoryPaths, vit: OpenViT, images: Tensor, targets: Tensor | None
+) -> Callable[[slice, Tensor], Tensor]:
+    """What gives the paths of some of the images, by their positions and targets; on their device."""
+    if isinstance(neurons, CategoryPaths) and len(neurons) > 1:
+        check_neurons(neurons.neurons, vit.widths, distinct=True)
+        if targets is None and len(neurons) < vit.num_classes:
+            raise ArgumentError(
+                f"`neurons` must hold the path of each of the {vit.num_classes} categories that may be predicted, "
+                f"got the paths of {len(neurons)}; give `targets`"
+            )
+        if targets is not None:
+            neurons.of(targets)
+        return lambda part, wanted: neurons.of(wanted)
+    paths = one_path_per_image(neurons)
+    check_neurons(paths, vit.widths, images=len(images), distinct=True)
+    paths = paths.to(images.device).expand(len(images), -1, -1)
+    return lambda part, wanted: paths[part]
