@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["CategoryPaths", "PathBatch", "check_neurons", "one_path_per_image"]
+__all__ = ["CategoryPaths", "PathBatch", "check_labels", "check_neurons", "one_path_per_image"]
 
 
 def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False) -> None:
@@ -62,6 +62,24 @@ def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None 
                 f"`neurons` of a layer must be distinct, got neuron {ordered[tuple(repeated[0])].item()} "
                 f"twice in layer {repeated[0][-2]}"
             )
+
+
+def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
+    """Refuse labels that are not one category for each of `images` images.
+
+    Raises:
+        ArgumentError: naming the rule that is broken.
+    """
+    if isinstance(labels, Tensor):
+        check_dense("labels", labels)
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (images,):
+        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise ArgumentError(f"`labels` must be an int64 tensor of shape ({images},), got {got}")
+    outside = ((labels < 0) | (labels >= num_classes)).nonzero().flatten().tolist()
+    if outside:
+        raise ArgumentError(
+            f"`labels` must be in 0 … {num_classes - 1}, got {labels[outside[0]].item()} for image {outside[0]}"
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,14 +9,13 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from nplight.errors import ArgumentError, check_at_least
+from nplight.errors import check_at_least
 from nplight.metrics.drawing import Drawing, draw_matrix
-from nplight.paths import check_neurons
+from nplight.paths import check_labels, check_neurons
+from nplight.searching.neuron_counts import PENDING, merged, neuron_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_PENDING = 4_000_000
 
 
 class NeuronCounts(NamedTuple):
@@ -91,12 +90,12 @@ class NeuronFrequency(Metric):
         self.counts.append(torch.ones_like(keys))
         self.images += labels.bincount(minlength=self.num_classes)
         # Merging sorts all there is, so wait until there is as much again.
-        if sum(map(len, self.keys[1:])) > max(_PENDING, len(self.keys[0])):
+        if sum(map(len, self.keys[1:])) > max(PENDING, len(self.keys[0])):
             self._compact()
 
     def compute(self) -> NeuronCounts:
         """The counts over all devices; every device must call it."""
-        keys, counts = _merged(dim_zero_cat(self.keys), dim_zero_cat(self.counts))
+        keys, counts = merged(dim_zero_cat(self.keys), dim_zero_cat(self.counts))
         return _named(keys, counts, self.images, self.depth, self.width)
 
     def plot(self, val: NeuronCounts | None = None, ax: Axes | None = None, *, category: int | None = None) -> Drawing:
@@ -124,7 +123,7 @@ class NeuronFrequency(Metric):
     def _compact(self) -> None:
         # Never an empty list: for that torchmetrics would send a float tensor among integers.
         none = self.images[:0]
-        keys, counts = _merged(torch.cat([none, *self.keys]), torch.cat([none, *self.counts]))
+        keys, counts = merged(torch.cat([none, *self.keys]), torch.cat([none, *self.counts]))
         self.keys, self.counts = [keys], [counts]
 
 
@@ -153,32 +152,13 @@ def distinct(neurons: Tensor) -> tuple[Tensor, Tensor]:
     return ordered, ordered.diff(dim=-1, prepend=ordered[..., :1] - 1) > 0
 
 
-def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
-    """Refuse labels that are not (images,) int64 in 0 … num_classes - 1.
-
-    Raises:
-        ArgumentError: naming the rule that is broken.
-    """
-    if labels.dtype != torch.int64 or tuple(labels.shape) != (images,):
-        raise ArgumentError(f"`labels` must be ({images},) int64, got {tuple(labels.shape)} {labels.dtype}")
-    outside = labels[(labels < 0) | (labels >= num_classes)].tolist()
-    if outside:
-        raise ArgumentError(f"`labels` must be in 0 … {num_classes - 1}, got {outside[0]}")
-
-
 def _keys(neurons: Tensor, labels: Tensor, num_classes: int, depth: int, width: int) -> Tensor:
     """One number for each (category, layer, neuron) on an image's path."""
     if len(neurons):
         check_neurons(neurons, [width] * depth, images=len(labels))
     check_labels(labels, len(neurons), num_classes)
     ordered, first = distinct(neurons)
-    cell = labels[:, None] * depth + torch.arange(depth, device=labels.device)
-    return (cell[:, :, None] * width + ordered)[first]
-
-
-def _merged(keys: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    keys, place = keys.unique(return_inverse=True)
-    return keys, torch.zeros_like(keys).index_add_(0, place, counts)
+    return neuron_keys(labels, ordered, width)[first]
 
 
 def _named(keys: Tensor, counts: Tensor, images: Tensor, depth: int, width: int) -> NeuronCounts:

@@ -11,8 +11,8 @@ from torch import Tensor
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
 from nplight.metrics.drawing import Drawing, draw_matrix
-from nplight.metrics.frequency import check_labels
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
+from nplight.paths import check_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

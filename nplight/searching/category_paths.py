@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least, check_choice, check_dense
-from nplight.paths import CategoryPaths, PathBatch, check_neurons
+from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
+from nplight.searching.neuron_counts import PENDING, merged, neuron_keys
 
 CategoryMethod = Literal["frequency", "rank-mode", "mean-score"]
 
@@ -23,22 +24,21 @@ CATEGORY_METHODS: Mapping[str, str] = MappingProxyType(
 )
 
 # Room for the index of a neuron in a key; no FFN comes near a million neurons, and no data set a million categories.
-_NEURON_BITS = 20
+_MOST_WIDTH = 1 << 20
 _MOST_CLASSES = 1 << 20
 # Of all category paths together: 34 GB of indices, more than 21,843 categories of 32 x 5,120 neurons.
 _MOST_NEURONS = 1 << 32
-_PENDING = 4_000_000
 
 
 class CategoryVotes:
     """Gathers image paths batch by batch and forms the category paths.
 
-    Only neurons that some image chose are held, each once a category, layer (and rank, for `rank-mode`): the memory is
-    bounded by categories x layers x width whatever the number of images, and far smaller in practice.
+    Only neurons that an image chose are held, each once per category and layer (and rank, for `rank-mode`): the memory
+    is bounded by categories x layers x width whatever the number of images, and far smaller in practice.
 
     Args:
         num_classes: number of categories.
-        top_k: neurons a layer of a category path.
+        top_k: neurons per layer of a category path.
         method: one of `CATEGORY_METHODS`.
     """
 
@@ -63,12 +63,11 @@ class CategoryVotes:
         self._check(neurons, labels, scores)
         neurons, labels = neurons.cpu(), labels.cpu()
         _, self._layers, ranks = neurons.shape
-        cell = labels[:, None] * self._layers + torch.arange(self._layers)
-        slot = cell[:, :, None] * self.top_k + (torch.arange(ranks) if self.method == "rank-mode" else 0)
+        keys = neuron_keys(labels, neurons, _MOST_WIDTH, torch.arange(ranks) if self._by_rank else None)
         values = torch.zeros(neurons.shape, dtype=torch.float64) if scores is None else scores.detach().cpu().double()
-        self._pending.append(((slot << _NEURON_BITS | neurons).flatten(), values.flatten()))
+        self._pending.append((keys.flatten(), values.flatten()))
         self._images += labels.bincount(minlength=self.num_classes)
-        if sum(len(keys) for keys, _ in self._pending) > _PENDING:
+        if sum(len(keys) for keys, _ in self._pending) > PENDING:
             self._merge()
 
     def compute(self) -> CategoryPaths:
@@ -78,25 +77,25 @@ class CategoryVotes:
             ArgumentError: a category has no images, or fewer distinct neurons than `top_k`.
         """
         self._merge()
-        neuron = self._keys & ((1 << _NEURON_BITS) - 1)
-        slot = self._keys >> _NEURON_BITS
+        # A slot is what gets neurons of its own: a category's layer, or one rank of it.
+        neuron, slot = self._keys % _MOST_WIDTH, self._keys // _MOST_WIDTH
+        per_slot = 1 if self._by_rank else self.top_k
         primary = self._votes.double()
         if self.method == "mean-score":
-            primary = self._scores / self._images[slot // self.top_k // max(1, self._layers)]
+            primary = self._scores / self._images[slot // max(1, self._layers)]
         # By slot, then best first, then larger summed score, then lower index: stable sorts, last key first.
         order = torch.arange(len(slot))
         for key in (-self._scores, -primary, slot):
             order = order[key[order].argsort(stable=True)]
         slot, neuron, primary = slot[order], neuron[order], primary[order]
-        place = torch.arange(len(slot)) - torch.searchsorted(slot, slot)
-        per_slot = 1 if self.method == "rank-mode" else self.top_k
-        kept = place < per_slot
+        rank = torch.arange(len(slot)) - torch.searchsorted(slot, slot)
+        chosen = rank < per_slot
 
         shape = (self.num_classes, self._layers, self.top_k)
         neurons = torch.full(shape, -1).flatten()
         votes = torch.zeros(shape, dtype=torch.float64).flatten()
-        at = slot[kept] + place[kept]
-        neurons[at], votes[at] = neuron[kept], primary[kept]
+        position = slot[chosen] * per_slot + rank[chosen]
+        neurons[position], votes[position] = neuron[chosen], primary[chosen]
         paths = CategoryPaths(neurons.view(shape), votes.view(shape), self._images.clone(), self.method)
         if (paths.neurons < 0).any():
             category, layer, _ = (paths.neurons < 0).nonzero()[0].tolist()
@@ -106,9 +105,14 @@ class CategoryVotes:
             )
         return paths
 
+    @property
+    def _by_rank(self) -> bool:
+        """Whether each rank is voted on for itself."""
+        return self.method == "rank-mode"
+
     def _check(self, neurons: Tensor, labels: Tensor, scores: Tensor | None) -> None:
         layers = self._layers or (neurons.shape[1] if isinstance(neurons, Tensor) and neurons.ndim == 3 else 0)
-        check_neurons(neurons, [1 << _NEURON_BITS] * layers)
+        check_neurons(neurons, [_MOST_WIDTH] * layers)
         if neurons.ndim != 3:
             raise ArgumentError(f"`neurons` must be (images, layers, K), got {tuple(neurons.shape)}")
         check_labels(labels, len(neurons), self.num_classes)
@@ -117,7 +121,7 @@ class CategoryVotes:
                 f"`num_classes` x layers x `top_k` must be at most {_MOST_NEURONS}, "
                 f"got {self.num_classes} x {layers} x {self.top_k}; lower one of them"
             )
-        if self.method == "rank-mode" and neurons.shape[2] != self.top_k:
+        if self._by_rank and neurons.shape[2] != self.top_k:
             raise ArgumentError(
                 f"`neurons` must hold top_k = {self.top_k} ranks for method 'rank-mode', got {neurons.shape[2]}"
             )
@@ -131,12 +135,11 @@ class CategoryVotes:
             return
         new_keys, new_scores = (torch.cat(parts) for parts in zip(*self._pending))
         self._pending.clear()
-        keys = torch.cat([self._keys, new_keys])
-        self._keys, inverse = keys.unique(return_inverse=True)
-        votes = torch.cat([self._votes, torch.ones_like(new_keys)])
-        scores = torch.cat([self._scores, new_scores])
-        self._votes = torch.zeros(len(self._keys), dtype=torch.int64).index_add_(0, inverse, votes)
-        self._scores = torch.zeros(len(self._keys), dtype=torch.float64).index_add_(0, inverse, scores)
+        self._keys, self._votes, self._scores = merged(
+            torch.cat([self._keys, new_keys]),
+            torch.cat([self._votes, torch.ones_like(new_keys)]),
+            torch.cat([self._scores, new_scores]),
+        )
 
 
 def category_paths(
@@ -155,7 +158,7 @@ def category_paths(
             `CategoryPaths`, to form paths of groups of categories.
         labels: (images,) int64, the category of each image (the group of each category).
         num_classes: number of categories.
-        top_k: neurons a layer of a category path.
+        top_k: neurons per layer of a category path.
         method: `frequency` (most often chosen, ties by summed score, then by lower index), `rank-mode` (for each rank
             the most often chosen neuron, as the published program does; may repeat a neuron) or `mean-score` (largest
             mean score over the category's images, counting 0 where an image did not choose the neuron).
@@ -184,24 +187,6 @@ def check_num_classes(num_classes: int) -> None:
     check_at_least("num_classes", num_classes, 1)
     if num_classes > _MOST_CLASSES:
         raise ArgumentError(f"`num_classes` must be at most {_MOST_CLASSES}, got {num_classes}; count the categories")
-
-
-def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
-    """Refuse labels that are not one category for each of `images` images.
-
-    Raises:
-        ArgumentError: naming the rule that is broken.
-    """
-    if isinstance(labels, Tensor):
-        check_dense("labels", labels)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (images,):
-        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise ArgumentError(f"`labels` must be an int64 tensor of shape ({images},), got {got}")
-    outside = ((labels < 0) | (labels >= num_classes)).nonzero().flatten().tolist()
-    if outside:
-        raise ArgumentError(
-            f"`labels` must be in 0 … {num_classes - 1}, got {labels[outside[0]].item()} for image {outside[0]}"
-        )
 
 
 def _check_scores(scores: Tensor, neurons: Tensor) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor, distributed, nn
 from nplight.attribution import PathScores, Problem, best_first, check_finite, path_score
 from nplight.errors import ArgumentError, NplightError, check_at_least, check_choice, described
 from nplight.methods import METHODS
-from nplight.paths import CategoryPaths, PathBatch, check_neurons
-from nplight.searching.category_paths import check_labels, check_num_classes
+from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
+from nplight.searching.category_paths import check_num_classes
 from nplight.searching.groups import Result, as_paths, in_groups
 from nplight.searching.options import SearchOptions, joint_methods
 from nplight.vit import OpenViT, one_thread, open_vit

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from nplight import open_vit, search
+from nplight import METHODS, open_vit, search
 from nplight.attribution import NodeRows, chunk, clean_pass, progressive_search, resolve_chunk_size
 from nplight.attribution.chunk import in_chunks
 from nplight.vit import OpenViT, undisturbed
@@ -109,18 +111,28 @@ def test_another_error_is_not_taken_for_want_of_memory(vit: VisionTransformer) -
         list(in_chunks(open_vit(vit), (2, 2), 4, run))
 
 
-@pytest.mark.parametrize(("pool", "patch_stream"), [("token", "exact"), ("avg", "exact"), ("token", "frozen")])
+@pytest.mark.parametrize(
+    ("pool", "special"),
+    [
+        ("token", {"patch_stream": "frozen"}),
+        *(
+            (pool, special)
+            for pool in ("token", "avg")
+            for special in (*({"method": method} for method in METHODS), {"granularity": "category"})
+        ),
+    ],
+)
 def test_a_search_that_runs_out_of_memory_ends_as_if_it_had_not(
-    images: Tensor, targets: Tensor, monkeypatch: pytest.MonkeyPatch, pool: str, patch_stream: str
+    images: Tensor, targets: Tensor, monkeypatch: pytest.MonkeyPatch, pool: str, special: dict[str, str]
 ) -> None:
-    options = {"steps": 4, "top_k": 2, "patch_stream": patch_stream}
+    options: dict[str, Any] = {"steps": 4, "top_k": 2, **special}
     expected = search(make_vit(global_pool=pool), images, targets, **options)
     model = make_vit(global_pool=pool)
     grad = torch.autograd.grad
 
     def limited(outputs: Tensor, inputs: tuple[Tensor, ...] | Tensor, **arguments: bool) -> tuple[Tensor, ...]:
         rows = len(inputs if isinstance(inputs, Tensor) else inputs[0])
-        if rows > 4:
+        if rows > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return grad(outputs, inputs, **arguments)
 

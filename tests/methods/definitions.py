@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -187,7 +188,18 @@ def category_jas(plains: Sequence[Plain]) -> list[Tensor]:
     return scores
 
 
+def jas(plain: Plain) -> list[Tensor]:
+    return category_jas([plain])
+
+
+def random(plain: Plain) -> list[Tensor]:
+    widths = [linear.in_features for linear in plain.linears]
+    checksum = zlib.crc32(plain.image.float().numpy().tobytes())
+    return list(torch.rand(sum(widths), generator=torch.Generator().manual_seed(checksum)).double().split(widths))
+
+
 DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
+    "jas": jas,
     "activation": activation,
     "influence_pattern": influence_pattern,
     "influence_pattern_chain": influence_pattern_chain,
@@ -195,4 +207,5 @@ DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
     "conductance": conductance,
     "gradient_activation": gradient_activation,
     "cross_layer": cross_layer,
+    "random": random,
 }

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ast
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +11,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from nplight import METHODS, PathBatch, joint_score, open_vit, search
-from nplight.methods.random import random_scores
-from tests.conftest import Reference, make_vit, read_reference
+from nplight.methods import Method, is_control, is_proposed
+from tests.conftest import make_vit
 from tests.methods.definitions import DEFINITIONS, Plain
 from tests.searching.test_search import EXACT, assert_same
 from tests.vit.families import Case
@@ -17,6 +20,7 @@ from tests.vit.test_families import SUPPORTED, build, name
 
 OTHERS = [method for method in METHODS if method != "jas"]
 POOLS = ["token", "avg"]
+ROOT = Path(__file__).parents[2]
 
 
 def all_scores(found: PathBatch) -> Tensor:
@@ -24,23 +28,31 @@ def all_scores(found: PathBatch) -> Tensor:
     return torch.zeros_like(found.ranking_scores).scatter(2, found.ranking, found.ranking_scores)
 
 
-@pytest.mark.parametrize("folder", ["class_token", "patch_mean"])
-def test_the_activation_paths_of_the_published_program_are_reproduced(folder: str) -> None:
-    reference = read_reference(folder)
-    found = search(reference.model, reference.images, reference.labels, method="activation")
-    assert (found.neurons.squeeze(2) == reference.expected["activation_neurons"]).sum() == 320
-    torch.testing.assert_close(found.scores, reference.expected["activation_score"], **EXACT)
+def test_every_method_has_a_definition() -> None:
+    """The tests below are of the definitions: a method without one would not be tested."""
+    assert list(DEFINITIONS) == list(METHODS)
 
 
-def test_the_influence_patterns_of_the_published_program_are_reproduced(reference: Reference) -> None:
-    found = search(reference.model, reference.images, reference.labels, method="influence_pattern", ranked=2)
-    assert (found.neurons.squeeze(2) == reference.expected["influence_pattern_neurons"]).sum() == 320
-    first, second = found.ranking_scores.unbind(2)
-    margin = (first - second) / first.abs()
-    torch.testing.assert_close(margin, reference.expected["influence_pattern_margin"], rtol=1e-8, atol=1e-10)
-    neurons = reference.expected["influence_pattern_neurons"].long().unsqueeze(2)
-    expected = joint_score(reference.model, reference.images, reference.labels, neurons)
-    torch.testing.assert_close(found.scores, expected, **EXACT)
+def test_what_is_special_about_a_method_stands_in_its_row() -> None:
+    names = [field.name for field in fields(Method) if field.name != "run"]
+    special = {method: [name for name in names if getattr(row, name)] for method, row in METHODS.items()}
+    assert {method: names for method, names in special.items() if names} == {
+        "jas": ["frozen", "joint", "proposed"],
+        "random": ["seeded", "control"],
+    }
+    assert [name for name in (*METHODS, "of another name") if is_control(name)] == ["random"]
+    assert [name for name in (*METHODS, "of another name") if is_proposed(name)] == ["jas"]
+
+
+def test_no_name_of_a_method_is_compared_with_elsewhere() -> None:
+    """What a method needs done differently is a field of its row."""
+    compared, names = [], list(METHODS)
+    for path in sorted([*ROOT.glob("nplight/**/*.py"), *ROOT.glob("callbacks/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                values = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                compared += [f"{path.name}:{node.lineno}: {value}" for value in values if value in names]
+    assert compared == []
 
 
 @pytest.mark.parametrize("case", SUPPORTED, ids=name)
@@ -89,31 +101,6 @@ def test_one_block_is_enough(images: Tensor, targets: Tensor, pool: str) -> None
         torch.testing.assert_close(all_scores(found["cross_layer"]), product, **EXACT)
 
 
-def test_integrated_gradients_are_complete_as_the_nodes_grow(images: Tensor, targets: Tensor) -> None:
-    vit = make_vit()
-    found = search(vit, images, targets, method="integrated_gradients", steps=64, rule="gauss-legendre", ranked=64)
-    linears = [block.mlp.fc2 for block in vit.blocks]
-    for one, image in enumerate(images.unsqueeze(1)):
-        plain = Plain(vit, linears, image, int(targets[one]), [0])
-        clean, values = plain.run(image)
-        for layer in range(3):
-            without, _ = plain.run(image, {layer: torch.zeros_like(plain.at(values[layer]))})
-            total = found.ranking_scores[one, layer].sum()
-            torch.testing.assert_close(total, (clean - without).detach(), rtol=1e-9, atol=1e-9)
-
-
-def test_the_chain_starts_as_the_influence_pattern_and_follows_the_best_neuron(images: Tensor, targets: Tensor) -> None:
-    for pool in POOLS:
-        vit = make_vit(global_pool=pool)
-        chain = search(vit, images, targets, method="influence_pattern_chain", steps=5, ranked=64)
-        plain = search(vit, images, targets, method="influence_pattern", steps=5, ranked=64)
-        torch.testing.assert_close(all_scores(chain)[:, 0], all_scores(plain)[:, 0], **EXACT)
-        assert not torch.allclose(all_scores(chain)[:, 2], all_scores(plain)[:, 2])
-        # However many are asked for.
-        more = search(vit, images, targets, method="influence_pattern_chain", steps=5, top_k=3)
-        assert torch.equal(more.neurons, chain.ranking[..., :3])
-
-
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in ("activation", "random")])
 def test_equal_scores_go_to_the_lower_index(images: Tensor, method: str, pool: str) -> None:
@@ -150,27 +137,6 @@ def test_activations_that_are_all_zero_are_defined(images: Tensor, method: str, 
     if method == "influence_pattern_chain":  # nothing flows from neuron to neuron
         assert torch.equal(found.ranking[:, 1:], lowest_first[:, 1:])
         assert (found.ranking_scores[:, 0, 0] > 0).all()
-
-
-def test_random_paths_belong_to_the_image_and_the_seed(vit: VisionTransformer, images: Tensor) -> None:
-    found = search(vit, images, method="random", ranked=64)
-    assert len({tuple(path.flatten().tolist()) for path in found.ranking}) == 4
-    assert ((found.ranking_scores >= 0) & (found.ranking_scores < 1)).all()
-    turned = search(vit, images[[2, 0, 2]], method="random", ranked=64)
-    assert torch.equal(turned.ranking, found.ranking[[2, 0, 2]])
-    other_model = make_vit(num_heads=4)
-    assert torch.equal(search(other_model, images, method="random", ranked=64).ranking, found.ranking)
-    # Targets and the precision of model and images do not matter; layers differ.
-    again = search(vit.float(), images.float(), torch.tensor([0, 1, 2, 3]), method="random", ranked=64)
-    assert torch.equal(again.ranking, found.ranking)
-    assert not torch.equal(found.ranking[:, 0], found.ranking[:, 1])
-
-    first, same, other = (torch.cat(random_scores(images, (64, 64), seed=seed), 1) for seed in (0, 0, 1))
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
-    many = torch.cat(random_scores(torch.arange(50.0).reshape(50, 1, 1, 1), (1000,), seed=3))
-    assert abs(many.mean() - 0.5) < 0.01
-    assert abs(many.std() - 12**-0.5) < 0.01
 
 
 @pytest.mark.parametrize("method", OTHERS)

@@ -53,7 +53,7 @@ def test_a_neuron_that_stands_twice_in_a_layer_counts_once() -> None:
 
 @pytest.mark.parametrize("pending", [0, 7, 10_000])
 def test_gathered_batch_by_batch_and_merged_they_are_the_same(pending: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PENDING", pending)
+    monkeypatch.setattr(module, "PENDING", pending)
     neurons, labels = drawn_paths()
     first, second, idle = (NeuronFrequency(4, 3, 9) for _ in range(3))
     for part in (slice(0, 1), slice(1, 20), slice(20, 20), slice(20, 24)):
@@ -65,7 +65,7 @@ def test_gathered_batch_by_batch_and_merged_they_are_the_same(pending: int, monk
 
 
 def test_memory_is_bounded_by_the_neurons_not_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PENDING", 50)
+    monkeypatch.setattr(module, "PENDING", 50)
     metric = NeuronFrequency(4, 3, 9)
     held = []
     for seed in range(60):
@@ -103,7 +103,7 @@ def test_wrong_arguments_are_refused() -> None:
         neuron_frequency(neurons, labels, num_classes=4, width=5)
     with pytest.raises(ArgumentError, match=r"`labels` must be in 0 … 1, got 2"):
         neuron_frequency(neurons, labels.sort(descending=True).values, num_classes=2, width=9)
-    with pytest.raises(ArgumentError, match=r"`labels` must be \(30,\) int64, got \(30,\) torch.float32"):
+    with pytest.raises(ArgumentError, match=r"`labels` must be an int64 tensor of shape \(30,\), got torch.float32"):
         neuron_frequency(neurons, labels.float(), **SIZES)
     with pytest.raises(ArgumentError, match="layers = 2"):
         NeuronFrequency(4, 2, 9).update(neurons, labels)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nplight import METHODS
+from nplight.errors import ArgumentError
+from nplight.searching import SearchOptions
+from nplight.searching.options import check_patch_stream, frozen_for, ignored, joint_methods
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"top_k": 0}, "`top_k` must be an integer of at least 1, got 0"),
+        ({"top_k": 3, "ranked": 2}, "`ranked` must be at least `top_k` = 3, got 2"),
+        ({"steps": 0}, "`steps` must be an integer of at least 1, got 0"),
+        ({"rule": "guess"}, "`rule` must be one of"),
+        ({"patch_stream": "icy"}, "`patch_stream` must be one of 'exact', 'frozen', got 'icy'"),
+        ({"chunk_size": 0}, "`chunk_size` must be an integer of at least 1, got 0"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
+    ],
+)
+def test_settings_that_break_a_rule_are_refused(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ArgumentError, match=reason):
+        SearchOptions(**settings)
+
+
+def test_a_method_ignores_what_its_row_does_not_name() -> None:
+    for name, row in METHODS.items():
+        for granularity in ("image", "category"):
+            unused = ignored(name, granularity)
+            assert ("seed" in unused) is not row.seeded
+            assert ("patch_stream" in unused) is not (row.frozen and granularity == "image")
+            if "patch_stream" in unused:
+                with pytest.raises(ArgumentError, match=r"must be .exact. for .*; .frozen. is for method jas"):
+                    check_patch_stream("frozen", name, granularity)
+            check_patch_stream("exact", name, granularity)
+    assert frozen_for() == "'frozen' is for method jas with granularity 'image'"
+    assert joint_methods() == "'jas'"
