@@ -44,19 +44,20 @@ class Method:
     proposed: bool = False
 
 
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "jas": Method(jas, frozen=True, joint=layer_scores, proposed=True),
-        "activation": Method(activation),
-        "influence_pattern": Method(influence_pattern),
-        "influence_pattern_chain": Method(influence_pattern_chain),
-        "integrated_gradients": Method(integrated_gradients),
-        "conductance": Method(conductance),
-        "gradient_activation": Method(gradient_activation),
-        "cross_layer": Method(cross_layer),
-        "random": Method(random, seeded=True, control=True),
-    }
-)
+_ROWS = {
+    "jas": Method(jas, frozen=True, joint=layer_scores, proposed=True),
+    "activation": Method(activation),
+    "influence_pattern": Method(influence_pattern),
+    "influence_pattern_chain": Method(influence_pattern_chain),
+    "integrated_gradients": Method(integrated_gradients),
+    "conductance": Method(conductance),
+    "gradient_activation": Method(gradient_activation),
+    "cross_layer": Method(cross_layer),
+    "random": Method(random, seeded=True, control=True),
+}
+
+METHODS: Mapping[str, Method] = MappingProxyType(_ROWS)
+"""The methods by name, in the order of tables and pages."""
 
 
 def is_control(search: str) -> bool:

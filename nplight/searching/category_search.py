@@ -22,7 +22,7 @@ class CategorySearch:
     """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) with one choice for a category's images together.
 
     At layer l every image has the path that its category has so far, and the joint attribution scores of the
-    category's images are summed, in float64, before the choice. One pass over the images a layer, in any order and in
+    category's images are summed, in float64, before the choice. One data pass per layer, in any order and in
     batches of any size:
 
         for _ in range(search.depth):

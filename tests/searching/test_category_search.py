@@ -328,6 +328,8 @@ def test_bad_settings_are_refused(vit: VisionTransformer, images: Tensor, monkey
         CategorySearch(vit, 0)
     with pytest.raises(ArgumentError, match="`num_classes` must be at most"):
         CategorySearch(vit, 1 << 40)
+    with pytest.raises(ArgumentError, match="`method` must be 'jas' for granularity 'category', got 'activation'"):
+        CategorySearch(vit, 3, method="activation")
     with pytest.raises(ArgumentError, match="`ranked` must be at most 64"):
         CategorySearch(vit, 3, SearchOptions(ranked=65))
     monkeypatch.setattr(importlib.import_module("nplight.searching.options"), "PATCH_STREAMS", ("exact", "frozen"))
