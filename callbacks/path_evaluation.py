@@ -33,15 +33,16 @@ from nplight.callbacks.ending import check_sigterm, end_together, release
 from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.vit_callback import ViTCallback
-from nplight.compare import Findings, findings, findings_to_markdown, to_latex
 from nplight.data import ImageDigest, batch_reader
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
 from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_conditions, predictions
 from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
 from nplight.paths import CategoryPaths, check_neurons
+from nplight.report.comparison_text import findings_to_markdown, to_latex
+from nplight.report.terminal_tables import findings_tables
+from nplight.results import Findings, findings
 from nplight.seeds import checksums
 from nplight.store import RunFolder, read_searches
-from nplight.tables import findings_tables
 from nplight.vit import OpenViT, fingerprint
 
 Paths = Mapping[str, Mapping[int, CategoryPaths]]

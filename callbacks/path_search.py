@@ -32,10 +32,10 @@ from nplight.callbacks.ending import check_sigterm, end_together, release
 from nplight.callbacks.image_rows import ImageRows
 from nplight.callbacks.own_step import OwnStep, check_entered
 from nplight.callbacks.vit_callback import ViTCallback
-from nplight.compare import form_category_paths
 from nplight.data import ImageBatch, ImageDigest, batch_reader, with_index
 from nplight.errors import ArgumentError, RunFolderError, check_at_least, check_choice, listed
 from nplight.paths import CategoryPaths
+from nplight.results import form_category_paths
 from nplight.searching import CATEGORY_METHODS, NamedSearch, SearchOptions, named_searches
 from nplight.seeds import checksums
 from nplight.store import PathTable, RunFolder, StoredImages, read_searches, stored_images

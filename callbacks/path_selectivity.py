@@ -22,13 +22,13 @@ from nplight.callbacks.common import (
 )
 from nplight.callbacks.path_evaluation import image_keys, search_of
 from nplight.callbacks.vit_callback import ViTCallback
-from nplight.compare import selectivity_to_dict
 from nplight.data import ImageDigest, batch_reader
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics import Selectivity, SelectivityMatrix, SelectivitySummary, path_predictions, selectivity_summary
 from nplight.paths import CategoryPaths
+from nplight.report.terminal_tables import selectivity_table
+from nplight.results import selectivity_to_dict
 from nplight.store import RunFolder
-from nplight.tables import selectivity_table
 
 
 class PathSelectivity(ViTCallback):

@@ -28,8 +28,8 @@ LAYERS = [
     {"searching"},
     {"metrics"},
     {"store"},
-    {"compare"},
-    {"modules", "run_logger", "tables", "terminal"},
+    {"results"},
+    {"modules", "run_logger", "terminal"},
     {"command_options", "report"},
     {"cli"},
 ]

@@ -10,9 +10,9 @@ from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nplight.compare import Comparison, Findings, Measure
 from nplight.methods import METHODS
 from nplight.metrics import ConditionResult, Estimate, SelectivitySummary, estimate
+from nplight.results import Comparison, Findings, Measure
 
 _LONGEST = max(map(len, METHODS))
 _MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1")

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nplight.compare.forming import joint_score_mean
 from nplight.metrics import (
     Agreement,
     DistanceSummary,
@@ -25,6 +24,7 @@ from nplight.metrics import (
     path_distance,
     similar_pairs,
 )
+from nplight.results.forming import joint_score_mean
 from nplight.store import PathTable
 
 PAIRS = 10

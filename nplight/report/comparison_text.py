@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nplight.compare.claims import Claim
-from nplight.compare.comparison import Comparison
-from nplight.compare.findings import Findings
 from nplight.metrics import Estimate, estimate
+from nplight.results.claims import Claim
+from nplight.results.comparison import Comparison
+from nplight.results.findings import Findings
 
 
 def to_markdown(comparison: Comparison) -> str:

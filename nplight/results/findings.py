@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nplight.compare.claims import Claim, paper_claims
-from nplight.compare.comparison import Comparison, MethodResult, compare
-from nplight.compare.path_statistics import PathStatistics, path_statistics, plain, table_agreement
 from nplight.methods import is_control
 from nplight.metrics import (
     Agreement,
@@ -22,6 +19,9 @@ from nplight.metrics import (
     faithfulness_curve,
     pruned_accuracy,
 )
+from nplight.results.claims import Claim, paper_claims
+from nplight.results.comparison import Comparison, MethodResult, compare
+from nplight.results.path_statistics import PathStatistics, path_statistics, plain, table_agreement
 from nplight.store import PathTable
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nplight.compare.comparison import Measure, MethodResult, deviation_measure, joint_score_measure
 from nplight.methods import METHODS, is_proposed
 from nplight.metrics import Condition, Estimate, difference, estimate
+from nplight.results.comparison import Measure, MethodResult, deviation_measure, joint_score_measure
 
 Verdict = Literal["held", "not held", "undecided"]
 

@@ -1,0 +1,30 @@
+"""Made-up results of methods."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nplight.metrics import BootstrapMean, Condition, ConditionMetrics
+from nplight.results import MethodResult
+
+CONDITIONS = (Condition("clean"), Condition("removed", 1), Condition("enhanced", 1), Condition("kept", 1, 1.0))
+IMAGES = 200
+
+
+def method(name: str, joint: float, removed: float, enhanced: float, lost: int, *, noise: float = 0.0) -> MethodResult:
+    """A method whose images all have these figures, give or take `noise`; `lost` of 200 are wrong when pruned."""
+    generator = torch.Generator().manual_seed(len(name))
+    keys = torch.arange(IMAGES)
+    metrics = ConditionMetrics(CONDITIONS, 2, method=name, replicates=300)
+
+    def scores(probability: float, wrong: int = 0) -> Tensor:
+        own = torch.full((IMAGES,), probability) + noise * torch.randn(IMAGES, generator=generator)
+        own[:wrong] = 0.4
+        return torch.stack([own, 1 - own], 1)
+
+    labels = torch.zeros(IMAGES, dtype=torch.int64)
+    metrics.update([scores(0.8), scores(removed), scores(enhanced), scores(0.7, lost)], labels, keys)
+    score = BootstrapMean(replicates=300)
+    score.update(joint + noise * torch.randn(IMAGES, generator=generator), keys)
+    return MethodResult(name, score.compute(), metrics)
