@@ -40,7 +40,7 @@ for a category's images jointly, is a variant of `jas` and no rival.
 {claims}
 ## Methods compared
 
-The joint score is that of the image paths, on the images they were found with. All other figures are of the category
+The joint score is that of the image paths, on the images they were found with. All other measures are of the category
 paths on held-out images.
 
 {comparison}

@@ -35,7 +35,7 @@ from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.data import ImageDigest, batch_reader
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least, check_choice
-from nplight.metrics import MEASURES, ConditionMetrics, ConditionResult, all_conditions, predictions
+from nplight.metrics import ConditionMetrics, ConditionResult, all_conditions, predictions
 from nplight.neurons import FILLS, TOKENS, Fill, Gathering, References, Tokens, gathering
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.report.comparison_text import findings_to_markdown, to_latex
@@ -426,6 +426,6 @@ def _scalars(found: Findings) -> dict[str, float]:
         parts.append(result.condition)
         if result.pruned is not None:
             parts.append(f"{result.kept}_pruned_{result.pruned:.0%}")
-        for name in MEASURES:
-            scalars["/".join(["paths", *parts, name])] = getattr(result, name)
+        for name, estimate in result.values.items():
+            scalars["/".join(["paths", *parts, name])] = estimate.value
     return scalars

@@ -1,15 +1,16 @@
 """Testing paths: conditions, predictions under each, and metrics over plain functions.
 
-A figure travels as `Replicates`: itself, and itself under every weighting of the images. `estimate` makes of it a value
-with a 95% interval, `difference` that of two methods compared image by image.
+`MEASURES` has one row per measure: files, tables, figures and the page show what stands there. A measured value travels
+as `Replicates`: the value, and the value under every weighting of the images. `estimate` gives it a 95% interval,
+`difference` gives that of two methods compared image by image.
 """
 
 from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement
 from nplight.metrics.bootstrap import BootstrapMean, poisson_weights
+from nplight.metrics.condition_metrics import ConditionMetrics, ConditionResult
 from nplight.metrics.conditions import Condition, all_conditions, path_predictions, predictions
 from nplight.metrics.deviation import AccuracyDeviation, ProbabilityDeviation, probability_deviation
 from nplight.metrics.distance import DistanceSummary, distance_summary, path_distance
-from nplight.metrics.evaluation import ConditionMetrics, ConditionResult
 from nplight.metrics.faithfulness import (
     FaithfulnessCurve,
     area,
@@ -17,8 +18,8 @@ from nplight.metrics.faithfulness import (
     faithfulness_curve,
     pruned_accuracy,
 )
-from nplight.metrics.figures import MEASURES
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
+from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure, PredictedBatch
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
@@ -28,15 +29,19 @@ __all__ = [
     "AccuracyDeviation",
     "BootstrapMean",
     "Condition",
+    "ConditionMeasure",
     "ConditionMetrics",
     "ConditionResult",
     "DistanceSummary",
     "Estimate",
     "FaithfulnessCurve",
+    "JOINT_SCORE",
     "MEASURES",
+    "Measure",
     "NeuronCounts",
     "NeuronFrequency",
     "PathAgreement",
+    "PredictedBatch",
     "ProbabilityDeviation",
     "Replicates",
     "Selectivity",

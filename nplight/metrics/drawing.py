@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from nplight.metrics.measures import Measure
+
 Drawing = tuple["Figure", "Axes"]
 
 
@@ -25,9 +27,7 @@ def canvas(ax: Axes | None) -> Drawing:
         ArgumentError: matplotlib is not installed.
     """
     if ax is not None:
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        return figure, ax
+        return cast("Figure", ax.get_figure(root=True)), ax
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -54,27 +54,28 @@ def draw_matrix(values: Tensor, ax: Axes | None, *, rows: str, columns: str, uni
     return figure, ax
 
 
-def draw_pruning(rows: Sequence[Mapping[str, Any]], ax: Axes | None) -> Drawing:
-    """Top-1 accuracy (%) against neurons kept a layer; the clean accuracy is dashed.
+def draw_pruning(results: Sequence[Mapping[str, Any]], ax: Axes | None, measure: Measure) -> Drawing:
+    """A measure against neurons kept per layer; its value without an edit is dashed.
 
-    Of one method a line each share of the others pruned; of several a line a method, for the largest share.
+    For one method, one line per share of the others pruned; for several, one line per method, for the largest share.
 
     Args:
-        rows: of `ConditionResult.to_dict`.
+        results: of `ConditionResult.to_dict`.
         ax: where; `None`: a new figure.
+        measure: what is drawn.
     """
     figure, ax = canvas(ax)
-    kept = [row for row in rows if row["condition"] == "kept"]
-    methods = list(dict.fromkeys(row["method"] for row in kept))
-    shares = sorted({row["pruned"] for row in kept})
+    kept = [result for result in results if result["condition"] == "kept"]
+    methods = list(dict.fromkeys(result["method"] for result in kept))
+    shares = sorted({result["pruned"] for result in kept})
     for method in methods:
         for share in shares if len(methods) == 1 else shares[-1:]:
-            own = [row for row in kept if (row["method"], row["pruned"]) == (method, share)]
-            points = {row["kept"]: 100 * row["accuracy"] for row in own}
+            line = [result for result in kept if (result["method"], result["pruned"]) == (method, share)]
+            points = {result["kept"]: measure.factor * result[measure.name] for result in line}
             name = f"{share:.0%} of the others pruned" if len(methods) == 1 else method
             ax.plot(list(points), list(points.values()), marker="o", label=name)
-    clean = next(row for row in rows if row["condition"] == "clean")
-    ax.axhline(100 * clean["accuracy"], color="grey", linestyle="--", label="nothing pruned")
-    ax.set(xscale="log", xlabel="neurons kept a layer", ylabel="top-1 accuracy, %")
+    clean = next(result for result in results if result["condition"] == "clean")
+    ax.axhline(measure.factor * clean[measure.name], color="grey", linestyle="--", label="nothing pruned")
+    ax.set(xscale="log", xlabel="neurons kept per layer", ylabel=measure.label)
     ax.legend()
     return figure, ax

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError
+from nplight.metrics.condition_metrics import ConditionMetrics
 from nplight.metrics.conditions import Condition
-from nplight.metrics.evaluation import ConditionMetrics
 from nplight.metrics.replicates import Estimate, Replicates, estimate
 
 

@@ -1,8 +1,8 @@
-"""A figure with its interval: what the replicates of a bootstrap say."""
+"""A measured value with its interval, from the replicates of a bootstrap."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -14,27 +14,27 @@ _TAILS = (0.025, 0.975)
 
 
 class Replicates(NamedTuple):
-    """Figures, each measured once and then under every weighting of the images.
+    """Values, each measured once and then under every weighting of the images.
 
     Attributes:
-        values: (…, 1 + replicates) float64: the figure itself, then its replicates.
-        images: (…) int64, how many images each figure is of.
+        values: (…, 1 + replicates) float64: the value itself, then its replicates.
+        images: (…) int64, how many images each value is of.
     """
 
     values: Tensor
     images: Tensor
 
     def of(self, place: Any) -> Replicates:
-        """The figures at an index, or a tuple of indices, into the leading dimensions."""
+        """The values at an index, or a tuple of indices, into the leading dimensions."""
         return Replicates(self.values[place], self.images[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95% interval.
+    """A value with its 95% interval.
 
     Attributes:
-        value: the figure; NaN where there is nothing to measure.
+        value: the value itself; NaN where there is nothing to measure.
         low: the 2.5% quantile of its replicates; NaN where there are none.
         high: the 97.5% quantile.
         images: how many images it is of. The fewer, the less the interval can be trusted; that of one image is a point.
@@ -45,14 +45,23 @@ class Estimate:
     high: float
     images: int
 
+    def rounded(self) -> Estimate:
+        """With as many digits as a float32 holds, so that files read as measured."""
+        value, low, high = (float(f"{number:.7g}") for number in (self.value, self.low, self.high))
+        return Estimate(value, low, high, self.images)
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """As plain values, rounded, for a file; `None` for what is not defined."""
+        return {name: None if value != value else value for name, value in asdict(self.rounded()).items()}
+
 
 def estimate(replicates: Replicates) -> Estimate:
-    """The figure and the percentile interval of its replicates (Efron 1981).
+    """The value and the percentile interval of its replicates (Efron 1981).
 
     Replicates in which no image has weight are NaN and left out.
 
     Args:
-        replicates: of one figure: values (1 + replicates,), images ().
+        replicates: of one value: values (1 + replicates,), images ().
     """
     values = replicates.values.double().cpu().flatten()
     drawn = values[1:][~values[1:].isnan()]
@@ -67,7 +76,7 @@ def difference(first: Replicates, second: Replicates) -> Estimate:
     What makes an image easy or hard for both cancels, and the interval is narrower than the two apart.
 
     Args:
-        first: of one figure.
+        first: of one measure.
         second: of another.
 
     Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nplight.metrics import Estimate, estimate
+from nplight.metrics import Estimate, Measure, estimate
 from nplight.results.claims import Claim
 from nplight.results.comparison import Comparison
 from nplight.results.findings import Findings
@@ -13,12 +13,10 @@ from nplight.results.findings import Findings
 def to_markdown(comparison: Comparison) -> str:
     """A Markdown table: measures down, methods across, 95% intervals in brackets, the best in bold."""
     rows = [["", *(f"`{method}`" for method in comparison.methods)], ["---", *["---:"] * len(comparison.methods)]]
-    for row, measure in enumerate(comparison.measures):
-        cells = []
-        for cell, best in zip(comparison.cells[row], comparison.best(row)):
-            value, low, high = (measure.text(number) for number in (cell.value, cell.low, cell.high))
-            cells.append((f"**{value}**" if best else value) + (f" [{low}, {high}]" if cell.low == cell.low else ""))
-        rows.append([measure.label, *cells])
+    for row in comparison.rows:
+        cells = [f"**{text}**" if best else text for text, best in zip(row.texts, row.best)]
+        intervals = [_brackets(estimate, row.compared.measure) for estimate in row.estimates]
+        rows.append([row.compared.label, *map(str.__add__, cells, intervals)])
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
@@ -27,10 +25,9 @@ def to_latex(comparison: Comparison) -> str:
     columns = "l" + "r" * len(comparison.methods)
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(["", *map(_escaped, comparison.methods)])]
     lines.append(r"\midrule")
-    for row, measure in enumerate(comparison.measures):
-        values = [measure.text(cell.value) for cell in comparison.cells[row]]
-        shown = [rf"\textbf{{{value}}}" if best else value for value, best in zip(values, comparison.best(row))]
-        lines.append(_latex_row([_escaped(measure.label), *shown]))
+    for row in comparison.rows:
+        cells = [rf"\textbf{{{text}}}" if best else text for text, best in zip(row.texts, row.best)]
+        lines.append(_latex_row([_escaped(row.compared.label), *cells]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
@@ -64,6 +61,10 @@ def claims_to_markdown(claims: Sequence[Claim]) -> str:
     return "".join(
         f"{row}\n" for row in [*rows, *(f"| {one.text} | **{one.verdict}** | {one.reason} |" for one in claims)]
     )
+
+
+def _brackets(estimate: Estimate, measure: Measure) -> str:
+    return "" if estimate.low != estimate.low else f" [{measure.text(estimate.low)}, {measure.text(estimate.high)}]"
 
 
 def _interval(found: Estimate | None) -> str:

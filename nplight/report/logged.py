@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nplight.metrics import drawing
+from nplight.metrics import MEASURES, drawing
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 
@@ -63,7 +63,9 @@ def _matplotlib(run: Run) -> dict[str, Any]:
     found = {}
     rows = run.metrics.get("conditions", [])
     if any(row["condition"] == "kept" for row in rows):
-        found["paths/pruning"], _ = drawing.draw_pruning(rows, Figure(layout="constrained").subplots())
+        found["paths/pruning"], _ = drawing.draw_pruning(
+            rows, Figure(layout="constrained").subplots(), MEASURES["accuracy"]
+        )
     if run.selectivity:
         accuracy = 100 * torch.tensor(run.selectivity["accuracy"], dtype=torch.float64)
         axes = Figure(layout="constrained").subplots()

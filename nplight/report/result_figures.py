@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nplight.methods import is_control
+from nplight.metrics import MEASURES, Measure
 from nplight.report.run_data import Run
 from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, plain_text, template
 
@@ -17,35 +18,37 @@ _MOST_NAMES = 30
 
 
 def draw_pruning(run: Run) -> go.Figure | None:
-    """Top-1 accuracy (%) against neurons kept a layer, one panel a share of the others pruned; `None` without any."""
-    rows = [row for row in run.metrics.get("conditions", ()) if row["condition"] == "kept"]
-    if not rows:
+    """Measures against neurons kept per layer, one panel per measure and share of the others pruned.
+
+    The measures are those of `MEASURES` that compare methods with a path kept: top-1 accuracy (%). `None` without any.
+    """
+    results = [result for result in run.metrics.get("conditions", ()) if result["condition"] == "kept"]
+    measures = [one for one in MEASURES.values() if "kept" in one.compared and any(one.name in row for row in results)]
+    if not measures:
         return None
-    fractions = sorted({row["pruned"] for row in rows})
+    fractions = sorted({result["pruned"] for result in results})
     columns = min(2, len(fractions))
+    height = -(-len(fractions) // columns)  # rows of panels per measure
     figure = make_subplots(
-        rows=-(-len(fractions) // columns),
+        rows=height * len(measures),
         cols=columns,
-        subplot_titles=[f"{fraction:.0%} pruned" for fraction in fractions],
-        shared_yaxes="all",
-        vertical_spacing=0.16,
+        subplot_titles=_panel_titles(fractions, height * columns, len(measures)),
+        shared_yaxes="all" if len(measures) == 1 else "rows",
+        vertical_spacing=0.16 / len(measures),
         horizontal_spacing=0.06,
     )
-    sizes = sorted({row["kept"] for row in rows})
-    clean = _clean(run)
-    for place, fraction in enumerate(fractions):
-        cell = {"row": place // columns + 1, "col": place % columns + 1}
-        if clean is not None:
-            figure.add_trace(_flat(sizes, clean["accuracy"], "clean", place == 0), **cell)
-        for number, method in enumerate(run.methods):
-            own = [row for row in rows if row["method"] == method and row["pruned"] == fraction]
-            figure.add_trace(_with_interval(own, method, number, place == 0), **cell)
-    figure.update_xaxes(**_sizes_axis(sizes))
-    bottom = {place for place in range(len(fractions)) if place + columns >= len(fractions)}
-    for place in bottom:
-        figure.update_xaxes(title_text="neurons kept", row=place // columns + 1, col=place % columns + 1)
-    figure.update_yaxes(title_text="top-1 accuracy, %", col=1)
-    return _titled(figure, "Accuracy against neurons kept", height=280 * -(-len(fractions) // columns) + 120)
+    for number, measure in enumerate(measures):
+        for place, fraction in enumerate(fractions):
+            cell = {"row": number * height + place // columns + 1, "col": place % columns + 1}
+            panel = [result for result in results if result["pruned"] == fraction]
+            for trace in _panel(run, panel, measure, legend=number == place == 0):
+                figure.add_trace(trace, **cell)
+            if place + columns >= len(fractions):
+                figure.update_xaxes(title_text="neurons kept", **cell)
+            if place % columns == 0:
+                figure.update_yaxes(title_text=measure.label, **cell)
+    figure.update_xaxes(**_sizes_axis(sorted({result["kept"] for result in results})))
+    return _titled(figure, "Accuracy against neurons kept", height=280 * height * len(measures) + 120)
 
 
 def draw_faithfulness(run: Run) -> go.Figure | None:
@@ -71,7 +74,7 @@ def draw_faithfulness(run: Run) -> go.Figure | None:
                 name=method,
                 legendgroup=method,
                 line={**style, "width": 2.5 if number == 0 else 1.5},
-                hovertemplate=_HOVER.format(method=method),
+                hovertemplate=_hover(method, MEASURES["accuracy"]),
             )
         )
     sizes = next(iter(curves.values()))["sizes"]
@@ -143,7 +146,9 @@ def matrix_figure(
     return _titled(figure, title, height=560).update_layout(margin={"b": 56 if columns else 20})
 
 
-_HOVER = "{method}: %{{y:.1f}}% [%{{customdata[0]:.1f}}, %{{customdata[1]:.1f}}] with %{{x}} kept<extra></extra>"
+def _hover(method: str, measure: Measure) -> str:
+    low, high = (f"%{{customdata[{place}]:{measure.format}}}" for place in (0, 1))
+    return f"{method}: %{{y:{measure.format}}}{measure.unit} [{low}, {high}] with %{{x}} kept<extra></extra>"
 
 
 def _style(method: str, place: int) -> dict[str, str]:
@@ -159,10 +164,30 @@ def _sizes_axis(sizes: Sequence[int]) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": list(map(str, ticks)), "tickangle": 0}
 
 
-def _with_interval(rows: Sequence[dict[str, Any]], method: str, place: int, legend: bool) -> go.Scatter:
-    low, middle, high = ([_percent(row[f"accuracy{end}"]) for row in rows] for end in ("_low", "", "_high"))
+def _panel_titles(fractions: Sequence[float], panels: int, measures: int) -> list[str]:
+    titles = [f"{fraction:.0%} pruned" for fraction in fractions]
+    return (titles + [""] * (panels - len(titles))) * (measures - 1) + titles
+
+
+def _panel(run: Run, results: Sequence[dict[str, Any]], measure: Measure, *, legend: bool) -> list[go.Scatter]:
+    """One line for the unedited model, and one per method."""
+    sizes = sorted({result["kept"] for result in run.metrics["conditions"] if result["condition"] == "kept"})
+    clean = [_flat(sizes, row, measure, legend) for row in run.metrics["conditions"] if row["condition"] == "clean"]
+    lines = [
+        _with_interval([result for result in results if result["method"] == method], method, number, measure, legend)
+        for number, method in enumerate(run.methods)
+    ]
+    return clean[:1] + lines
+
+
+def _with_interval(
+    results: Sequence[dict[str, Any]], method: str, place: int, measure: Measure, legend: bool
+) -> go.Scatter:
+    low, middle, high = (
+        [_scaled(result.get(measure.name + end), measure) for result in results] for end in ("_low", "", "_high")
+    )
     return go.Scatter(
-        x=[row["kept"] for row in rows],
+        x=[result["kept"] for result in results],
         y=middle,
         customdata=list(zip(low, high)),
         error_y={
@@ -179,20 +204,20 @@ def _with_interval(rows: Sequence[dict[str, Any]], method: str, place: int, lege
         legendgroup=method,
         showlegend=legend,
         line=_style(method, place),
-        hovertemplate=_HOVER.format(method=method),
+        hovertemplate=_hover(method, measure),
     )
 
 
-def _flat(sizes: Sequence[int], value: float, name: str, legend: bool) -> go.Scatter:
+def _flat(sizes: Sequence[int], clean: dict[str, Any], measure: Measure, legend: bool) -> go.Scatter:
     return go.Scatter(
         x=[sizes[0], sizes[-1]],
-        y=[_percent(value)] * 2,
+        y=[_scaled(clean.get(measure.name), measure)] * 2,
         mode="lines",
-        name=f"{name}: nothing pruned",
-        legendgroup=name,
+        name="clean: nothing pruned",
+        legendgroup="clean",
         showlegend=legend,
         line={"color": NEUTRAL, "dash": "longdash", "width": 1},
-        hovertemplate=f"{name}: %{{y:.1f}}%<extra></extra>",
+        hovertemplate=f"clean: %{{y:{measure.format}}}{measure.unit}<extra></extra>",
     )
 
 
@@ -212,12 +237,13 @@ def _band(sizes: Sequence[int], points: Sequence[dict[str, Any]], method: str, c
     )
 
 
-def _clean(run: Run) -> dict[str, Any] | None:
-    return next((row for row in run.metrics.get("conditions", ()) if row["condition"] == "clean"), None)
-
-
 def _percent(value: float | None) -> float:
-    return float("nan") if value is None else round(value * 100, 3)
+    return _scaled(value, MEASURES["accuracy"])
+
+
+def _scaled(value: float | None, measure: Measure) -> float:
+    """In the measure's unit."""
+    return float("nan") if value is None else round(value * measure.factor, 3)
 
 
 def _titled(figure: go.Figure, title: str, *, height: int) -> go.Figure:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nplight.metrics import JOINT_SCORE, MEASURES, Measure
 from nplight.report.html import escape, facts, known_charts, short, table
 from nplight.report.page_data import Contents
 from nplight.report.run_data import Run
 from nplight.report.texts import CLAIMS, DEVIATIONS, NO_METRICS
 
 Row = Mapping[str, Any]
-
-_DEVIATIONS = ("probability_deviation", "accuracy_deviation")
 
 
 def run_section(run: Run, found: Contents) -> str:
@@ -61,9 +60,9 @@ def _headline(run: Run) -> str:
         neurons = f"{alone['kept']} neuron{'s' * (alone['kept'] > 1)} a layer kept, all others pruned"
         cards.append((alone, "accuracy", f"top-1 accuracy, {neurons}"))
     items = (
-        f"<li><strong>{_value(row, figure)}</strong><span>{text}</span>"
-        f"<small>95% interval {_interval(row, figure)}</small></li>"
-        for row, figure, text in cards
+        f"<li><strong>{_value(row, MEASURES[name], '%')}</strong><span>{text}</span>"
+        f"<small>95% interval {_interval(row, MEASURES[name], '%')}</small></li>"
+        for row, name, text in cards
     )
     return f'<ul class="cards">{"".join(items)}</ul>' if cards else ""
 
@@ -77,27 +76,22 @@ def _settings(run: Run) -> str:
 
 
 def _deviations(run: Run) -> str:
+    conditions = [name for name in ("removed", "enhanced") if _results(run, name)]
+    columns = [(name, one) for name in conditions for one in MEASURES.values() if name in one.compared]
     lines = []
     for method in run.methods:
-        rows = [row for row in run.metrics["conditions"] if row["method"] == method]
-        own = {row["condition"]: row for row in rows if row["condition"] in ("removed", "enhanced")}
-        cells = [
-            f"{_value(own[name], figure, '')}<br><small>{_interval(own[name], figure, '')}</small>"
-            for name in own
-            for figure in _DEVIATIONS
-        ]
+        results = {name: _results(run, name, method) for name in conditions}
+        cells = [_with_interval(results[name][0], measure) if results[name] else "–" for name, measure in columns]
         joint = run.metrics.get("paths", {}).get(method, {}).get("joint_score") or {}
-        score = "–" if joint.get("value") is None else f"{joint['value']:+.3g}".replace("-", "−", 1)
-        lines.append((short(method), score, *cells))
-    head = [
-        "search",
-        "joint score",
-        "removed: Δ prob. %",
-        "removed: Δ top-1",
-        "enhanced: Δ prob. %",
-        "enhanced: Δ top-1",
-    ]
+        lines.append((short(method), _shown(joint.get("value"), JOINT_SCORE), *cells))
+    head = ["search", "joint score", *(f"{name}: {measure.column}" for name, measure in columns)]
     return table("The path removed and enhanced", head, lines, DEVIATIONS)
+
+
+def _results(run: Run, condition: str, method: str | None = None) -> list[Row]:
+    """Of a condition, of one method or all."""
+    results = [result for result in run.metrics["conditions"] if result["condition"] == condition]
+    return [result for result in results if method in (None, result["method"])]
 
 
 def _claims(run: Run) -> str:
@@ -106,18 +100,20 @@ def _claims(run: Run) -> str:
     return table("The paper's claims", ["claim", "verdict", "figure"], rows, CLAIMS) if rows else ""
 
 
-def _value(row: Row, figure: str, unit: str = "%") -> str:
-    return _shown(row[figure], figure, unit)
+def _with_interval(row: Row, measure: Measure) -> str:
+    return f"{_value(row, measure)}<br><small>{_interval(row, measure)}</small>"
 
 
-def _interval(row: Row, figure: str, unit: str = "%") -> str:
-    return " … ".join(_shown(row.get(f"{figure}_{end}"), figure, unit) for end in ("low", "high"))
+def _value(row: Row, measure: Measure, unit: str = "") -> str:
+    return _shown(row.get(measure.name), measure, unit)
 
 
-def _shown(value: float | None, figure: str, unit: str) -> str:
-    if value is None:
-        return "–"
-    return format(value * 100, "+.2f" if figure in _DEVIATIONS else ".1f").replace("-", "−") + unit
+def _interval(row: Row, measure: Measure, unit: str = "") -> str:
+    return " … ".join(_shown(row.get(f"{measure.name}_{end}"), measure, unit) for end in ("low", "high"))
+
+
+def _shown(value: float | None, measure: Measure, unit: str = "") -> str:
+    return "–" if value is None else measure.text(value).replace("-", "−", 1) + unit
 
 
 def _time(about: Row) -> str:

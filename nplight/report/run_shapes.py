@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, Strict, TypeAdapter
 from typing_extensions import Required, TypedDict
 
+from nplight.metrics import MEASURES
+
 # As any Python string may be, also one that came from a file name of no encoding.
 Text = InstanceOf[str]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
@@ -50,18 +52,17 @@ class _Condition(_Open, total=False):
     method: Required[Text]
     kept: Required[Annotated[int, Field(ge=1, le=2**22)] | None]
     pruned: Required[Number | None]
-    accuracy: Required[Number | None]
-    accuracy_low: Required[Number | None]
-    accuracy_high: Required[Number | None]
-    accuracy_deviation: Required[Number | None]
-    accuracy_deviation_low: Number | None
-    accuracy_deviation_high: Number | None
-    probability_deviation: Required[Number | None]
-    probability_deviation_low: Number | None
-    probability_deviation_high: Number | None
+
+
+_MEASURED = TypeAdapter(Number | None)
 
 
 def _whole_condition(row: _Condition) -> _Condition:
+    missing = {"accuracy", "accuracy_deviation", "probability_deviation"} - set(row)
+    if missing:
+        raise ValueError(f"a condition must have the measures {', '.join(sorted(missing))}")
+    for name in (measure + end for measure in MEASURES for end in ("", "_low", "_high")):
+        _MEASURED.validate_python(row.get(name), strict=True)
     if row["condition"] == "kept" and (row["kept"] is None or row["pruned"] is None):
         raise ValueError("a condition that keeps a path must say how much it keeps and prunes")
     return row

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from rich import box
 from rich.console import JustifyMethod, RenderableType
@@ -11,11 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nplight.methods import METHODS
-from nplight.metrics import ConditionResult, Estimate, SelectivitySummary, estimate
-from nplight.results import Comparison, Findings, Measure
+from nplight.metrics import MEASURES, ConditionMeasure, ConditionResult, Estimate, Measure, SelectivitySummary, estimate
+from nplight.results import ComparedMeasure, Comparison, ComparisonRow, Findings
 
 _LONGEST = max(map(len, METHODS))
-_MEASURES = ("top-1 %", "macro %", "prob. %", "Δ prob. %", "Δ top-1")
+_EDITED = ("removed", "enhanced")
+_COLUMNS = 5
+"""How many measures fit into 80 columns beside each other."""
+
+T = TypeVar("T")
 
 
 def findings_tables(found: Findings, folder: Path) -> list[RenderableType]:
@@ -49,46 +56,54 @@ def selectivity_table(summary: SelectivitySummary, search: str, kept: int) -> Re
 
 
 def _alone(results: Sequence[ConditionResult]) -> list[RenderableType]:
-    """The deviation table and the pruning table of one method."""
-    images = results[0].images
-    deviations = _table(f"The category path removed and enhanced ({images} held-out images)", ["condition"], _MEASURES)
+    """The deviation tables and the pruning tables of one method."""
+    tables: list[RenderableType] = []
+    for measures in _across(list(MEASURES.values())):
+        tables.append(_conditions(results, measures))
+    for measures in _across(list(MEASURES.values())):
+        tables.append(_pruned(results, measures))
+    return [*tables, _legend("kept: neurons a layer.", MEASURES.values())]
+
+
+def _conditions(results: Sequence[ConditionResult], measures: Sequence[ConditionMeasure]) -> Table:
+    """Measures without an edit, with the path removed, with the path enhanced."""
+    title = f"The category path removed and enhanced ({results[0].images} held-out images)"
+    table = _table(title, ["condition"], [measure.column for measure in measures])
     for result in results:
         if result.condition != "kept":
             size = "" if result.kept is None else f" (top {result.kept})"
-            deviations.add_row(result.condition + size, *_measures(result))
+            table.add_row(result.condition + size, *_values(result, measures))
+    return table
 
-    title = f"Others pruned, the category path kept ({images} held-out images)"
-    pruning = _table(title, ["kept", "others pruned"], _MEASURES)
+
+def _pruned(results: Sequence[ConditionResult], measures: Sequence[ConditionMeasure]) -> Table:
+    """Measures with others pruned, one section per number of neurons kept."""
+    title = f"Others pruned, the category path kept ({results[0].images} held-out images)"
+    table = _table(title, ["kept", "others pruned"], [measure.column for measure in measures])
     previous = None
     for result in results:
         if result.condition == "kept":
             if previous not in (None, result.kept):
-                pruning.add_section()
+                table.add_section()
             kept = "" if result.kept == previous else str(result.kept)
-            pruning.add_row(kept, f"{result.pruned:.0%}", *_measures(result))
+            table.add_row(kept, f"{result.pruned:.0%}", *_values(result, measures))
             previous = result.kept
-
-    legend = Text(
-        "kept: neurons a layer. top-1: accuracy over images. macro: mean over categories.\n"
-        "prob.: mean probability of the label. Δ prob.: its mean relative change.\n"
-        "Δ top-1: change of top-1 accuracy, in percentage points.",
-        style="dim",
-    )
-    return [deviations, pruning, legend]
+    return table
 
 
 def _compared(found: Findings) -> list[RenderableType]:
     """Methods side by side; their paths; the claims."""
-    clean = found.results[0]
-    legend = Text(
-        f"Bold: the best. Without an edit top-1, the accuracy, is {clean.accuracy:.1%}.\n"
-        "JAS: on the images that the paths were found with. probability: that of the\n"
-        "label; its mean relative change.",
-        style="dim",
+    comparison, clean = found.comparison, found.results[0]
+    compared = {row.compared.measure.name for row in comparison.rows}
+    introduction = (
+        f"Bold: the best. Without an edit top-1 is {clean.value('accuracy'):.1%}. "
+        "JAS: on the images that the paths were found with."
     )
-    tables: list[RenderableType] = [_deviations(found.comparison, clean.images), legend]
-    if any(measure.figure == "accuracy" for measure in found.comparison.measures):
-        tables.append(_prunings(found.comparison))
+    tables: list[RenderableType] = [
+        *(_deviations(comparison, rows, clean.images) for rows in _across(comparison.under(None, *_EDITED))),
+        _legend(introduction, [measure for measure in MEASURES.values() if measure.name in compared]),
+        *(_prunings(comparison, rows) for rows in _by_measure(comparison.under("kept"))),
+    ]
     meaning = Text(
         "area: mean top-1 over the logarithm of the neurons kept, all others pruned;\n"
         "over random: its lead. as first: neurons in common with the first method.\n"
@@ -100,42 +115,52 @@ def _compared(found: Findings) -> list[RenderableType]:
     return tables if not found.claims else [*tables, _claims(found)]
 
 
-def _deviations(comparison: Comparison, images: int) -> Table:
+def _deviations(comparison: Comparison, rows: Sequence[ComparisonRow], images: int) -> Table:
     """Joint score, removal and enhancement: methods down, measures across."""
-    rows = [row for row, measure in enumerate(comparison.measures) if measure.figure != "accuracy"]
-    table = _table(
-        f"Methods compared ({images} held-out images)", ["method"], [_head(comparison.measures[row]) for row in rows]
-    )
+    table = _table(f"Methods compared ({images} held-out images)", ["method"], [_head(row.compared) for row in rows])
     for place, method in enumerate(comparison.methods):
-        table.add_row(method, *(_best(comparison, row, place) for row in rows))
+        table.add_row(method, *(_cell(row, place) for row in rows))
     return table
 
 
-def _prunings(comparison: Comparison) -> Table:
-    """Accuracy with others pruned: methods down, numbers kept across, a section for each share pruned."""
-    rows = {}
-    for row, measure in enumerate(comparison.measures):
-        if measure.condition is not None and measure.figure == "accuracy":
-            rows[measure.condition.pruned, measure.condition.kept] = row
-    shares, sizes = (list(dict.fromkeys(keys)) for keys in zip(*rows))
-    table = _table("Top-1 % with others pruned, by neurons a layer kept", ["pruned", "method"], list(map(str, sizes)))
+def _prunings(comparison: Comparison, rows: Sequence[ComparisonRow]) -> Table:
+    """A measure with others pruned: methods down, numbers kept across, one section per share pruned."""
+    cells = {
+        (row.compared.condition.pruned, row.compared.condition.kept): row for row in rows if row.compared.condition
+    }
+    shares, sizes = (list(dict.fromkeys(keys)) for keys in zip(*cells))
+    column = rows[0].compared.measure.column
+    title = f"{column[0].upper()}{column[1:]} with others pruned, by neurons a layer kept"
+    table = _table(title, ["pruned", "method"], list(map(str, sizes)))
     for share in shares:
         table.add_section()
         for place, method in enumerate(comparison.methods):
-            values = [_best(comparison, rows[share, size], place) for size in sizes]
+            values = [_cell(cells[share, size], place) for size in sizes]
             table.add_row("" if place else f"{share:.0%}", method, *values)
     return table
 
 
-def _head(measure: Measure) -> str:
-    if measure.condition is None:
-        return "JAS"
-    return f"{measure.condition.name}\nΔ " + ("prob. %" if measure.figure == "probability_deviation" else "top-1")
+def _by_measure(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:
+    return [list(group) for _, group in groupby(rows, key=lambda row: row.compared.measure.name)]
 
 
-def _best(comparison: Comparison, row: int, place: int) -> Text:
-    value = comparison.measures[row].text(comparison.cells[row][place].value)
-    return Text(value, "bold" if comparison.best(row)[place] else "")
+def _across(columns: Sequence[T]) -> list[Sequence[T]]:
+    """As many columns as fit side by side."""
+    return [columns[start : start + _COLUMNS] for start in range(0, len(columns), _COLUMNS)]
+
+
+def _head(compared: ComparedMeasure) -> str:
+    column = compared.measure.column
+    return column if compared.condition is None else f"{compared.condition.name}\n{column}"
+
+
+def _cell(row: ComparisonRow, place: int) -> Text:
+    return Text(row.texts[place], "bold" if row.best[place] else "")
+
+
+def _legend(introduction: str, measures: Iterable[Measure]) -> Text:
+    meanings = [f"{measure.column.removesuffix(' %')}: {measure.description}." for measure in measures]
+    return Text(textwrap.fill(" ".join([introduction, *meanings]), 80), style="dim")
 
 
 def _paths(found: Findings) -> Table:
@@ -178,12 +203,7 @@ def _table(title: str, keys: Sequence[str], measures: Sequence[str]) -> Table:
     return table
 
 
-def _measures(result: ConditionResult) -> list[str]:
-    changed = result.condition != "clean"
-    return [
-        f"{result.accuracy:.1%}".rstrip("%"),
-        f"{result.accuracy_macro:.1%}".rstrip("%"),
-        f"{result.probability:.1%}".rstrip("%"),
-        f"{result.probability_deviation * 100:+.2f}" if changed else "",
-        f"{result.accuracy_deviation * 100:+.2f}" if changed else "",
-    ]
+def _values(result: ConditionResult, measures: Sequence[ConditionMeasure]) -> list[str]:
+    """What was measured, blank for a change of the unedited model."""
+    blank = result.condition == "clean"
+    return ["" if blank and measure.change else measure.text(result.value(measure.name)) for measure in measures]

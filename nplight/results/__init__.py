@@ -1,16 +1,17 @@
 """What a run found: category paths from image paths, methods side by side, the paper's claims."""
 
 from nplight.results.claims import Claim, paper_claims
-from nplight.results.comparison import Comparison, Measure, MethodResult, compare
+from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths, joint_score_mean
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 
 __all__ = [
     "Claim",
+    "ComparedMeasure",
     "Comparison",
+    "ComparisonRow",
     "Findings",
-    "Measure",
     "MethodResult",
     "PathStatistics",
     "compare",

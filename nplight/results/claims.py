@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nplight.methods import METHODS, is_proposed
-from nplight.metrics import Condition, Estimate, difference, estimate
-from nplight.results.comparison import Measure, MethodResult, deviation_measure, joint_score_measure
+from nplight.metrics import JOINT_SCORE, MEASURES, Condition, Estimate, difference, estimate
+from nplight.results.comparison import ComparedMeasure, MethodResult
 
 Verdict = Literal["held", "not held", "undecided"]
 
@@ -23,7 +23,7 @@ class Claim:
     Attributes:
         text: the claim.
         verdict: `held` or `not held` where the 95% interval leaves no doubt, `undecided` where it does.
-        reason: the figure that decides.
+        reason: the number that decides.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Claim:
 
 
 def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
-    """What Wang et al. (ICLR 2025, section 4) claim of the joint attribution score, held against measured figures.
+    """What Wang et al. (ICLR 2025, section 4) claim of the joint attribution score, held against what was measured.
 
     The path of `jas` is claimed to have the highest joint score, to lose most probability when removed and to gain
     most when enhanced; each held against every other method by the paired difference, without a correction for the
@@ -40,7 +40,7 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
     claimed to stay when all neurons outside the path are pruned.
 
     Args:
-        results: one a method; without `jas` there is nothing to say.
+        results: one per method; without `jas` there is nothing to say.
         top_k: neurons a layer of the path.
     """
     own = next((result for result in results if is_proposed(result.method)), None)
@@ -50,30 +50,36 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
     conditions = own.metrics.conditions
     claims = []
     if rivals:
-        superlatives = [("the highest joint score", joint_score_measure())]
+        superlatives = [("the highest joint score", ComparedMeasure(JOINT_SCORE))]
+        deviation = MEASURES["probability_deviation"]
         for name, what in (("removed", "the largest loss of probability"), ("enhanced", "the largest gain")):
-            found = [one for one in conditions if one.name == name]
-            superlatives += [(f"{what} when {name}", deviation_measure(one, "probability_deviation")) for one in found]
-        claims = [_superlative(f"{own.method} has {text}", own, rivals, measure) for text, measure in superlatives]
+            superlatives += [
+                (f"{what} when {name}", ComparedMeasure(deviation, condition))
+                for condition in conditions
+                if condition.name == name
+            ]
+        claims = [_superlative(f"{own.method} has {text}", own, rivals, compared) for text, compared in superlatives]
     everything = Condition("kept", top_k, 1.0)
     if everything in conditions:
         claims.append(_kept(own.method, top_k, estimate(own.metrics.replicates(everything, "accuracy_deviation"))))
     return [claim for claim in claims if claim is not None]
 
 
-def _superlative(text: str, own: MethodResult, rivals: Sequence[MethodResult], measure: Measure) -> Claim | None:
-    mine = own.replicates(measure)
+def _superlative(
+    text: str, own: MethodResult, rivals: Sequence[MethodResult], compared: ComparedMeasure
+) -> Claim | None:
+    mine = own.replicates(compared)
     leads = []
     for rival in rivals:
-        theirs = rival.replicates(measure)
+        theirs = rival.replicates(compared)
         if mine is not None and theirs is not None:
-            ahead = (mine, theirs) if measure.sign > 0 else (theirs, mine)
+            ahead = (mine, theirs) if compared.sign > 0 else (theirs, mine)
             leads.append((rival.method, difference(*ahead)))
     if not leads:
         return None
     verdict = _verdict([lead for _, lead in leads], 0.0)
     closest, lead = min(leads, key=lambda pair: pair[1].value)
-    shown = [format(value * measure.factor, "+.3g") for value in (lead.value, lead.low, lead.high)]
+    shown = [format(value * compared.measure.factor, "+.3g") for value in (lead.value, lead.low, lead.high)]
     return Claim(text, verdict, f"{shown[0]} [{shown[1]}, {shown[2]}] against {closest}, the closest")
 
 

@@ -5,7 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nplight.metrics import Condition, ConditionMetrics, Estimate, Replicates, estimate
+from nplight.metrics import JOINT_SCORE, MEASURES, Condition, ConditionMetrics, Estimate, Measure, Replicates, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedMeasure:
+    """A measure by which methods are compared.
+
+    Attributes:
+        measure: the measure.
+        condition: under which it is measured; `None` for the joint score.
+    """
+
+    measure: Measure
+    condition: Condition | None = None
+
+    @property
+    def label(self) -> str:
+        """For people, with its unit."""
+        if self.condition is None:
+            return self.measure.label
+        if self.condition.name == "kept":
+            return f"{self.condition.kept} kept, {self.condition.pruned:.0%} pruned: {self.measure.label}"
+        return f"{self.condition.name}: {self.measure.label}"
+
+    @property
+    def sign(self) -> int:
+        """1 where the larger value is the better one, -1 where the smaller is: a removed path should do harm."""
+        return (
+            -self.measure.sign if self.condition is not None and self.condition.name == "removed" else self.measure.sign
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +52,39 @@ class MethodResult:
     joint_score: Replicates | None
     metrics: ConditionMetrics
 
-    def replicates(self, measure: Measure) -> Replicates | None:
-        """One figure, or `None` where it was not measured."""
-        if measure.condition is None:
+    def replicates(self, compared: ComparedMeasure) -> Replicates | None:
+        """One measure, or `None` where it was not measured."""
+        if compared.condition is None:
             return self.joint_score
-        return self.metrics.replicates(measure.condition, measure.figure)
+        return self.metrics.replicates(compared.condition, compared.measure.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """A row of the comparison.
+class ComparisonRow:
+    """One measure of all methods.
 
     Attributes:
-        label: for people, with its unit.
-        condition: under which it is measured; `None` for the joint score.
-        figure: which of the condition's.
-        sign: 1 where the larger value is the better one, -1 where the smaller is.
-        factor: from the figure to its unit: 100 for percent and percentage points.
-        form: how its value is written.
+        compared: what is measured.
+        estimates: one per method, in the order of the comparison.
     """
 
-    label: str
-    condition: Condition | None
-    figure: str
-    sign: int
-    factor: int
-    form: str
+    compared: ComparedMeasure
+    estimates: tuple[Estimate, ...]
 
-    def text(self, value: float) -> str:
-        """A value in the measure's unit; a dash where there is none."""
-        return "–" if value != value else format(value * self.factor, self.form)
+    @property
+    def texts(self) -> list[str]:
+        """The values as written."""
+        return [self.compared.measure.text(estimate.value) for estimate in self.estimates]
+
+    @property
+    def best(self) -> list[bool]:
+        """Which methods are best, as their values are written; none where all are alike."""
+        values = [estimate.value for estimate in self.estimates if estimate.value == estimate.value]
+        if not values:
+            return [False] * len(self.estimates)
+        top = self.compared.measure.text(max(values, key=lambda value: self.compared.sign * value))
+        best = [text == top for text in self.texts]
+        return best if not all(best) or len(best) == 1 else [False] * len(best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,65 +93,45 @@ class Comparison:
 
     Attributes:
         methods: the columns.
-        measures: the rows.
-        cells: one row a measure, in the order of the methods.
+        rows: one per measure.
     """
 
     methods: tuple[str, ...]
-    measures: tuple[Measure, ...]
-    cells: tuple[tuple[Estimate, ...], ...]
+    rows: tuple[ComparisonRow, ...]
 
-    def best(self, row: int) -> list[bool]:
-        """Which methods are best in a row, as its values are written; none where all are alike."""
-        measure = self.measures[row]
-        known = [cell.value for cell in self.cells[row] if cell.value == cell.value]
-        if not known:
-            return [False] * len(self.methods)
-        top = measure.text(max(known, key=lambda value: measure.sign * value))
-        best = [measure.text(cell.value) == top for cell in self.cells[row]]
-        return best if not all(best) or len(best) == 1 else [False] * len(best)
+    def under(self, *conditions: str | None) -> list[ComparisonRow]:
+        """The rows of the named conditions; `None` names that of the joint score."""
+        return [row for row in self.rows if (row.compared.condition and row.compared.condition.name) in conditions]
 
 
 def compare(results: Sequence[MethodResult]) -> Comparison:
     """Put methods side by side.
 
     Args:
-        results: one a method, all measured under the same conditions.
+        results: one per method, all measured under the same conditions.
     """
-    measures = tuple(_measures(results[0].metrics.conditions))
     return Comparison(
         methods=tuple(result.method for result in results),
-        measures=measures,
-        cells=tuple(tuple(_cell(result.replicates(measure)) for result in results) for measure in measures),
+        rows=tuple(
+            ComparisonRow(compared, tuple(_estimate(result.replicates(compared)) for result in results))
+            for compared in _compared_measures(results[0].metrics.conditions)
+        ),
     )
 
 
-def joint_score_measure() -> Measure:
-    """The mean joint attribution score of the paths."""
-    return Measure("joint score (JAS)", None, "joint_score", 1, 1, "+.3g")
-
-
-def deviation_measure(condition: Condition, figure: str) -> Measure:
-    """A deviation after removal, where a larger loss is better, or after enhancement, where a larger gain is."""
-    sign = -1 if condition.name == "removed" else 1
-    unit = "probability, %" if figure == "probability_deviation" else "top-1, points"
-    return Measure(f"{condition.name}: Δ {unit}", condition, figure, sign, 100, "+.2f")
-
-
-def _measures(conditions: Sequence[Condition]) -> list[Measure]:
-    edited = [condition for condition in conditions if condition.name in ("removed", "enhanced")]
-    deviations = [
-        deviation_measure(condition, figure)
-        for figure in ("probability_deviation", "accuracy_deviation")
-        for condition in edited
+def _compared_measures(conditions: Sequence[Condition]) -> list[ComparedMeasure]:
+    """The joint score, the measures under edited paths, those under kept ones."""
+    return [
+        ComparedMeasure(JOINT_SCORE),
+        *(
+            ComparedMeasure(measure, condition)
+            for names in (("removed", "enhanced"), ("kept",))
+            for measure in MEASURES.values()
+            for condition in conditions
+            if condition.name in names and condition.name in measure.compared
+        ),
     ]
-    kept = [
-        Measure(f"{condition.kept} kept, {condition.pruned:.0%} pruned: top-1, %", condition, "accuracy", 1, 100, ".1f")
-        for condition in conditions
-        if condition.name == "kept"
-    ]
-    return [joint_score_measure(), *deviations, *kept]
 
 
-def _cell(found: Replicates | None) -> Estimate:
-    return Estimate(float("nan"), float("nan"), float("nan"), 0) if found is None else estimate(found)
+def _estimate(replicates: Replicates | None) -> Estimate:
+    return Estimate(float("nan"), float("nan"), float("nan"), 0) if replicates is None else estimate(replicates)

@@ -21,7 +21,7 @@ from nplight.metrics import (
 )
 from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import Comparison, MethodResult, compare
-from nplight.results.path_statistics import PathStatistics, path_statistics, plain, table_agreement
+from nplight.results.path_statistics import PathStatistics, path_statistics, table_agreement
 from nplight.store import PathTable
 
 
@@ -57,7 +57,7 @@ class Findings:
     def to_dict(self) -> dict[str, Any]:
         """All but `results` as plain values, for a file."""
         agreements = {
-            name: {"neurons": plain(estimate(one.neurons)), "whole_paths": plain(estimate(one.whole))}
+            name: {"neurons": estimate(one.neurons).to_dict(), "whole_paths": estimate(one.whole).to_dict()}
             for name, one in self.agreements.items()
         }
         return {
@@ -68,9 +68,9 @@ class Findings:
             "faithfulness": {
                 name: {
                     "sizes": list(curve.sizes),
-                    "accuracy": [plain(one) for one in curve.accuracy],
-                    "area": plain(curve.area),
-                    **({"ahead_of_random": plain(self.leads[name])} if name in self.leads else {}),
+                    "accuracy": [point.to_dict() for point in curve.accuracy],
+                    "area": curve.area.to_dict(),
+                    **({"ahead_of_random": self.leads[name].to_dict()} if name in self.leads else {}),
                 }
                 for name, curve in self.curves.items()
             },
@@ -98,7 +98,7 @@ def findings(
         num_classes: number of categories.
         notes: sentences that a reader must know.
     """
-    replicates = next(iter(metrics.values())).figures.replicates
+    replicates = next(iter(metrics.values())).measures.replicates
     statistics, agreements = {}, {}
     rows = {} if table is None else {name: table.where(method=name) for name in metrics if name in table.methods}
     for name, own in rows.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class SimilarPair:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a file."""
-        return {"categories": [self.first, self.second], **plain(self.cosine)}
+        return {"categories": [self.first, self.second], **self.cosine.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class PathStatistics:
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a file."""
         return {
-            "joint_score": plain(estimate(self.joint_score)),
-            "distance": {name: plain(getattr(self.distance, name)) for name in ("within", "between", "difference")},
+            "joint_score": estimate(self.joint_score).to_dict(),
+            "distance": {name: getattr(self.distance, name).to_dict() for name in ("within", "between", "difference")},
             "most_similar": [pair.to_dict() for pair in self.most_similar],
             "least_similar": [pair.to_dict() for pair in self.least_similar],
         }
@@ -79,11 +80,11 @@ def path_statistics(table: PathTable, *, num_classes: int, width: int, replicate
         width: neurons in the widest layer.
         replicates: of the bootstraps.
     """
-    frequency: NeuronFrequency | None = None
-    for rows in table.batches(["neurons", "label"]):
-        frequency = frequency or NeuronFrequency(num_classes, rows["neurons"].shape[1], width, sync_on_compute=False)
-        frequency.update(rows["neurons"], rows["label"])
-    assert frequency is not None
+    batches = table.batches(["neurons", "label"])
+    first = next(batches)  # a table has at least one row
+    frequency = NeuronFrequency(num_classes, first["neurons"].shape[1], width, sync_on_compute=False)
+    for batch in chain([first], batches):
+        frequency.update(batch["neurons"], batch["label"])
     counts = frequency.compute()
     most, least = similar_pairs(category_similarity(counts), PAIRS)
     return PathStatistics(
@@ -124,7 +125,7 @@ def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> A
 def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) -> dict[str, Any]:
     """As plain values, for a file: `accuracy[c][p]` is that of category c under the path of p, `None` if not tested."""
     return {
-        **{name: plain(getattr(summary, name)) for name in ("own", "others", "difference")},
+        **{name: getattr(summary, name).to_dict() for name in ("own", "others", "difference")},
         "images": matrix.images.tolist(),
         "accuracy": [
             [None if value != value else round(value, 6) for value in row] for row in matrix.accuracy.tolist()
@@ -132,15 +133,5 @@ def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) 
     }
 
 
-def plain(found: Estimate) -> dict[str, float | int | None]:
-    """An estimate as plain values, `None` for what is not defined, with as many digits as a float32 holds."""
-    return {
-        name: None if value != value else float(f"{value:.7g}") if isinstance(value, float) else value
-        for name, value in asdict(found).items()
-    }
-
-
 def _tensor(table: PathTable, column: str) -> Tensor:
-    values = table[column]
-    assert isinstance(values, Tensor)
-    return values
+    return torch.as_tensor(table[column])

@@ -152,9 +152,11 @@ def test_validate_finds_and_tests_what_the_functions_find_and_test(
                 edited = reference.model(reference.images[held_out]).softmax(1)
         before, after = (values.gather(1, labels[:, None])[:, 0] for values in (clean, edited))
         assert result.images == 40
-        assert result.accuracy == pytest.approx((edited.argmax(1) == labels).double().mean().item(), abs=1e-6)
-        assert result.probability == pytest.approx(after.mean().item(), abs=1e-6)
-        assert result.probability_deviation == pytest.approx(((after - before) / before).mean().item(), abs=1e-5)
+        assert result.value("accuracy") == pytest.approx((edited.argmax(1) == labels).double().mean().item(), abs=1e-6)
+        assert result.value("probability") == pytest.approx(after.mean().item(), abs=1e-6)
+        assert result.value("probability_deviation") == pytest.approx(
+            ((after - before) / before).mean().item(), abs=1e-5
+        )
     assert [result.condition for result in evaluation.results] == ["clean", "removed", "enhanced"] + ["kept"] * 4
     rows = json.loads((tmp_path / "metrics.json").read_text())["conditions"]
     assert rows == [result.to_dict() for result in evaluation.results]
@@ -293,7 +295,7 @@ def test_half_precision_runs_and_scores_in_float32(
     _, evaluation = validate(reference, loaders, tmp_path, precision="bf16-mixed")
     assert nplight.read_paths(tmp_path)["score"].dtype == torch.float32
     clean = (reference.expected["logits"].argmax(1) == reference.labels)[loaders[1].dataset.indices]
-    assert evaluation.results[0].accuracy == pytest.approx(clean.float().mean().item(), abs=0.051)
+    assert evaluation.results[0].value("accuracy") == pytest.approx(clean.float().mean().item(), abs=0.051)
 
 
 def test_more_neurons_than_a_layer_has_are_capped_and_said_so(
@@ -304,7 +306,7 @@ def test_more_neurons_than_a_layer_has_are_capped_and_said_so(
     make_trainer(search, evaluation).validate(Foreign(reference.model), loaders, verbose=False)
     assert [result.kept for result in evaluation.results] == [None, 1, 1, 1, 192]
     # All neurons kept is the clean model.
-    assert evaluation.results[-1].probability == evaluation.results[0].probability
+    assert evaluation.results[-1].value("probability") == evaluation.results[0].value("probability")
     note = "500 neurons a layer were asked for; the narrowest layer has 192"
     assert note in json.loads((tmp_path / "metrics.json").read_text())["notes"][0]
     assert note in " ".join(capsys.readouterr().out.split())

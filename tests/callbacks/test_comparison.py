@@ -175,7 +175,7 @@ def test_a_fill_is_gathered_over_the_discover_images(
         ):
             probability = reference.model(images).softmax(1).gather(1, labels[:, None]).mean().item()
         (found,) = (one for one in evaluation.results if (one.kept, one.pruned) == (size, 1.0))
-        assert found.probability == pytest.approx(probability, abs=1e-6)
+        assert found.value("probability") == pytest.approx(probability, abs=1e-6)
     notes = json.loads((tmp_path / "metrics.json").read_text())["notes"]
     assert f"pruned neurons hold their fill '{fill}', not 0" in notes
     assert any("every token" in note for note in notes) == (tokens == "all")

@@ -162,12 +162,12 @@ def test_every_logger_gets_scalars_and_tensorboard_figures(
     removed = callbacks[1].results[1]
     with (tmp_path / "csv" / "metrics.csv").open() as file:
         logged = {name: float(value) for row in csv.DictReader(file) for name, value in row.items() if value}
-    assert logged["paths/removed/accuracy"] == pytest.approx(removed.accuracy)
+    assert logged["paths/removed/accuracy"] == pytest.approx(removed.value("accuracy"))
     assert logged["paths/selectivity/own"] == pytest.approx(callbacks[2].matrix.own.values.item())
 
     board = EventAccumulator(str(tmp_path / "board")).Reload()
     assert set(logged) - {"step", "epoch"} == set(board.Tags()["scalars"]) - {"epoch"}
-    assert board.Scalars("paths/removed/accuracy")[0].value == pytest.approx(removed.accuracy)
+    assert board.Scalars("paths/removed/accuracy")[0].value == pytest.approx(removed.value("accuracy"))
     assert board.Tags()["images"] == ["paths/pruning", "paths/selectivity"]
     picture = Image.open(io.BytesIO(board.Images("paths/pruning")[0].encoded_image_string))
     assert len(picture.getcolors(10**6)) > 20

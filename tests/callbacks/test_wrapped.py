@@ -80,8 +80,8 @@ def test_what_is_stored_is_what_the_module_gives(
     held_out = torch.tensor(loaders[1].dataset.indices)  # type: ignore[attr-defined]
     labels = reference.labels[held_out]
     clean = next(result for result in evaluation.results if result.condition == "clean")
-    assert clean.probability == pytest.approx(own[held_out].gather(1, labels[:, None]).mean().item(), abs=1e-6)
-    assert clean.accuracy == pytest.approx((own[held_out].argmax(1) == labels).double().mean().item())
+    assert clean.value("probability") == pytest.approx(own[held_out].gather(1, labels[:, None]).mean().item(), abs=1e-6)
+    assert clean.value("accuracy") == pytest.approx((own[held_out].argmax(1) == labels).double().mean().item())
 
     prediction = NeuronPathSearch(run_dir=tmp_path / "predict", **OPTIONS)
     if kind is OwnHead:

@@ -87,7 +87,7 @@ def lines(axes: Axes) -> dict[str, tuple[list[float], list[float]]]:
 def test_conditions_are_lines_by_share_pruned_or_by_method() -> None:
     metrics = conditions()
     results = metrics.compute()
-    accuracy = {(one.condition, one.kept, one.pruned): 100 * one.accuracy for one in results}
+    accuracy = {(one.condition, one.kept, one.pruned): 100 * one.value("accuracy") for one in results}
     drawn = lines(metrics.plot()[1])
     assert list(drawn) == ["50% of the others pruned", "100% of the others pruned", "nothing pruned"]
     assert drawn["50% of the others pruned"] == ([1, 5], [accuracy["kept", 1, 0.5], accuracy["kept", 5, 0.5]])

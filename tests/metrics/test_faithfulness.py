@@ -68,7 +68,11 @@ def test_the_points_are_the_pruned_conditions_and_the_clean_one() -> None:
     results = {(one.kept, one.pruned): one for one in metrics.compute()}
     sizes, points = pruned_accuracy(metrics, 64, measure="probability")
     assert sizes == [1, 4, 64]
-    values = [results[1, 1.0].probability, results[4, 1.0].probability, results[None, None].probability]
+    values = [
+        results[1, 1.0].value("probability"),
+        results[4, 1.0].value("probability"),
+        results[None, None].value("probability"),
+    ]
     assert [estimate(one).value for one in points] == pytest.approx(values)
     itself = area_replicates(sizes, points, 64)
     found = difference(itself, itself)

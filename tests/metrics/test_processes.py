@@ -30,7 +30,7 @@ def results(places: torch.Tensor) -> dict[str, object]:
         selectivity.update(2, probabilities[1].argmax(1)[place], labels[place], place)
     counts = frequency.compute()
     return {
-        "figures": conditions.figures.compute().values,
+        "measures": conditions.measures.compute().values,
         "counts": counts.counts.to_dense(),
         "images": counts.images,
         "agreement": agreement.compute().neurons.values,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.metrics import BootstrapMean, Condition, ConditionMetrics
+from nplight.metrics import BootstrapMean, Condition, ConditionMetrics, all_conditions
 from nplight.results import MethodResult
 
 CONDITIONS = (Condition("clean"), Condition("removed", 1), Condition("enhanced", 1), Condition("kept", 1, 1.0))
@@ -28,3 +28,15 @@ def method(name: str, joint: float, removed: float, enhanced: float, lost: int, 
     score = BootstrapMean(replicates=300)
     score.update(joint + noise * torch.randn(IMAGES, generator=generator), keys)
     return MethodResult(name, score.compute(), metrics)
+
+
+def drawn_metrics(name: str, seed: int) -> ConditionMetrics:
+    """40 images of four of five categories, with drawn probabilities that alone differ between the methods."""
+    draw, clean = torch.Generator().manual_seed(seed), torch.rand(40, 5, generator=torch.Generator().manual_seed(0))
+    result = ConditionMetrics(all_conditions(1, (1, 4), (0.5, 1.0)), 5, method=name, replicates=20)
+    probabilities = [
+        clean if condition == Condition("clean") else torch.rand(40, 5, generator=draw)
+        for condition in result.conditions
+    ]
+    result.update(probabilities, torch.arange(40) % 4, torch.arange(40))
+    return result

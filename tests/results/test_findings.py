@@ -5,31 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from nplight.metrics import Condition, ConditionMetrics, all_conditions
 from nplight.report.comparison_text import findings_to_markdown, to_latex
 from nplight.results import Findings, findings
 from nplight.store import RunFolder
+from tests.results.samples import drawn_metrics
 
 STORED = Path(__file__).parent / "stored"
 
 
-def metrics(name: str, seed: int) -> ConditionMetrics:
-    """40 images of four of five categories, with drawn probabilities that alone differ between the methods."""
-    draw, clean = torch.Generator().manual_seed(seed), torch.rand(40, 5, generator=torch.Generator().manual_seed(0))
-    result = ConditionMetrics(all_conditions(1, (1, 4), (0.5, 1.0)), 5, method=name, replicates=20)
-    probabilities = [
-        clean if condition == Condition("clean") else torch.rand(40, 5, generator=draw)
-        for condition in result.conditions
-    ]
-    result.update(probabilities, torch.arange(40) % 4, torch.arange(40))
-    return result
-
-
 def drawn_findings() -> Findings:
     return findings(
-        {name: metrics(name, seed) for seed, name in enumerate(("jas", "random"), 1)},
+        {name: drawn_metrics(name, seed) for seed, name in enumerate(("jas", "random"), 1)},
         None,
         top_k=1,
         widths=[64, 64],

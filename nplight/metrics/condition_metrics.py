@@ -1,19 +1,19 @@
-"""Accuracy, probability and their deviations under every condition."""
+"""The measures of every condition as results."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, check_choice
+from nplight.metrics.condition_measures import ConditionMeasures
 from nplight.metrics.conditions import Condition
 from nplight.metrics.drawing import Drawing, draw_pruning
-from nplight.metrics.figures import MEASURES, ConditionFigures
-from nplight.metrics.replicates import Replicates, estimate
+from nplight.metrics.measures import MEASURES
+from nplight.metrics.replicates import Estimate, Replicates, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,21 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionResult:
-    """What was measured under one condition. All figures are fractions.
-
-    Each figure has a 95% interval, `…_low` to `…_high`, over images; NaN without replicates.
+    """What was measured under one condition.
 
     Attributes:
         method: the search method whose paths were tested.
         condition: `clean`, `removed`, `enhanced` or `kept`.
-        kept: neurons a layer, or `None`.
+        kept: neurons per layer, or `None`.
         pruned: share of the other neurons that is pruned, or `None`.
         images: how many images.
-        accuracy: top-1, over images.
-        accuracy_macro: top-1, mean over categories.
-        probability: mean probability of the label.
-        probability_deviation: mean of (edited - clean) / clean.
-        accuracy_deviation: accuracy edited - accuracy clean.
+        values: name of a measure -> its value with a 95% interval over images, NaN without replicates; shares are
+            fractions.
     """
 
     method: str = "jas"
@@ -43,25 +38,22 @@ class ConditionResult:
     kept: int | None
     pruned: float | None
     images: int
-    accuracy: float
-    accuracy_low: float = math.nan
-    accuracy_high: float = math.nan
-    accuracy_macro: float
-    accuracy_macro_low: float = math.nan
-    accuracy_macro_high: float = math.nan
-    probability: float
-    probability_low: float = math.nan
-    probability_high: float = math.nan
-    probability_deviation: float
-    probability_deviation_low: float = math.nan
-    probability_deviation_high: float = math.nan
-    accuracy_deviation: float
-    accuracy_deviation_low: float = math.nan
-    accuracy_deviation_high: float = math.nan
+    values: Mapping[str, Estimate]
+
+    def value(self, measure: str) -> float:
+        """What was measured, without its interval."""
+        return self.values[measure].value
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file; `None` for what is not defined."""
-        return {name: None if value != value else value for name, value in asdict(self).items()}
+        """As plain values, for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if not defined."""
+        return {
+            **{name: getattr(self, name) for name in ("method", "condition", "kept", "pruned", "images")},
+            **{
+                name + suffix: None if value != value else value
+                for name, estimate in self.values.items()
+                for suffix, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
+            },
+        }
 
 
 class ConditionMetrics(nn.Module):
@@ -93,7 +85,7 @@ class ConditionMetrics(nn.Module):
         if Condition("clean") not in self.conditions:
             raise ArgumentError(f"`conditions` must hold Condition('clean') to compare with, got {self.conditions}")
         clean = self.conditions.index(Condition("clean"))
-        self.figures = ConditionFigures(len(self.conditions), clean, num_classes, replicates=replicates, seed=seed)
+        self.measures = ConditionMeasures(len(self.conditions), clean, num_classes, replicates=replicates, seed=seed)
 
     def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
         """Add images.
@@ -112,23 +104,31 @@ class ConditionMetrics(nn.Module):
                 f"`probabilities` must be one tensor for each of the {len(self.conditions)} conditions, "
                 f"got {len(probabilities)}"
             )
-        self.figures.update(probabilities, labels, keys)
+        self.measures.update(probabilities, labels, keys)
 
     def compute(self) -> list[ConditionResult]:
         """The results in the order of the conditions, over all devices; every device must call it."""
         return [self._result(condition) for condition in self.conditions]
 
-    def plot(self, val: Sequence[ConditionResult] | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw top-1 accuracy (%) against neurons kept, a line each share pruned.
+    def plot(
+        self, val: Sequence[ConditionResult] | None = None, ax: Axes | None = None, *, measure: str = "accuracy"
+    ) -> Drawing:
+        """Draw a measure against neurons kept, one line per share pruned.
 
         Args:
-            val: results, also of several methods, then a line each; `None`: what `compute` gives.
+            val: results, also of several methods, then one line per method; `None`: what `compute` gives.
             ax: where; `None`: a new figure.
+            measure: one of `MEASURES`.
+
+        Raises:
+            ArgumentError: another measure.
         """
-        return draw_pruning([result.to_dict() for result in (self.compute() if val is None else val)], ax)
+        check_choice("measure", measure, MEASURES)
+        results = self.compute() if val is None else val
+        return draw_pruning([result.to_dict() for result in results], ax, MEASURES[measure])
 
     def replicates(self, condition: Condition, measure: str) -> Replicates:
-        """One figure with its replicates, for `estimate` or `difference`; every device must call it.
+        """One measure with its replicates, for `estimate` or `difference`; every device must call it.
 
         Args:
             condition: one of the conditions.
@@ -137,23 +137,21 @@ class ConditionMetrics(nn.Module):
         Raises:
             ArgumentError: another measure.
         """
-        check_choice("measure", measure, MEASURES)
-        found: Replicates = self.figures.compute()
-        return found.of((self.conditions.index(condition), MEASURES.index(measure)))
+        names = [known.name for known in self.measures.measures]
+        check_choice("measure", measure, names)
+        replicates: Replicates = self.measures.compute()
+        return replicates.of((self.conditions.index(condition), names.index(measure)))
 
     def _result(self, condition: Condition) -> ConditionResult:
-        numbers, images = {}, 0
-        for measure in MEASURES:
-            found = estimate(self.replicates(condition, measure))
-            for suffix, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
-                # As many digits as a float32 holds, so that files read as measured.
-                numbers[measure + suffix] = float(f"{value:.7g}")
-            images = max(images, found.images)
+        values = {
+            measure.name: estimate(self.replicates(condition, measure.name)).rounded()
+            for measure in self.measures.measures
+        }
         return ConditionResult(
             method=self.method,
             condition=condition.name,
             kept=condition.kept,
             pruned=condition.pruned,
-            images=images,
-            **numbers,
+            images=max(value.images for value in values.values()),
+            values=values,
         )

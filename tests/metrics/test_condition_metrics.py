@@ -88,13 +88,20 @@ def test_results_are_those_computed_by_hand_over_unequal_batches() -> None:
     first, second = metrics.compute()
     right = edited.argmax(1) == labels
     before, after = (values.gather(1, labels[:, None])[:, 0] for values in (clean, edited))
-    assert (first.condition, first.images, first.probability_deviation, first.accuracy_deviation) == ("clean", 7, 0, 0)
-    assert second.accuracy == pytest.approx(right.float().mean().item())
+    assert (
+        first.condition,
+        first.images,
+        first.value("probability_deviation"),
+        first.value("accuracy_deviation"),
+    ) == ("clean", 7, 0, 0)
+    assert second.value("accuracy") == pytest.approx(right.float().mean().item())
     macro = torch.stack([right[labels == category].float().mean() for category in range(3)]).mean().item()
-    assert second.accuracy_macro == pytest.approx(macro)
-    assert second.probability == pytest.approx(after.mean().item())
-    assert second.probability_deviation == pytest.approx(((after - before) / before).mean().item(), rel=1e-5)
-    assert second.accuracy_deviation == pytest.approx(second.accuracy - first.accuracy, abs=1e-6)
+    assert second.value("accuracy_macro") == pytest.approx(macro)
+    assert second.value("probability") == pytest.approx(after.mean().item())
+    assert second.value("probability_deviation") == pytest.approx(((after - before) / before).mean().item(), rel=1e-5)
+    assert second.value("accuracy_deviation") == pytest.approx(
+        second.value("accuracy") - first.value("accuracy"), abs=1e-6
+    )
     assert list(second.to_dict()) == ["method", "condition", "kept", "pruned", "images"] + [
         measure + suffix for measure in MEASURES for suffix in ("", "_low", "_high")
     ]
@@ -107,7 +114,7 @@ def test_macro_accuracy_averages_over_the_categories_that_have_images_alone() ->
     predicted = torch.eye(3)[[0, 2, 1, 1]]
     metrics.update((predicted,), torch.tensor([0, 0, 1, 1]), torch.arange(4))
     (result,) = metrics.compute()
-    assert (result.accuracy, result.accuracy_macro) == (0.75, 0.75)
+    assert (result.value("accuracy"), result.value("accuracy_macro")) == (0.75, 0.75)
 
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2])
@@ -152,8 +159,8 @@ def test_results_do_not_depend_on_batches_order_or_processes() -> None:
     first, second, idle = (
         measured(probabilities, part, replicates=50) for part in (slice(0, 1), slice(1, 12), slice(0))
     )
-    first.figures.merge_state(second.figures)
-    first.figures.merge_state(idle.figures)
+    first.measures.merge_state(second.measures)
+    first.measures.merge_state(idle.measures)
     assert first.compute() == whole
 
 
@@ -162,9 +169,9 @@ def test_intervals_hold_their_figures_and_the_clean_deviation_is_0_throughout() 
     for result in metrics.compute():
         assert result.method == "random"
         for measure in MEASURES:
-            low, value, high = (getattr(result, measure + suffix) for suffix in ("_low", "", "_high"))
-            assert low <= value <= high
-            assert (low < high) == (result.condition != "clean" or "deviation" not in measure)
+            known = result.values[measure]
+            assert known.low <= known.value <= known.high
+            assert (known.low < known.high) == (result.condition != "clean" or "deviation" not in measure)
 
 
 def test_two_methods_are_compared_image_by_image() -> None:
@@ -186,7 +193,7 @@ def test_without_replicates_there_are_no_intervals() -> None:
     for one, other in zip(with_intervals, without):
         written = other.to_dict()
         for measure in MEASURES:
-            assert getattr(one, measure) == getattr(other, measure)
+            assert one.value(measure) == other.value(measure)
             assert written[measure + "_low"] is None
             assert written[measure + "_high"] is None
 
@@ -199,10 +206,14 @@ def test_no_images_and_clean_probabilities_of_0_give_undefined_figures() -> None
     # Ties fall to the first category; the deviation has no images.
     zeros = [torch.zeros(12, 4) for _ in CONDITIONS]
     result = measured(zeros, replicates=5).compute()[1]
-    assert (result.images, result.accuracy, result.probability) == (12, pytest.approx(4 / 12), 0)
+    assert (result.images, result.value("accuracy"), result.value("probability")) == (
+        12,
+        pytest.approx(4 / 12),
+        0,
+    )
     assert result.to_dict()["probability_deviation"] is None
     tiny = [torch.full((12, 4), value) for value in (1e-45, 0.5, 0.5, 0.5)]
-    assert measured(tiny, replicates=5).compute()[1].probability_deviation < float("inf")
+    assert measured(tiny, replicates=5).compute()[1].value("probability_deviation") < float("inf")
 
 
 def test_autocast_and_inference_mode_change_nothing() -> None:
@@ -213,14 +224,14 @@ def test_autocast_and_inference_mode_change_nothing() -> None:
         metrics.update([one[:5] for one in probabilities], LABELS[:5], KEYS[:5])
     metrics.update([one[5:].requires_grad_() for one in probabilities], LABELS[5:], KEYS[5:])
     assert metrics.compute() == expected
-    assert not metrics.figures.right.requires_grad
+    assert not metrics.measures.sums.requires_grad
 
 
 def test_the_state_does_not_grow_and_is_held_once() -> None:
     metrics = measured(drawn_probabilities(), replicates=100)
 
     def size() -> int:
-        states = [*metrics.figures.metric_state.values(), *metrics.figures._defaults.values()]
+        states = [*metrics.measures.metric_state.values(), *metrics.measures._defaults.values()]
         return sum(state.numel() * state.element_size() for state in states)
 
     before = size()
@@ -228,14 +239,14 @@ def test_the_state_does_not_grow_and_is_held_once() -> None:
     metrics.update(drawn_probabilities(), LABELS, KEYS)
     assert size() == before
     large = len(CONDITIONS) * 4 * 101 * 4
-    assert metrics.figures.right.numel() * 4 == large
-    assert measured_again.figures._defaults["right"].numel() == 1
+    assert metrics.measures.sums.numel() * 4 == large
+    assert measured_again.measures._defaults["sums"].numel() == 1
 
 
 def test_reset_starts_anew() -> None:
     probabilities = drawn_probabilities()
     metrics = measured(drawn_probabilities(5), replicates=10)
-    metrics.figures.reset()
+    metrics.measures.reset()
     metrics.update(probabilities, LABELS, KEYS)
     assert metrics.compute() == measured(probabilities, replicates=10).compute()
 

@@ -1,0 +1,181 @@
+"""The measures, one row each: what a measure is computed from, and how it is named, written and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nplight.metrics.deviation import probability_deviation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """How a measured number is named, written and judged.
+
+    Attributes:
+        name: its key in `ConditionResult.values` and its column in `metrics.json` and `metrics.csv`.
+        title: its name for people.
+        unit: of the numbers as written: `%` and `points` are hundredths of the value; empty for none.
+        sign: 1 where the larger value is better, -1 where the smaller is.
+        format: of the number as written, as `format` takes it.
+        heading: of its column in a narrow table; empty: the title.
+        description: one line without a full stop.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    sign: Literal[1, -1] = 1
+    format: str = ".3g"
+    heading: str = ""
+    description: str = ""
+
+    @property
+    def factor(self) -> int:
+        """From the value to its unit."""
+        return 100 if self.unit in ("%", "points") else 1
+
+    @property
+    def label(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    @property
+    def column(self) -> str:
+        """The heading of its column in a narrow table."""
+        return self.heading or self.title
+
+    def text(self, value: float | None) -> str:
+        """A value in the measure's unit, without the unit; a dash where there is none."""
+        return "–" if value is None or value != value else format(value * self.factor, self.format)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedBatch:
+    """What the model predicts for a batch under every condition.
+
+    Attributes:
+        probabilities: (images, categories) per condition.
+        labels: (images,) int64.
+        clean: the position of the unedited condition.
+        correct: (images, conditions) float64, 1 where the label is the most probable category, else 0.
+        probability: (images, conditions) float64, of the label.
+    """
+
+    probabilities: Sequence[Tensor]
+    labels: Tensor
+    clean: int
+    correct: Tensor
+    probability: Tensor
+
+    @classmethod
+    def of(cls, probabilities: Sequence[Tensor], labels: Tensor, clean: int) -> PredictedBatch:
+        """From the probabilities of every condition."""
+        correct = torch.stack([scores.argmax(1) == labels for scores in probabilities], 1).double()
+        probability = torch.stack([scores.gather(1, labels[:, None])[:, 0] for scores in probabilities], 1).double()
+        return cls(probabilities, labels, clean, correct, probability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionMeasure(Measure):
+    """A measure of every condition: the mean of a value that every image has.
+
+    Attributes:
+        per_image: the values of a batch, (images, conditions) float64; NaN where an image has none.
+        over: `images`: the mean over images; `categories`: the mean over categories of each category's mean, for
+            values that every image has.
+        change: whether it compares with the unedited model, and says nothing of that itself.
+        compared: names of the conditions under which methods are compared by it.
+    """
+
+    per_image: Callable[[PredictedBatch], Tensor]
+    over: Literal["images", "categories"] = "images"
+    change: bool = False
+    compared: tuple[str, ...] = ("removed", "enhanced", "kept")
+
+
+# Functions with names and no lambdas, so that a metric can be pickled.
+
+
+def _correct(batch: PredictedBatch) -> Tensor:
+    return batch.correct
+
+
+def _correct_deviation(batch: PredictedBatch) -> Tensor:
+    return batch.correct - batch.correct[:, batch.clean, None]
+
+
+def _probability(batch: PredictedBatch) -> Tensor:
+    return batch.probability
+
+
+def _probability_deviation(batch: PredictedBatch) -> Tensor:
+    return probability_deviation(batch.probability[:, batch.clean, None], batch.probability)
+
+
+MEASURES: dict[str, ConditionMeasure] = {
+    measure.name: measure
+    for measure in (
+        ConditionMeasure(
+            name="accuracy",
+            title="top-1",
+            unit="%",
+            format=".1f",
+            heading="top-1 %",
+            description="accuracy over images",
+            per_image=_correct,
+            compared=("kept",),
+        ),
+        ConditionMeasure(
+            name="accuracy_macro",
+            title="macro top-1",
+            unit="%",
+            format=".1f",
+            heading="macro %",
+            description="mean over categories",
+            per_image=_correct,
+            over="categories",
+            compared=(),
+        ),
+        ConditionMeasure(
+            name="probability",
+            title="probability",
+            unit="%",
+            format=".1f",
+            heading="prob. %",
+            description="mean probability of the label",
+            per_image=_probability,
+            compared=(),
+        ),
+        ConditionMeasure(
+            name="probability_deviation",
+            title="Δ probability",
+            unit="%",
+            format="+.2f",
+            heading="Δ prob. %",
+            description="mean relative change of the label's probability",
+            per_image=_probability_deviation,
+            change=True,
+            compared=("removed", "enhanced"),
+        ),
+        ConditionMeasure(
+            name="accuracy_deviation",
+            title="Δ top-1",
+            unit="points",
+            format="+.2f",
+            heading="Δ top-1",
+            description="change of top-1 accuracy, in percentage points",
+            per_image=_correct_deviation,
+            change=True,
+            compared=("removed", "enhanced"),
+        ),
+    )
+}
+"""Name -> measure; files, tables, figures and the page show what stands here, in this order."""
+
+JOINT_SCORE = Measure(name="joint_score", title="joint score (JAS)", format="+.3g", heading="JAS")
+"""The mean joint attribution score of the image paths, on the images that they were found with."""
