@@ -18,7 +18,7 @@ else:
 ROOT = Path(__file__).parent.parent
 # Each may import those before it.
 LAYERS = [
-    {"command_line_settings", "errors", "seeds"},
+    {"command_line_settings", "errors", "processes", "seeds"},
     {"path_file", "path_views"},
     {"paths"},
     {"vit"},

@@ -22,6 +22,7 @@ from torchmetrics import Metric
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics.drawing import Drawing, draw_estimates
 from nplight.metrics.replicates import Replicates, estimate
+from nplight.processes import sum_over_processes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,9 +63,7 @@ def poisson_weights(keys: Tensor, *, replicates: int = 1000, seed: int = 0) -> T
 
 def all_summed(value: Tensor, group: Any = None) -> list[Tensor]:
     """Sum a state over all processes, as a `dist_sync_fn`; torchmetrics' own gathers a copy of each process first."""
-    total = value.clone()
-    torch.distributed.all_reduce(total, group=group)
-    return [total]
+    return [sum_over_processes(value, group)]
 
 
 class BootstrapMetric(Metric):

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least
 from nplight.neurons.fills import References
-from nplight.neurons.gathering import Gathering, gathered, process, refuse_none, summed
+from nplight.neurons.gathering import Gathering, refuse_none
 from nplight.neurons.record import record
 from nplight.neurons.sites import Tokens
+from nplight.processes import process_rank, sum_over_processes, values_of_processes
 from nplight.seeds import checksums, stream
 from nplight.vit import OpenViT, named_dtypes, undisturbed
 
@@ -46,7 +47,7 @@ class DonorImages(Gathering):
         """Add images, of which those that may be in the pool are held."""
         self.vit.check_images(images)
         found = dict(zip(checksums(images), images))
-        new = [(_draws(self.seed, key)[0], key, process(), *image.shape) for key, image in found.items()]
+        new = [(_draws(self.seed, key)[0], key, process_rank(), *image.shape) for key, image in found.items()]
         self._rows = _smallest(torch.cat([self._rows, torch.tensor(new, device=self.device)]), self._size)
         kept = set(self._rows[:, 1].tolist())
         # Copies: a part of a batch would hold the whole of it.
@@ -60,7 +61,7 @@ class DonorImages(Gathering):
         Raises:
             ArgumentError: there were no images, or images of several shapes.
         """
-        rows = _smallest(gathered(self._rows).flatten(0, 1), self._size)
+        rows = _smallest(values_of_processes(self._rows).flatten(0, 1), self._size)
         rows = rows[rows[:, 1] >= 0]
         if not len(rows):
             refuse_none()
@@ -69,10 +70,10 @@ class DonorImages(Gathering):
             raise ArgumentError(f"the donors of 'resample' must be images all of one shape, got shapes {shapes}")
         pixels = torch.zeros(len(rows), *shapes[0], dtype=self.vit.down[0].linear.weight.dtype, device=self.device)
         for slot, (_, key, holder, *_) in enumerate(rows.tolist()):
-            if holder == process():
+            if holder == process_rank():
                 pixels[slot] = self._held[key]
         keys = tuple(rows[:, 1].tolist())
-        return DonorReferences("resample", self.tokens, self.vit, summed(pixels), keys, self.seed)
+        return DonorReferences("resample", self.tokens, self.vit, sum_over_processes(pixels), keys, self.seed)
 
 
 @dataclass(frozen=True, slots=True)

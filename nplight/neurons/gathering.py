@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from nplight.errors import ArgumentError, listed
 from nplight.neurons.fills import References
@@ -118,29 +118,3 @@ def refuse_none() -> NoReturn:
         ArgumentError: always.
     """
     raise ArgumentError("`batches` must hold at least one image, got none")
-
-
-def gathered(values: Tensor) -> Tensor:
-    """The values of every process in order, (processes, …): for small ones."""
-    if not _several():
-        return values.unsqueeze(0)
-    parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, values)
-    return torch.stack(parts)
-
-
-def summed(values: Tensor) -> Tensor:
-    """The sum over processes, of the same shape: for large ones, of which there is no room for one a process."""
-    total = values.clone()
-    if _several():
-        distributed.all_reduce(total)
-    return total
-
-
-def process() -> int:
-    """The number of this process."""
-    return distributed.get_rank() if _several() else 0
-
-
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from nplight.neurons.fills import FixedReferences
-from nplight.neurons.gathering import NeuronGathering, gathered, refuse_none
+from nplight.neurons.gathering import NeuronGathering, refuse_none
 from nplight.neurons.sites import Tokens
+from nplight.processes import values_of_processes
 from nplight.vit import OpenViT
 
 
@@ -31,7 +32,7 @@ class MeanReference(NeuronGathering):
         Raises:
             ArgumentError: there were no images, or they give no finite values.
         """
-        total, count = gathered(self._total).sum(0), gathered(self._count).sum(0)
+        total, count = values_of_processes(self._total).sum(0), values_of_processes(self._count).sum(0)
         if not count.any():
             refuse_none()
         means = total / count

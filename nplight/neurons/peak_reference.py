@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from nplight.neurons.fills import FixedReferences
-from nplight.neurons.gathering import NeuronGathering, gathered, refuse_none, summed
+from nplight.neurons.gathering import NeuronGathering, refuse_none
 from nplight.neurons.sites import Tokens
+from nplight.processes import sum_over_processes, values_of_processes
 from nplight.vit import OpenViT
 
 BINS = 100
@@ -37,7 +38,7 @@ class PeakReference(NeuronGathering):
     @torch.inference_mode(False)
     def finish(self) -> PeakHistogram:
         """The pass that counts values in the 100 bins of each range."""
-        low, high = gathered(self._low).amin(0).double(), gathered(self._high).amax(0).double()
+        low, high = values_of_processes(self._low).amin(0).double(), values_of_processes(self._high).amax(0).double()
         if (low > high).all():
             refuse_none()
         self.by_layer(high - low)
@@ -85,7 +86,7 @@ class PeakHistogram(NeuronGathering):
     @torch.inference_mode(False)
     def finish(self) -> PeakHistogram | FixedReferences:
         """The third pass; after it the peaks as references."""
-        found = summed(self._counts).argmax(1)  # of equally full bins the first
+        found = sum_over_processes(self._counts).argmax(1)  # of equally full bins the first
         if self._fullest is None:
             return PeakHistogram(self.vit, self._low, self._high, found, tokens=self.tokens)
         position = (self._fullest + (found.double() + 0.5) / BINS) / BINS

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from types import NoneType
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from nplight.attribution import PathScores, Problem, best_first, check_finite, path_score
 from nplight.errors import ArgumentError, NplightError, check_at_least, check_choice, described
 from nplight.methods import METHODS
 from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
+from nplight.processes import sum_over_processes
 from nplight.searching.category_paths import check_num_classes
 from nplight.searching.groups import Result, as_paths, in_groups
 from nplight.searching.options import SearchOptions, joint_methods
@@ -131,7 +132,7 @@ class CategorySearch:
             ArgumentError: a category has no images, or not as many as in the layers before.
         """
         self._check_unfinished()
-        total, images = (_over_processes(own) if reduce else own for own in (self._sums, self._images))
+        total, images = (sum_over_processes(own) if reduce else own for own in (self._sums, self._images))
         best = best_first(total / images.unsqueeze(1), self.options.ranked)
         ranking, scores = best.neurons.unsqueeze(1), best.scores.unsqueeze(1)
         if self.found is not None:
@@ -256,11 +257,3 @@ def joint_search(
         search.update(images, labels, targets)
         search.choose(reduce=False)
     return search.image_paths(images, labels, targets)
-
-
-def _over_processes(own: Tensor) -> Tensor:
-    """The sum of every process's tensor, the same on all of them."""
-    total = own.clone()
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(total)
-    return total
