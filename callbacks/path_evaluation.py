@@ -64,7 +64,7 @@ class PathEvaluation(ViTCallback):
         tokens: the tokens that are edited: `path`, as the paper, or `all`.
         paths: a finished run whose category paths are tested instead, needed in `test`.
         seed: chooses which neurons a fraction below 1 prunes, and the images of `resample`.
-        replicates: of the bootstrap over images that gives every figure its 95% interval.
+        replicates: of the bootstrap over images that gives every measure its 95% interval.
         read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
             dotted name; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.

@@ -41,7 +41,7 @@ class PathSelectivity(ViTCallback):
     Args:
         search: the name of the search whose paths are tested; `None`: the first.
         kept: neurons a layer of the paths, a size that was searched.
-        replicates: of the bootstrap over images that gives every figure its 95% interval.
+        replicates: of the bootstrap over images that gives every measure its 95% interval.
         read_batch: what turns the project's batches into ones that `nplight.data.read_batch` takes: a function, or its
             dotted name; `None`: they are such.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.

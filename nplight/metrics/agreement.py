@@ -41,7 +41,7 @@ def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
 
 
 class Agreement(NamedTuple):
-    """Agreement of two paths over images, each figure for `estimate`.
+    """Agreement of two paths over images, each value for `estimate`.
 
     Attributes:
         neurons: share of neurons in common, mean over layers and images.

@@ -70,7 +70,7 @@ class BootstrapMetric(Metric):
     """Base of metrics that are means over images, with their replicates. Memory does not depend on how many images.
 
     Args:
-        shape: of the figures that every image has.
+        shape: of the values that every image has.
         replicates: number of weightings; 0 for none.
         seed: of the weights.
         **kwargs: torchmetrics' own.
@@ -93,7 +93,7 @@ class BootstrapMetric(Metric):
             self.add_state(name, torch.zeros(*shape, 1 + replicates, dtype=torch.float64), dist_reduce_fx="sum")
 
     def weights(self, keys: Tensor) -> Tensor:
-        """For each image 1, for the figure itself, then its weights: (images, 1 + replicates) float64."""
+        """For each image 1, for the mean itself, then its weights: (images, 1 + replicates) float64."""
         drawn = poisson_weights(keys, replicates=self.replicates, seed=self.seed)
         return pad(drawn, (1, 0), value=1).double()
 
@@ -111,7 +111,7 @@ class BootstrapMetric(Metric):
 
 
 class BootstrapMean(BootstrapMetric):
-    """Mean over images of one figure, or of several, with its replicates: the mean joint score, for instance.
+    """Mean over images of one value, or of several, with its replicates: the mean joint score, for instance.
 
     `estimate(metric.compute())` gives the mean with its interval.
     """
@@ -125,11 +125,11 @@ class BootstrapMean(BootstrapMetric):
         return self.means()
 
     def plot(self, val: Replicates | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw every figure with its 95% interval; `val=None`: what `compute` gives; `ax=None`: new axes."""
+        """Draw every mean with its 95% interval; `val=None`: what `compute` gives; `ax=None`: new axes."""
         means: Replicates = self.compute() if val is None else val
         values, images = means.values.reshape(-1, means.values.shape[-1]), means.images.reshape(-1)
-        found = [estimate(Replicates(one, count)) for one, count in zip(values, images)]
-        return draw_estimates(list(map(str, range(len(found)))), found, ax, unit="mean over images")
+        estimates = [estimate(Replicates(mean, count)) for mean, count in zip(values, images)]
+        return draw_estimates(list(map(str, range(len(estimates)))), estimates, ax, unit="mean over images")
 
 
 def _mix(state: Tensor) -> Tensor:

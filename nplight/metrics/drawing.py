@@ -35,10 +35,10 @@ def canvas(ax: Axes | None) -> Drawing:
     return plt.subplots(layout="constrained")
 
 
-def draw_estimates(names: Sequence[str], found: Sequence[Estimate], ax: Axes | None, *, unit: str) -> Drawing:
+def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], ax: Axes | None, *, unit: str) -> Drawing:
     """Values with their 95% intervals side by side."""
     figure, ax = canvas(ax)
-    values = torch.tensor([[one.low, one.value, one.high] for one in found], dtype=torch.float64)
+    values = torch.tensor([[one.low, one.value, one.high] for one in estimates], dtype=torch.float64)
     low, middle, high = values.T
     ax.errorbar(names, middle.tolist(), [(middle - low).tolist(), (high - middle).tolist()], fmt="o", capsize=3)
     ax.set_ylabel(unit)

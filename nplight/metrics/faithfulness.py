@@ -77,8 +77,8 @@ class FaithfulnessCurve:
 
 def faithfulness_curve(sizes: Sequence[int], accuracies: Sequence[Replicates], total: int) -> FaithfulnessCurve:
     """The curve with its area and intervals; arguments and errors as `area_replicates`."""
-    found = estimate(area_replicates(sizes, accuracies, total))
-    return FaithfulnessCurve(tuple(sizes), tuple(map(estimate, accuracies)), found)
+    under = estimate(area_replicates(sizes, accuracies, total))
+    return FaithfulnessCurve(tuple(sizes), tuple(map(estimate, accuracies)), under)
 
 
 def pruned_accuracy(

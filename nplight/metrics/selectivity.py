@@ -79,8 +79,8 @@ class Selectivity(BootstrapMetric):
         right, own = preds == labels, paths[:, None] == labels
         cell = labels * self.num_classes + paths[:, None]
         self.cells.index_add_(1, cell.flatten(), torch.stack([right, torch.ones_like(right)]).flatten(1).long())
-        figures = torch.stack([right & own, own, right & ~own, ~own]).sum(1)
-        self.sums.index_add_(1, labels, figures[:, :, None] * self.weights(keys))
+        counted = torch.stack([right & own, own, right & ~own, ~own]).sum(1)
+        self.sums.index_add_(1, labels, counted[:, :, None] * self.weights(keys))
 
     def compute(self) -> SelectivityMatrix:
         """The matrix over all devices; every device must call it."""

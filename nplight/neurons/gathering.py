@@ -64,7 +64,7 @@ class Gathering(ABC):
 
 
 class NeuronGathering(Gathering):
-    """A pass that looks at the neurons of every layer; it holds figures of all neurons, layer after layer."""
+    """A pass that looks at the neurons of every layer; it holds statistics of all neurons, layer after layer."""
 
     def update(self, images: Tensor) -> None:
         """Run the model on images, unedited, and add the neurons of every layer as the layer runs."""
@@ -89,7 +89,7 @@ class NeuronGathering(Gathering):
 
     @abstractmethod
     def add(self, place: slice, values: Tensor) -> None:
-        """Add the neurons of one layer, (images, tokens, width), to the figures of the neurons at `place`."""
+        """Add the neurons of one layer, (images, tokens, width), to the statistics of the neurons at `place`."""
 
     def for_all(self, value: float, dtype: torch.dtype) -> Tensor:
         """`value` for each neuron of the model, (neurons,)."""

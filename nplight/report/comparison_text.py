@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nplight.metrics import Estimate, Measure, estimate
-from nplight.results.claims import Claim
-from nplight.results.comparison import Comparison
-from nplight.results.findings import Findings
+from nplight.metrics import Estimate, Measure
+from nplight.results import PATH_MEASURES, Claim, Comparison, Findings
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -31,27 +29,23 @@ def to_latex(comparison: Comparison) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def findings_to_markdown(found: Findings) -> str:
+def findings_to_markdown(findings: Findings) -> str:
     """The comparison, the methods' paths and the claims, as Markdown tables."""
-    parts = [to_markdown(found.comparison), paths_to_markdown(found)]
-    return "\n".join([*parts, claims_to_markdown(found.claims)] if found.claims else parts)
+    parts = [to_markdown(findings.comparison), paths_to_markdown(findings)]
+    return "\n".join([*parts, claims_to_markdown(findings.claims)] if findings.claims else parts)
 
 
-def paths_to_markdown(found: Findings) -> str:
-    """What the paths themselves are like, one line a method, with 95% intervals."""
-    heads = ["", "area under pruning", "over random", "neurons as the first", "distance within", "distance between"]
-    rows = [heads, ["---", *["---:"] * (len(heads) - 1)]]
-    for method in found.comparison.methods:
-        curve, agreement = found.curves.get(method), found.agreements.get(method)
-        statistics = found.statistics.get(method)
-        estimates = [
-            curve.area if curve else None,
-            found.leads.get(method),
-            estimate(agreement.neurons) if agreement else None,
-            statistics.distance.within if statistics else None,
-            statistics.distance.between if statistics else None,
+def paths_to_markdown(findings: Findings) -> str:
+    """What the paths themselves are like, one line per method, with 95% intervals."""
+    heads = ["", *(measure.title for measure in PATH_MEASURES)]
+    rows = [heads, ["---", *["---:"] * len(PATH_MEASURES)]]
+    for method in findings.comparison.methods:
+        estimates = ((measure.estimate_of(findings, method), measure) for measure in PATH_MEASURES)
+        cells = [
+            "–" if value is None else measure.text(value.value) + _brackets(value, measure)
+            for value, measure in estimates
         ]
-        rows.append([f"`{method}`", *map(_interval, estimates)])
+        rows.append([f"`{method}`", *cells])
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
@@ -59,18 +53,12 @@ def claims_to_markdown(claims: Sequence[Claim]) -> str:
     """A Markdown table of claims."""
     rows = ["| claim | verdict | why |", "| --- | --- | --- |"]
     return "".join(
-        f"{row}\n" for row in [*rows, *(f"| {one.text} | **{one.verdict}** | {one.reason} |" for one in claims)]
+        f"{row}\n" for row in [*rows, *(f"| {claim.text} | **{claim.verdict}** | {claim.reason} |" for claim in claims)]
     )
 
 
 def _brackets(estimate: Estimate, measure: Measure) -> str:
     return "" if estimate.low != estimate.low else f" [{measure.text(estimate.low)}, {measure.text(estimate.high)}]"
-
-
-def _interval(found: Estimate | None) -> str:
-    if found is None or found.value != found.value:
-        return "–"
-    return f"{found.value:.3f}" + ("" if found.low != found.low else f" [{found.low:.3f}, {found.high:.3f}]")
 
 
 def _latex_row(cells: Sequence[str]) -> str:

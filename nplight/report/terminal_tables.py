@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nplight.methods import METHODS
-from nplight.metrics import MEASURES, ConditionMeasure, ConditionResult, Estimate, Measure, SelectivitySummary, estimate
-from nplight.results import ComparedMeasure, Comparison, ComparisonRow, Findings
+from nplight.metrics import MEASURES, ConditionMeasure, ConditionResult, Measure, SelectivitySummary
+from nplight.results import PATH_MEASURES, ComparedMeasure, Comparison, ComparisonRow, Findings
 
 _LONGEST = max(map(len, METHODS))
 _EDITED = ("removed", "enhanced")
@@ -25,17 +25,17 @@ _COLUMNS = 5
 T = TypeVar("T")
 
 
-def findings_tables(found: Findings, folder: Path) -> list[RenderableType]:
+def findings_tables(findings: Findings, folder: Path) -> list[RenderableType]:
     """What a run found: the measures of its method, or several methods side by side; notes; where the files are.
 
     Args:
-        found: the findings.
+        findings: what was found.
         folder: the run folder.
     """
-    several = len(found.comparison.methods) > 1
+    several = len(findings.comparison.methods) > 1
     return [
-        *(_compared(found) if several else _alone(found.results)),
-        *(Text(f"Note: {note}.") for note in found.notes),
+        *(_compared(findings) if several else _alone(findings.results)),
+        *(Text(f"Note: {note}.") for note in findings.notes),
         Text(f"Results: {folder} (metrics.csv: with 95% intervals)"),
     ]
 
@@ -49,8 +49,8 @@ def selectivity_table(summary: SelectivitySummary, search: str, kept: int) -> Re
         ("other categories", summary.others, ".1f"),
         ("difference", summary.difference, "+.1f"),
     )
-    for name, found, form in rows:
-        values = [format(value * 100, form) for value in (found.value, found.low, found.high)]
+    for name, share, form in rows:
+        values = [format(value * 100, form) for value in (share.value, share.low, share.high)]
         table.add_row(name, values[0], f"{values[1]} … {values[2]}")
     return table
 
@@ -91,9 +91,9 @@ def _pruned(results: Sequence[ConditionResult], measures: Sequence[ConditionMeas
     return table
 
 
-def _compared(found: Findings) -> list[RenderableType]:
+def _compared(findings: Findings) -> list[RenderableType]:
     """Methods side by side; their paths; the claims."""
-    comparison, clean = found.comparison, found.results[0]
+    comparison, clean = findings.comparison, findings.results[0]
     compared = {row.compared.measure.name for row in comparison.rows}
     introduction = (
         f"Bold: the best. Without an edit top-1 is {clean.value('accuracy'):.1%}. "
@@ -104,15 +104,8 @@ def _compared(found: Findings) -> list[RenderableType]:
         _legend(introduction, [measure for measure in MEASURES.values() if measure.name in compared]),
         *(_prunings(comparison, rows) for rows in _by_measure(comparison.under("kept"))),
     ]
-    meaning = Text(
-        "area: mean top-1 over the logarithm of the neurons kept, all others pruned;\n"
-        "over random: its lead. as first: neurons in common with the first method.\n"
-        "within, between: distance of two images' paths, 1 - the share in common, in a\n"
-        "category and between two.",
-        style="dim",
-    )
-    tables += [_paths(found), meaning]
-    return tables if not found.claims else [*tables, _claims(found)]
+    tables += [_paths(findings), _legend("", PATH_MEASURES)]
+    return tables if not findings.claims else [*tables, _claims(findings)]
 
 
 def _deviations(comparison: Comparison, rows: Sequence[ComparisonRow], images: int) -> Table:
@@ -160,35 +153,23 @@ def _cell(row: ComparisonRow, place: int) -> Text:
 
 def _legend(introduction: str, measures: Iterable[Measure]) -> Text:
     meanings = [f"{measure.column.removesuffix(' %')}: {measure.description}." for measure in measures]
-    return Text(textwrap.fill(" ".join([introduction, *meanings]), 80), style="dim")
+    return Text(textwrap.fill(" ".join([introduction, *meanings]).strip(), 80), style="dim")
 
 
-def _paths(found: Findings) -> Table:
-    """Faithfulness, agreement and distances, one line a method."""
-    table = _table("The paths themselves", ["method"], ["area", "over random", "as first", "within", "between"])
-    for method in found.comparison.methods:
-        curve, statistics = found.curves.get(method), found.statistics.get(method)
-        agreement = found.agreements.get(method)
-        table.add_row(
-            method,
-            _value(curve.area if curve else None),
-            _value(found.leads.get(method), "+.3f"),
-            _value(estimate(agreement.neurons) if agreement else None),
-            _value(statistics.distance.within if statistics else None),
-            _value(statistics.distance.between if statistics else None),
-        )
+def _paths(findings: Findings) -> Table:
+    """What the paths themselves are like, one line per method."""
+    table = _table("The paths themselves", ["method"], [measure.column for measure in PATH_MEASURES])
+    for method in findings.comparison.methods:
+        estimates = ((measure.estimate_of(findings, method), measure) for measure in PATH_MEASURES)
+        table.add_row(method, *("–" if value is None else measure.text(value.value) for value, measure in estimates))
     return table
 
 
-def _claims(found: Findings) -> Table:
+def _claims(findings: Findings) -> Table:
     table = _table("The paper's claims, on these images", ["claim", "verdict", "why"], [])
-    for claim in found.claims:
+    for claim in findings.claims:
         table.add_row(claim.text, Text(claim.verdict, "bold"), claim.reason)
     return table
-
-
-def _value(found: Estimate | None, form: str = ".3f") -> str:
-    return "–" if found is None or found.value != found.value else format(found.value, form)
 
 
 def _table(title: str, keys: Sequence[str], measures: Sequence[str]) -> Table:

@@ -4,15 +4,18 @@ from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths, joint_score_mean
+from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 
 __all__ = [
+    "PATH_MEASURES",
     "Claim",
     "ComparedMeasure",
     "Comparison",
     "ComparisonRow",
     "Findings",
     "MethodResult",
+    "PathMeasure",
     "PathStatistics",
     "compare",
     "findings",

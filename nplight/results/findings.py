@@ -127,9 +127,9 @@ def _faithfulness(
     metrics: Mapping[str, ConditionMetrics], total: int
 ) -> tuple[dict[str, FaithfulnessCurve], dict[str, Estimate]]:
     points = {name: pruned_accuracy(one, total) for name, one in metrics.items()}
-    points = {name: found for name, found in points.items() if len(found[0]) > 1}
-    curves = {name: faithfulness_curve(*found, total) for name, found in points.items()}
-    areas = {name: area_replicates(*found, total) for name, found in points.items()}
+    points = {name: curve for name, curve in points.items() if len(curve[0]) > 1}
+    curves = {name: faithfulness_curve(*curve, total) for name, curve in points.items()}
+    areas = {name: area_replicates(*curve, total) for name, curve in points.items()}
     controls = [name for name in areas if is_control(name)]
     rivals = {name: area for name, area in areas.items() if controls and name not in controls}
     return curves, {name: difference(area, areas[controls[0]]) for name, area in rivals.items()}

@@ -42,5 +42,5 @@ def joint_score_mean(table: PathTable, *, replicates: int, seed: int = 0) -> Rep
     mean = BootstrapMean(replicates=replicates, seed=seed, sync_on_compute=False)
     for rows in table.batches(["score", "checksum"]):
         mean.update(rows["score"], rows["checksum"])
-    found: Replicates = mean.compute()
-    return found
+    result: Replicates = mean.compute()
+    return result

@@ -118,8 +118,8 @@ def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> A
     # The weights of a few thousand images at a time.
     for part in zip(*(values.split(4096) for values in (neurons, theirs, keys))):
         agreement.update(*part)
-    found: Agreement = agreement.compute()
-    return found
+    result: Agreement = agreement.compute()
+    return result
 
 
 def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) -> dict[str, Any]:

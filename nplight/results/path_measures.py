@@ -1,0 +1,90 @@
+"""The measures of a method's paths as a whole, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nplight.metrics import Estimate, Measure, estimate
+from nplight.results.findings import Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathMeasure(Measure):
+    """A measure of a method's paths.
+
+    Attributes:
+        of: its value for a method of the findings; `None` where it was not measured.
+    """
+
+    of: Callable[[Findings, str], Estimate | None]
+
+    def estimate_of(self, findings: Findings, method: str) -> Estimate | None:
+        """Its value for a method; `None` where it was not measured or is not defined."""
+        value = self.of(findings, method)
+        return None if value is None or value.value != value.value else value
+
+
+def _area(findings: Findings, method: str) -> Estimate | None:
+    curve = findings.curves.get(method)
+    return None if curve is None else curve.area
+
+
+def _agreement(findings: Findings, method: str) -> Estimate | None:
+    agreement = findings.agreements.get(method)
+    return None if agreement is None else estimate(agreement.neurons)
+
+
+def _within(findings: Findings, method: str) -> Estimate | None:
+    statistics = findings.statistics.get(method)
+    return None if statistics is None else statistics.distance.within
+
+
+def _between(findings: Findings, method: str) -> Estimate | None:
+    statistics = findings.statistics.get(method)
+    return None if statistics is None else statistics.distance.between
+
+
+PATH_MEASURES: tuple[PathMeasure, ...] = (
+    PathMeasure(
+        name="area",
+        title="area under pruning",
+        heading="area",
+        format=".3f",
+        description="mean top-1 over the logarithm of the neurons kept, all others pruned",
+        of=_area,
+    ),
+    PathMeasure(
+        name="ahead_of_random",
+        title="over random",
+        format=".3f",
+        description="lead of the area over that of random neurons",
+        of=lambda findings, method: findings.leads.get(method),
+    ),
+    PathMeasure(
+        name="agreement",
+        title="neurons as the first",
+        heading="as first",
+        format=".3f",
+        description="share of neurons in common with the first method",
+        of=_agreement,
+    ),
+    PathMeasure(
+        name="within",
+        title="distance within",
+        heading="within",
+        sign=-1,
+        format=".3f",
+        description="mean distance of two images' paths in a category, 1 - the share in common",
+        of=_within,
+    ),
+    PathMeasure(
+        name="between",
+        title="distance between",
+        heading="between",
+        format=".3f",
+        description="the same for images of two categories",
+        of=_between,
+    ),
+)
+"""The columns of the tables of paths, in this order."""
