@@ -18,7 +18,19 @@ from torch import Tensor
 
 torch.set_num_threads(1)
 
+WORKERS = 2  # processes that share the whole suite
 REFERENCE = Path(__file__).parent / "data" / "reference"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite on `WORKERS` processes, unless `-n` or `--pdb` is given; chosen files run in this process."""
+    options = config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not hasattr(config, "workerinput")
+    if whole and getattr(options, "numprocesses", 0) is None and not options.usepdb:
+        options.numprocesses = WORKERS
+        if options.dist == "no":
+            options.dist = "worksteal"
 
 
 @dataclass(frozen=True)

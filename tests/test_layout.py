@@ -108,24 +108,21 @@ def test_every_public_name_exists_and_is_documented() -> None:
 
 
 def test_the_command_works_from_any_folder_and_under_spawned_workers(tmp_path: Path) -> None:
-    """In a process of its own: the one import of the command line that is not shared with other tests."""
-    code = """
+    """In one process of its own: the one import of the command line that is not shared with other tests."""
+    code = f"""
+import runpy, sys
 import torch.multiprocessing as mp
 from nplight.callbacks import NeuronPathSearch
 
 if __name__ == "__main__":
     with mp.get_context("spawn").Pool(1) as pool:
         assert pool.apply(type, (NeuronPathSearch(steps=3),)) is NeuronPathSearch
+    sys.argv = [{str(ROOT / "train.py")!r}, "validate", "--help"]
+    runpy.run_path(sys.argv[0], run_name="__main__")
 """
     (tmp_path / "script.py").write_text(code)
-    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=300)
     shown = subprocess.run(
-        [sys.executable, ROOT / "train.py", "validate", "--help"],
-        cwd=tmp_path,
-        check=True,
-        timeout=300,
-        capture_output=True,
-        text=True,
+        [sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=300, capture_output=True, text=True
     )
     assert "usage: train.py validate --config FILE" in shown.stdout
 

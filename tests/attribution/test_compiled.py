@@ -24,9 +24,9 @@ OPTIONS: dict[str, Any] = {"steps": 3, "ranked": 4}
 
 
 @pytest.fixture(autouse=True)
-def traced_alone() -> Iterator[None]:
-    """Compiled down to torch's own operations: a C++ compiler takes a minute for no other result."""
-    with patch("torch.compile", partial(torch.compile, backend="aot_eager")):
+def traced_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Traced, or compiled down to torch's own operations: a C++ compiler takes a minute for no other result."""
+    with patch("torch.compile", partial(torch.compile, backend=getattr(request, "param", "eager"))):
         yield
     torch._dynamo.reset()
 
@@ -37,7 +37,11 @@ def compile_blocks(model: nn.Module) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("compile_model", [compile_blocks, lambda model: model.compile() or model])
+@pytest.mark.parametrize(
+    ("traced_alone", "compile_model"),
+    [("aot_eager", compile_blocks), ("eager", lambda model: model.compile() or model)],
+    indirect=["traced_alone"],
+)
 def test_a_search_of_compiled_blocks_equals_the_oracle(images: Tensor, targets: Tensor, compile_model: Any) -> None:
     model = compile_model(make_vit(depth=2))
     with undisturbed(model):

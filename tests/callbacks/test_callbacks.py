@@ -59,6 +59,10 @@ def quiet() -> Iterator[None]:
 @pytest.fixture
 def loaders(reference: Reference) -> list[DataLoader[Any]]:
     """Half of each category's images to discover, half held out, in batches that do not divide them."""
+    return make_loaders(reference)
+
+
+def make_loaders(reference: Reference) -> list[DataLoader[Any]]:
     data = TensorDataset(reference.images, reference.labels, torch.arange(80) + 100)
     discover = [index for index in range(80) if index % 8 < 4]
     held_out = [index for index in range(80) if index % 8 >= 4]

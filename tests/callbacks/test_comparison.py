@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSelectivity
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.store import RunFolder
-from tests.callbacks.test_callbacks import OPTIONS, Foreign, _shared, contents, loaders, make_trainer, quiet
-from tests.conftest import Reference
+from tests.callbacks.test_callbacks import (
+    OPTIONS,
+    Foreign,
+    _shared,
+    contents,
+    loaders,
+    make_loaders,
+    make_trainer,
+    quiet,
+)
+from tests.conftest import Reference, read_reference
 
 __all__ = ["loaders", "quiet"]
 
@@ -43,13 +53,31 @@ def run(
     return search, evaluation, trainer
 
 
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[NeuronPathSearch, PathEvaluation, Path]:
+    """A run of `METHODS` and its folder, to be read."""
+    folder, reference = tmp_path_factory.mktemp("compared"), read_reference("class_token")
+    search, evaluation, _ = run(reference, make_loaders(reference), folder)
+    return search, evaluation, folder
+
+
+@pytest.fixture(scope="module")
+def jas_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of JAS alone, to be read or copied."""
+    folder, reference = tmp_path_factory.mktemp("jas"), read_reference("class_token")
+    run(reference, make_loaders(reference), folder, ["jas"])
+    return folder
+
+
 def test_every_search_is_stored_as_it_is_found_alone(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference,
+    loaders: list[DataLoader[Any]],
+    compared: tuple[NeuronPathSearch, PathEvaluation, Path],
 ) -> None:
-    search, evaluation, _ = run(reference, loaders, tmp_path)
+    search, evaluation, folder = compared
     found = torch.tensor(loaders[0].dataset.indices)
     images, labels = reference.images[found], reference.labels[found]
-    table = nplight.read_paths(tmp_path)
+    table = nplight.read_paths(folder)
     assert set(table.methods) == {"jas", "activation", "random", "jointly", "anew", "anew@4"}
     expected = {
         "jas": nplight.search(reference.model, images, labels, steps=3, ranked=4),
@@ -77,7 +105,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
         ("", "clean"), ("jas", "removed"), ("jas", "enhanced"),
     ]  # fmt: skip
     assert len(evaluation.results) == 1 + len(methods) * 6
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["methods"] == methods
     assert metrics["paths"]["activation"]["joint_score"]["value"] == pytest.approx(
         expected["activation"].scores.mean().item()
@@ -86,13 +114,13 @@ def test_every_search_is_stored_as_it_is_found_alone(
     assert metrics["method_agreement"]["activation"]["neurons"]["value"] == pytest.approx(same)
     assert metrics["method_agreement"]["anew"]["whole_paths"]["value"] == 1
     assert [claim["verdict"] in ("held", "not held", "undecided") for claim in metrics["claims"]] == [True] * 4
-    with (tmp_path / "metrics.csv").open(newline="") as file:
+    with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) for row in rows] == [
         True
     ] * len(rows)
-    assert "| `jas` |" in (tmp_path / "comparison.md").read_text()
-    assert r"\begin{tabular}{lrrrrr}" in (tmp_path / "comparison.tex").read_text()
+    assert "| `jas` |" in (folder / "comparison.md").read_text()
+    assert r"\begin{tabular}{lrrrrr}" in (folder / "comparison.tex").read_text()
 
 
 def test_a_method_that_is_alone_has_the_figures_it_has_among_others(
@@ -131,9 +159,14 @@ def _numbers(content: Any) -> list[float]:
 
 
 def test_the_same_again_searches_nothing_and_another_method_only_itself(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reference: Reference,
+    loaders: list[DataLoader[Any]],
+    compared: tuple[NeuronPathSearch, PathEvaluation, Path],
+    jas_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run(reference, loaders, tmp_path, METHODS[:4])
+    shutil.copytree(compared[2], tmp_path, dirs_exist_ok=True)
     before = contents(tmp_path)
     searched = []
     real = nplight.search
@@ -144,12 +177,12 @@ def test_the_same_again_searches_nothing_and_another_method_only_itself(
 
     monkeypatch.setattr("nplight.callbacks.image_rows.search", look)
     monkeypatch.setattr("nplight.callbacks.category_passes.CategorySearch", lambda *_: pytest.fail("searched again"))
-    run(reference, loaders, tmp_path, METHODS[:4])
+    run(reference, loaders, tmp_path)
     assert contents(tmp_path) == before
     assert searched == []
     with pytest.raises(RunFolderError, match="other settings"):
-        run(reference, loaders, tmp_path, [*METHODS[:4], "cross_layer"])  # the evaluation is of other methods
-    run(reference, loaders, tmp_path / "more", ["jas"])
+        run(reference, loaders, tmp_path, [*METHODS, "cross_layer"])  # the evaluation is of other methods
+    shutil.copytree(jas_run, tmp_path / "more")
     searched.clear()
     NeuronPathSearch(run_dir=tmp_path / "more", methods=["jas", "activation"], **OPTIONS)
     search = NeuronPathSearch(run_dir=tmp_path / "more", methods=["jas", "activation"], **OPTIONS)
@@ -202,9 +235,9 @@ def test_selectivity_tests_every_category_under_every_path(
 
 
 def test_overwrite_replaces_a_run_of_other_settings(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference, loaders: list[DataLoader[Any]], jas_run: Path, tmp_path: Path
 ) -> None:
-    run(reference, loaders, tmp_path, ["jas"])
+    shutil.copytree(jas_run, tmp_path, dirs_exist_ok=True)
     (tmp_path / "mine.txt").write_text("kept")
     with pytest.raises(RunFolderError, match="other settings"):
         run(reference, loaders, tmp_path, ["jas"], fill="mean")
@@ -215,9 +248,9 @@ def test_overwrite_replaces_a_run_of_other_settings(
 
 
 def test_a_damaged_part_is_set_aside_and_its_images_searched_again(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference, loaders: list[DataLoader[Any]], jas_run: Path, tmp_path: Path
 ) -> None:
-    run(reference, loaders, tmp_path, ["jas"])
+    shutil.copytree(jas_run, tmp_path, dirs_exist_ok=True)
     before = contents(tmp_path)
     part = sorted((tmp_path / "paths").iterdir())[2]
     part.write_bytes(part.read_bytes()[:-100])
@@ -229,7 +262,7 @@ def test_a_damaged_part_is_set_aside_and_its_images_searched_again(
 
 
 def test_what_cannot_be_compared_is_refused_before_work(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference, loaders: list[DataLoader[Any]], jas_run: Path, tmp_path: Path
 ) -> None:
     module = Foreign(reference.model)
     search = NeuronPathSearch(run_dir=tmp_path, **OPTIONS)
@@ -246,8 +279,7 @@ def test_what_cannot_be_compared_is_refused_before_work(
         make_trainer(search, PathSelectivity()).validate(module, loaders[0], verbose=False)
     with pytest.raises(ArgumentError, match="predict has no labels for granularity 'category'"):
         make_trainer(jointly).predict(module, DataLoader(reference.images, batch_size=8))
-    run(reference, loaders, tmp_path / "run", ["jas"])
-    stored = PathEvaluation(paths=tmp_path / "run", fill="mean", run_dir=tmp_path / "test")
+    stored = PathEvaluation(paths=jas_run, fill="mean", run_dir=tmp_path / "test")
     with pytest.raises(ArgumentError, match="`fill` must be 'zero' in `test`"):
         make_trainer(stored).test(module, loaders[1], verbose=False)
     for options, reason in [({"fill": "noise"}, "`fill` must be"), ({"tokens": "cls"}, "`tokens` must be")]:

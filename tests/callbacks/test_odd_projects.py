@@ -14,11 +14,20 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Rando
 import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity, WeightsExport
 from nplight.errors import ArgumentError, UnsupportedModelError
-from tests.callbacks.test_callbacks import OPTIONS, Foreign, contents, loaders, make_trainer, quiet, results
-from tests.callbacks.test_foreign import Two, callbacks, validate
-from tests.conftest import Reference
+from tests.callbacks.test_callbacks import (
+    OPTIONS,
+    Foreign,
+    contents,
+    loaders,
+    make_loaders,
+    make_trainer,
+    quiet,
+    results,
+)
+from tests.callbacks.test_foreign import Two, callbacks, plain_run, validate
+from tests.conftest import Reference, read_reference
 
-__all__ = ["loaders", "quiet"]
+__all__ = ["loaders", "plain_run", "quiet"]
 
 LIGHTNING_WARNS = pytest.mark.filterwarnings(
     "ignore:.*has shuffling enabled",
@@ -30,18 +39,25 @@ LIGHTNING_WARNS = pytest.mark.filterwarnings(
 BOTH = {"student": "backbone.network", "teacher": "teacher"}
 
 
+@pytest.fixture(scope="module")
+def teacher_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of callbacks that were each given the teacher, to be read."""
+    folder, reference = tmp_path_factory.mktemp("teacher"), read_reference("class_token")
+    validate(Two(reference.model), make_loaders(reference), *callbacks(folder, vit="teacher"))
+    return folder
+
+
 @pytest.mark.parametrize("named", [0, 1, 2])
 def test_a_vit_named_to_one_callback_is_known_to_all(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, named: int
+    reference: Reference, loaders: list[DataLoader[Any]], teacher_run: Path, tmp_path: Path, named: int
 ) -> None:
     module = Two(reference.model)
-    validate(module, loaders, *callbacks(tmp_path / "all", vit="teacher"))
     some = callbacks(tmp_path / "one")
     some[named].vit = "teacher"
     validate(module, loaders, *some, PathReport(run_dir=tmp_path / "one", per_category=1, per_neuron=1))
     report = {"run.json", "pictures.json", "report.html"}
     assert {name: text for name, text in results(tmp_path / "one").items() if name not in report} == results(
-        tmp_path / "all"
+        teacher_run
     )
 
 
@@ -128,11 +144,12 @@ def test_shuffled_images_without_an_index_are_refused(
 
 
 @LIGHTNING_WARNS
-def test_a_held_out_loader_may_shuffle(reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path) -> None:
+def test_a_held_out_loader_may_shuffle(
+    reference: Reference, loaders: list[DataLoader[Any]], plain_run: Path, tmp_path: Path
+) -> None:
     shuffled = DataLoader(loaders[1].dataset, batch_size=7, shuffle=True, collate_fn=two_columns)
-    validate(Foreign(reference.model), [loaders[0], shuffled], *callbacks(tmp_path / "shuffled"))
-    validate(Foreign(reference.model), loaders, *callbacks(tmp_path / "ordered"))
-    one, other = (contents(tmp_path / name)["category_paths.json"] for name in ("shuffled", "ordered"))
+    validate(Foreign(reference.model), [loaders[0], shuffled], *callbacks(tmp_path))
+    one, other = (contents(folder)["category_paths.json"] for folder in (tmp_path, plain_run))
     assert one == other
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,23 @@ def _flat(content: Any, at: str = "") -> dict[str, Any]:
     return {f"{at}={content}": 0.0} if content is None or isinstance(content, str) else {at: float(content)}
 
 
-def test_digits_give_the_same_on_one_two_and_three_processes(tmp_path: Path) -> None:
-    for devices in (1, 2, 3):
-        validate(model(10), FewDigits(batch_size=7), tmp_path / f"{devices}", devices)
-    assert len(nplight.read_paths(tmp_path / "1").where(method="jas")) == len(FewDigits().splits()[0])
-    assert_same(tmp_path / "1", tmp_path / "2")
-    assert_same(tmp_path / "1", tmp_path / "3")
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The run folder of the digits on that many processes, to be read."""
+
+    @cache
+    def run(devices: int) -> Path:
+        folder = tmp_path_factory.mktemp("digits")
+        validate(model(10), FewDigits(batch_size=7), folder, devices)
+        return folder
+
+    return run
+
+
+def test_digits_give_the_same_on_one_two_and_three_processes(digits_run: Callable[[int], Path]) -> None:
+    assert len(nplight.read_paths(digits_run(1)).where(method="jas")) == len(FewDigits().splits()[0])
+    assert_same(digits_run(1), digits_run(2))
+    assert_same(digits_run(1), digits_run(3))
 
 
 def test_unequal_categories_give_the_same_on_one_two_and_three_processes(folder: Path, tmp_path: Path) -> None:
@@ -125,10 +137,9 @@ def test_unequal_categories_give_the_same_on_one_two_and_three_processes(folder:
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_inference_mode_changes_nothing(tmp_path: Path, devices: int) -> None:
-    for mode in (True, False):
-        validate(model(10), FewDigits(batch_size=7), tmp_path / f"{mode}", devices, inference_mode=mode)
-    assert_same(tmp_path / "True", tmp_path / "False")
+def test_inference_mode_changes_nothing(digits_run: Callable[[int], Path], tmp_path: Path, devices: int) -> None:
+    validate(model(10), FewDigits(batch_size=7), tmp_path, devices, inference_mode=False)
+    assert_same(digits_run(devices), tmp_path)
 
 
 def test_fewer_images_than_processes_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -186,14 +197,15 @@ def test_the_sampler_of_nplight_serves_projects_that_are_not_its_own(
 
 
 @pytest.mark.filterwarnings("ignore:Using `DistributedSampler` with the dataloaders")
-def test_samplers_that_pad_are_refused_before_work(reference: Reference, tmp_path: Path) -> None:
+def test_samplers_that_pad_are_refused_before_work(
+    reference: Reference, digits_run: Callable[[int], Path], tmp_path: Path
+) -> None:
     data = TensorDataset(reference.images[:9], reference.labels[:9], torch.arange(9))
     loader = DataLoader(data, batch_size=4)
     with pytest.raises(Exception, match="validation loader 1 gives 10 images to 2 processes where there are 9"):
         run_foreign(reference, [loader, loader], tmp_path / "lightning", 2)
     padding = DataLoader(data, batch_size=4, sampler=DistributedSampler(data, 4, 0))
-    validate(model(10), FewDigits(), tmp_path / "own", 1)
-    evaluation = PathEvaluation(paths=tmp_path / "own", run_dir=tmp_path / "new")
+    evaluation = PathEvaluation(paths=digits_run(1), run_dir=tmp_path / "new")
     reason = "gives 12 images to 4 processes where there are 9: it repeats 3"
     with pytest.raises(ArgumentError, match=reason):
         make_trainer(NeuronPathSearch(run_dir=tmp_path / "new")).validate(Foreign(reference.model), padding)
