@@ -62,6 +62,14 @@ def validate(run: Path, environment: type | None, *more: Callback) -> None:
     trainer.validate(model(10), FewDigits(batch_size=4), verbose=False)
 
 
+@pytest.fixture(scope="module")
+def quiet_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one process, to be read."""
+    folder = tmp_path_factory.mktemp("quiet")
+    validate(folder, None)
+    return folder
+
+
 def forked(work: Callable[[], None], variables: dict[str, str], says: Path) -> int:
     child = os.fork()
     if child:
@@ -79,8 +87,7 @@ def forked(work: Callable[[], None], variables: dict[str, str], says: Path) -> i
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning", "ignore:The `srun` command")
-def test_processes_that_slurm_started_share_the_work(tmp_path: Path) -> None:
-    validate(tmp_path / "one", None)
+def test_processes_that_slurm_started_share_the_work(tmp_path: Path, quiet_run: Path) -> None:
     port = free_port()
     children = [
         forked(lambda: validate(tmp_path / "two", SLURMEnvironment), slurm(rank, port), tmp_path / f"{rank}.txt")
@@ -88,11 +95,11 @@ def test_processes_that_slurm_started_share_the_work(tmp_path: Path) -> None:
     ]
     codes = [ended(child, 60) for child in children]
     assert codes == [0, 0], "".join((tmp_path / f"{rank}.txt").read_text() for rank in range(PROCESSES))
-    assert_same(tmp_path / "one", tmp_path / "two")
+    assert_same(quiet_run, tmp_path / "two")
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
-def test_processes_that_torchrun_starts_share_the_work(tmp_path: Path) -> None:
+def test_processes_that_torchrun_starts_share_the_work(tmp_path: Path, quiet_run: Path) -> None:
     """By the launcher behind `torchrun --nproc_per_node 2`, which forks here."""
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=PROCESSES, run_id="nplight", rdzv_backend="c10d",
@@ -100,12 +107,11 @@ def test_processes_that_torchrun_starts_share_the_work(tmp_path: Path) -> None:
         logs_specs=DefaultLogsSpecs(str(tmp_path / "logs"), redirects=Std.ALL),
     )  # fmt: skip
     elastic_launch(config, validate)(tmp_path / "two", TorchElasticEnvironment)
-    validate(tmp_path / "one", None)
-    assert_same(tmp_path / "one", tmp_path / "two")
+    assert_same(quiet_run, tmp_path / "two")
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning", "ignore:The `srun` command")
-def test_a_job_that_slurm_puts_back_in_the_queue_goes_on(tmp_path: Path) -> None:
+def test_a_job_that_slurm_puts_back_in_the_queue_goes_on(tmp_path: Path, quiet_run: Path) -> None:
     """Lightning answers SLURM's signal with `scontrol requeue`; here a script that notes what it was asked for."""
     (tmp_path / "bin").mkdir()
     scontrol = tmp_path / "bin" / "scontrol"
@@ -125,6 +131,5 @@ def test_a_job_that_slurm_puts_back_in_the_queue_goes_on(tmp_path: Path) -> None
     assert ended(forked(work, variables, tmp_path / "says.txt"), 60) == -signal.SIGKILL
     assert (tmp_path / "asked").read_text() == "requeue 123456\n"
     assert len(parts(run)) == 5
-    validate(tmp_path / "quiet", None)
     validate(run, None)
-    assert_same(tmp_path / "quiet", run)
+    assert_same(quiet_run, run)
