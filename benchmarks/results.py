@@ -16,6 +16,7 @@ from jsonargparse import auto_cli
 import nplight.callbacks  # noqa: F401  (so that the configuration may name them)
 from nplight.cli import main as train
 from nplight.data import DigitsDataModule
+from nplight.store.file_names import COMPARISON_MARKDOWN, METRICS_JSON, SELECTIVITY
 
 _INTRODUCTION = """\
 # Results on the digits model
@@ -82,8 +83,8 @@ def main(run_dir: str = "runs/compare_digits", output: str | None = None) -> Non
     """
     run = Path(run_dir)
     train(["validate", "--config", "configs/compare_digits.yaml", "--run_dir", run_dir])
-    metrics, selectivity = (json.loads((run / name).read_text()) for name in ("metrics.json", "selectivity.json"))
-    comparison, paths, claims = (run / "comparison.md").read_text().split("\n\n")
+    metrics, selectivity = (json.loads((run / name).read_text()) for name in (METRICS_JSON, SELECTIVITY))
+    comparison, paths, claims = (run / COMPARISON_MARKDOWN).read_text().split("\n\n")
     page = _INTRODUCTION.format(
         trained=len(DigitsDataModule().train_data()),  # type: ignore[arg-type]
         discover=metrics["paths"]["jas"]["joint_score"]["images"],

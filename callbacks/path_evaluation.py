@@ -43,6 +43,7 @@ from nplight.report.terminal_tables import findings_tables
 from nplight.results import Findings, findings
 from nplight.seeds import checksums
 from nplight.store import RunFolder, read_searches
+from nplight.store.file_names import COMPARISON_LATEX, COMPARISON_MARKDOWN
 from nplight.vit import OpenViT, fingerprint
 
 Paths = Mapping[str, Mapping[int, CategoryPaths]]
@@ -369,8 +370,8 @@ class PathEvaluation(ViTCallback):
         )
         self._run.write_metrics([result.to_dict() for result in found.results], found.to_dict())
         if len(self._metrics) > 1:
-            self._run.write("comparison.md", findings_to_markdown(found))
-            self._run.write("comparison.tex", to_latex(found.comparison))
+            self._run.write(COMPARISON_MARKDOWN, findings_to_markdown(found))
+            self._run.write(COMPARISON_LATEX, to_latex(found.comparison))
         return found
 
     def _notes(self) -> list[str]:

@@ -29,6 +29,7 @@ from nplight.paths import CategoryPaths
 from nplight.report.terminal_tables import selectivity_table
 from nplight.results import selectivity_to_dict
 from nplight.store import RunFolder
+from nplight.store.file_names import SELECTIVITY
 
 
 class PathSelectivity(ViTCallback):
@@ -135,7 +136,7 @@ class PathSelectivity(ViTCallback):
         self.matrix = matrix
         summary = selectivity_summary(matrix)
         content = {"search": self._name, "kept": self.kept, **selectivity_to_dict(matrix, summary)}
-        on_first_process(trainer, lambda: run.write("selectivity.json", json.dumps(content) + "\n"))
+        on_first_process(trainer, lambda: run.write(SELECTIVITY, json.dumps(content) + "\n"))
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.log_metrics(_scalars(summary), step=trainer.global_step)

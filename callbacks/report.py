@@ -24,8 +24,9 @@ from nplight.callbacks.vit_callback import ViTCallback
 from nplight.errors import ArgumentError, check_at_least, listed
 from nplight.paths import CategoryPaths
 from nplight.report import Gallery, log_figures, read_run, write_report
-from nplight.report.run_data import ABOUT, PICTURES, discard_damaged, read_about
+from nplight.report.run_data import discard_damaged, read_about
 from nplight.store import RunFolder
+from nplight.store.file_names import ABOUT, PICTURES
 from nplight.vit import OpenViT
 
 _LIBRARIES = ("nplight", "torch", "lightning", "timm", "torchmetrics")

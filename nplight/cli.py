@@ -26,6 +26,7 @@ from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
+from nplight.store.file_names import CONFIG
 from nplight.terminal import silence, without_tips
 from nplight.vit import open_vit
 
@@ -73,7 +74,7 @@ class _SaveConfig(SaveConfigCallback):
         if trainer.is_global_zero:
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+            self.parser.save(self.config, folder / CONFIG, skip_none=False, overwrite=True, multifile=False)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save for `fit`."""

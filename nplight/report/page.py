@@ -17,8 +17,7 @@ from nplight.report.path_rows import Advance, unseen
 from nplight.report.run_data import Run, read_run
 from nplight.report.sections import all_sections
 from nplight.store import RunFolder
-
-REPORT = "report.html"
+from nplight.store.file_names import REPORT
 
 
 def report_html(run: Run, advance: Advance = unseen) -> str:

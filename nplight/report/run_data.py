@@ -11,23 +11,15 @@ import torch
 
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.paths import CategoryPaths, check_neurons
-from nplight.store import PathTable, RunFolder, part_files, read_checked, read_paths
-from nplight.store.folder import CATEGORY_PATHS, SETTINGS
-from nplight.store.whole import remove
-
-ABOUT = "run.json"
-"""What a run tells of itself beside its results: names, model, time; written by the callback."""
-
-PICTURES = "pictures.json"
-"""Thumbnails of some held-out images; written by the callback."""
-
-_ANEW = "the same command again writes it anew"
-_OVERWRITE = "start anew with --overwrite"
+from nplight.store import PathTable, RunFolder, part_files, read_paths
+from nplight.store.atomic_write import remove
+from nplight.store.file_names import ABOUT, CATEGORY_PATHS, METRICS_JSON, PICTURES, SELECTIVITY, SETTINGS, WAYS_OUT
+from nplight.store.json_files import check_shape, read_json
 
 _KINDS = (
     ("settings", SETTINGS),
-    ("metrics", "metrics.json"),
-    ("selectivity", "selectivity.json"),
+    ("metrics", METRICS_JSON),
+    ("selectivity", SELECTIVITY),
     ("about", ABOUT),
     ("pictures", PICTURES),
 )
@@ -136,7 +128,8 @@ def _read(name: str, path: Path) -> dict[str, Any]:
         return {}
     from nplight.report.run_shapes import SHAPES  # here, as they take time that few commands should spend
 
-    content: dict[str, Any] = read_checked(path, SHAPES[name], _OVERWRITE if path.name == SETTINGS else _ANEW)
+    content: dict[str, Any] = read_json(path)
+    check_shape(path, content, SHAPES[name])
     return content
 
 
@@ -153,11 +146,11 @@ def _refuse_disagreeing(run: Run) -> None:
             _disagree(run, ABOUT, f"its widths are not those of the neurons of category_paths.json ({error})")
     accuracy = run.selectivity.get("accuracy", ())
     if accuracy and len(accuracy) != len(run.names):
-        _disagree(run, "selectivity.json", f"it has {len(accuracy)} categories, and the run {len(run.names)}")
+        _disagree(run, SELECTIVITY, f"it has {len(accuracy)} categories, and the run {len(run.names)}")
 
 
 def _disagree(run: Run, file: str, what: str) -> NoReturn:
-    raise RunFolderError(f"{run.path / file} is damaged, or of another run: {what}; {_ANEW}")
+    raise RunFolderError(f"{run.path / file} is damaged, or of another run: {what}; {WAYS_OUT[file]}")
 
 
 def _names(

@@ -11,6 +11,7 @@ from nplight.report.page_data import Contents
 from nplight.report.result_sections import effect_section, run_section
 from nplight.report.run_data import Run
 from nplight.report.texts import CAVEATS, CITATION, DRIVERS, NO_PATHS, NO_PICTURES, PAIRS, PARTICULAR, SAMPLES, SHARED
+from nplight.store.file_names import CONFIG
 
 
 def all_sections(run: Run, found: Contents) -> list[tuple[str, str, str]]:
@@ -105,7 +106,7 @@ def _reproduction(run: Run) -> str:
     parts = []
     if run.about.get("command"):
         parts.append(f"<p>It was run with</p><pre><code>{escape(run.about['command'])}</code></pre>")
-    if (run.path / "config.yaml").is_file():
+    if (run.path / CONFIG).is_file():
         kind = run.settings.get("search", {}).get("command", "test")
         command = f"python train.py {kind} --config {shlex.quote(str(run.path / 'config.yaml'))}"
         parts.append(f"<p>Again, with every setting as it was</p><pre><code>{escape(command)}</code></pre>")

@@ -9,51 +9,18 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from nplight.errors import RunFolderError
 from nplight.paths import CategoryPaths
 from nplight.store import lock
+from nplight.store.atomic_write import leftovers, remove, write_whole
 from nplight.store.category_file import from_json, to_json
-from nplight.store.checked_json import check_content
-from nplight.store.whole import leftovers, remove, write_whole
+from nplight.store.file_names import CATEGORY_PATHS, METRICS_CSV, METRICS_JSON, PATHS, RESULTS, SETTINGS, SKIPPED
+from nplight.store.json_files import check_shape, damaged, read_json
 
-SETTINGS = "settings.json"
-PATHS = "paths"
-CATEGORY_PATHS = "category_paths.json"
-METRICS_JSON = "metrics.json"
-METRICS_CSV = "metrics.csv"
-SKIPPED = "skipped_files.csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a formula of a spreadsheet may begin with
-
-RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "search": (
-            CATEGORY_PATHS,
-            SKIPPED,
-            f"{PATHS}/part-*.parquet",
-            f"{PATHS}/damaged-*.parquet",
-            f"{PATHS}/foreign-*.parquet",
-        ),
-        "evaluation": (
-            METRICS_JSON,
-            METRICS_CSV,
-            "comparison.md",
-            "comparison.tex",
-            "selectivity.json",
-            "report.html",
-            "run.json",
-            "pictures.json",
-        ),
-    }
-)
-"""What each section of the settings stands for; the results of a section rest on those of the sections before it.
-
-A section whose name goes on after a space, as `search jas`, is a part of the one before the space.
-"""
-
-_WAYS_OUT = {SETTINGS: "start anew with --overwrite", CATEGORY_PATHS: "the same validate again forms it anew"}
 
 
 class RunFolder:
@@ -146,10 +113,21 @@ class RunFolder:
         Raises:
             RunFolderError: the folder has no settings, or damaged ones.
         """
-        stored = self._read_json(SETTINGS).get(section, {})
+        stored = self.settings().get(section, {})
         wanted = {name: value for name, value in json.loads(json.dumps(settings)).items() if name in stored}
         there = {name: stored[name] for name in wanted}
         return _differences(there, wanted)
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of the runs in the folder, by section.
+
+        Raises:
+            RunFolderError: the folder has no settings, or damaged ones.
+        """
+        sections = self._read(SETTINGS)
+        if not all(isinstance(section, dict) for section in sections.values()):
+            raise damaged(self.path / SETTINGS, "it holds no sections")
+        return sections
 
     def search_fingerprint(self, name: str) -> str | None:
         """What the parts of a search carry, to be told from those of other runs: a digest of its settings.
@@ -165,7 +143,7 @@ class RunFolder:
         Raises:
             RunFolderError: the settings are damaged.
         """
-        stored = self._read_json(SETTINGS) if os.path.lexists(self.path / SETTINGS) else {}
+        stored = self.settings() if os.path.lexists(self.path / SETTINGS) else {}
         search = f"search {name.partition('@')[0]}"
         own = {section: stored[section] for section in ("search", search, f"{search} images") if section in stored}
         if search not in own:
@@ -184,13 +162,13 @@ class RunFolder:
         """
         from nplight.store.category_shape import SHAPE  # here, as it takes time that few commands should spend
 
-        path, anew = self.path / CATEGORY_PATHS, _WAYS_OUT[CATEGORY_PATHS]
-        content = self._read_json(CATEGORY_PATHS)
-        check_content(path, content, SHAPE, anew)
+        path = self.path / CATEGORY_PATHS
+        content = self._read(CATEGORY_PATHS)
+        check_shape(path, content, SHAPE)
         try:
             return from_json(content)
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-            raise RunFolderError(f"{path} is damaged: {error}; {anew}") from error
+            raise damaged(path, error) from error
 
     def category_digest(self) -> str:
         """What tells these category paths from others.
@@ -198,11 +176,11 @@ class RunFolder:
         Raises:
             RunFolderError: there are none.
         """
-        self._read_json(CATEGORY_PATHS)
+        self._read(CATEGORY_PATHS)
         return hashlib.sha256((self.path / CATEGORY_PATHS).read_bytes()).hexdigest()[:16]
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> None:
-        """Write one row a condition, as `metrics.json` (with `header`) and as `metrics.csv`."""
+        """Write one row per condition, as `metrics.json` (with `header`) and as `metrics.csv`."""
         self.write(METRICS_JSON, _json({**header, "conditions": list(rows)}))
         self.write_csv(METRICS_CSV, rows)
 
@@ -233,7 +211,7 @@ class RunFolder:
     def _settle(self, section: str, wanted: dict[str, Any], overwrite: bool) -> None:
         if overwrite:
             self._erase(section)
-        stored = self._read_json(SETTINGS) if os.path.lexists(self.path / SETTINGS) else {}
+        stored = self.settings() if os.path.lexists(self.path / SETTINGS) else {}
         if section in stored and stored[section] != wanted:
             raise RunFolderError(
                 f"`run_dir` {self.path} already holds a run with other settings "
@@ -256,28 +234,19 @@ class RunFolder:
                 for path in self.path.glob(pattern):
                     remove(path)
         try:
-            stored = self._read_json(SETTINGS)
+            stored = self.settings()
         except RunFolderError:
             stored = {}
         kept = [name for name in stored if name not in gone and name.partition(" ")[0] not in gone]
         self.write(SETTINGS, _json({name: stored[name] for name in kept}))
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
         if not path.exists():
             raise RunFolderError(f"{self.path} must be a run folder with {name}, but there is none")
-        if not path.is_file():
-            raise RunFolderError(f"{path} must be a file, but something else stands there; remove it")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise RunFolderError(f"{path} is damaged: {error}; {_WAYS_OUT[name]}") from error
-        except OSError as error:
-            raise RunFolderError(f"{path} cannot be read: {error.strerror}; make it readable") from error
+        content = read_json(path)
         if not isinstance(content, dict):
-            raise RunFolderError(f"{path} is damaged: it holds no JSON object; {_WAYS_OUT[name]}")
-        if name == SETTINGS and not all(isinstance(section, dict) for section in content.values()):
-            raise RunFolderError(f"{path} is damaged: it holds no sections; {_WAYS_OUT[name]}")
+            raise damaged(path, "it holds no JSON object")
         return content
 
 

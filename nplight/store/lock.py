@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nplight.errors import RunFolderError
-from nplight.store.whole import cannot_write
+from nplight.store.atomic_write import cannot_write
 
 LOCK = ".lock"
 _TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)

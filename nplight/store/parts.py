@@ -19,9 +19,9 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, listed
 from nplight.paths import PathBatch
+from nplight.store.atomic_write import write_whole
 from nplight.store.folder import RunFolder
 from nplight.store.seal import checked_footer, sealed
-from nplight.store.whole import write_whole
 
 SCHEMA_VERSION = 1
 _KEY = b"nplight"

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nplight.store.atomic_write import cannot_write
 from nplight.store.folder import RunFolder
 from nplight.store.parts import DamagedPartError, Part, open_part, part_files
 from nplight.store.table import PathTable
-from nplight.store.whole import cannot_write
 
 
 @dataclass(frozen=True, slots=True, eq=False)

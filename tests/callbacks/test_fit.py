@@ -166,7 +166,7 @@ def test_what_is_searched_is_what_is_validated_also_averaged_weights(
     callbacks = [averaging(), *around, weights] if first else [*around, averaging(), weights]
     assert_bit_for_bit(plain, fit(*callbacks))
     for epoch, seen in weights.seen.items():
-        settings = RunFolder(tmp_path / f"epoch-{epoch:04d}")._read_json("settings.json")
+        settings = RunFolder(tmp_path / f"epoch-{epoch:04d}").settings()
         assert settings["search"]["model"] == settings["evaluation"]["model"] == seen
     assert len(set(weights.seen.values())) == 3
 

@@ -9,7 +9,7 @@ import pytest
 
 from nplight.errors import RunFolderError
 from nplight.store import write_whole
-from nplight.store.whole import leftovers
+from nplight.store.atomic_write import leftovers
 from tests.store.samples import contents, largest_file, refusal
 
 

@@ -1,0 +1,67 @@
+"""The names of the files in a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+CONFIG = "config.yaml"
+SETTINGS = "settings.json"
+PATHS = "paths"
+"""The folder of the Parquet parts."""
+
+CATEGORY_PATHS = "category_paths.json"
+SKIPPED = "skipped_files.csv"
+
+METRICS_JSON = "metrics.json"
+METRICS_CSV = "metrics.csv"
+COMPARISON_MARKDOWN = "comparison.md"
+COMPARISON_LATEX = "comparison.tex"
+SELECTIVITY = "selectivity.json"
+
+REPORT = "report.html"
+ABOUT = "run.json"
+"""Names, model, time and versions of a run, for its report."""
+
+PICTURES = "pictures.json"
+"""Thumbnails of some held-out images, for the report."""
+
+RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "search": (
+            CATEGORY_PATHS,
+            SKIPPED,
+            f"{PATHS}/part-*.parquet",
+            f"{PATHS}/damaged-*.parquet",
+            f"{PATHS}/foreign-*.parquet",
+        ),
+        "evaluation": (
+            METRICS_JSON,
+            METRICS_CSV,
+            COMPARISON_MARKDOWN,
+            COMPARISON_LATEX,
+            SELECTIVITY,
+            REPORT,
+            ABOUT,
+            PICTURES,
+        ),
+    }
+)
+"""Section of the settings -> its result files; the results of a section rest on those of the sections before it.
+
+A section whose name continues after a space, as `search jas`, is a part of the section before the space.
+"""
+
+_SAME_COMMAND = "the same command again writes it anew"
+
+WAYS_OUT: Mapping[str, str] = MappingProxyType(
+    {
+        SETTINGS: "start anew with --overwrite",
+        CATEGORY_PATHS: "the same validate again forms it anew",
+        METRICS_JSON: _SAME_COMMAND,
+        SELECTIVITY: _SAME_COMMAND,
+        ABOUT: _SAME_COMMAND,
+        PICTURES: _SAME_COMMAND,
+    }
+)
+"""JSON file -> what a person can do about a damaged one."""
