@@ -79,6 +79,17 @@ def test_every_package_is_installed() -> None:
         assert importlib.import_module(name).__doc__, name
 
 
+def test_every_file_that_is_no_module_is_installed() -> None:
+    """Templates, styles, weights: without their pattern the wheel would lack them."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folders = {name: ROOT / Path(*name.split(".")) for name in patterns}
+    installed = {path for name, folder in folders.items() for glob in patterns[name] for path in folder.glob(glob)}
+    there = [path for path in (ROOT / "nplight").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    missing = {path for path in there if path.suffix != ".py"} - installed
+    assert not missing
+    assert ROOT / "nplight" / "report" / "templates" / "page.html" in installed
+
+
 def test_the_callbacks_have_one_name() -> None:
     assert (ROOT / "nplight" / "callbacks").is_symlink()
     assert (ROOT / "nplight" / "callbacks").resolve() == ROOT / "callbacks"

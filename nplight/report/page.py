@@ -5,45 +5,60 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
-import re
 from importlib.resources import files
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from nplight.report.html import escape, options
 from nplight.report.page_data import contents, to_json
+from nplight.report.page_values import quadrature_rules, run_again, similar_pairs
 from nplight.report.path_rows import Advance, unseen
+from nplight.report.result_sections import deviations, headline, summary
 from nplight.report.run_data import Run, read_run
-from nplight.report.sections import all_sections
 from nplight.store import RunFolder
 from nplight.store.file_names import REPORT
 
 
 def report_html(run: Run, advance: Advance = unseen) -> str:
-    """The page of a run, its script and its drawing library inside; `advance` is told of every rows that are read.
+    """The page of a run, with its script and its drawing library in it.
 
-    No name from outside reaches the page but escaped, or inside base64 that the script reads as JSON; and the page's
-    policy lets nothing be loaded.
+    The templates escape every value; what the script reads is base64. The page's policy lets nothing be loaded.
+
+    Args:
+        run: the run.
+        advance: called with the number of rows whenever some are read.
     """
-    found = contents(run, advance)
-    parts = all_sections(run, found)
-    assets = files("nplight.report") / "assets"
-    filled = {
-        "title": escape(run.path.resolve().name),
-        "style": (assets / "page.css").read_text(encoding="utf-8"),
-        "script": (assets / "page.js").read_text(encoding="utf-8"),
-        "links": "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in parts),
-        "searches": "".join(
-            f'<option value="{escape(name)}">{escape(name)}</option>' for name in found.data["methods"]
-        ),
-        "categories": options(found.data["names"]),
-        "sections": "".join(text for _, _, text in parts),
-        "data": packed(to_json(found)),
-        "plotly": _plotly(),
-    }
-    page = (assets / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], page)
+    shown = contents(run, advance)
+    return page_template().render(
+        run=run,
+        contents=shown,
+        title=run.path.resolve().name,
+        headline=headline(run),
+        summary=summary(run),
+        deviations=deviations(run),
+        similar_pairs=similar_pairs(run, shown),
+        rules=quadrature_rules(run),
+        command=run_again(run),
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        data=packed(to_json(shown)),
+        plotly=_plotly(),
+    )
+
+
+@functools.cache
+def page_template() -> Template:
+    """The page as a template, which escapes every value and refuses one that it is not given."""
+    environment = Environment(
+        loader=PackageLoader("nplight.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
 
 
 def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
@@ -62,6 +77,11 @@ def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
     folder = RunFolder(directory)
     folder.write(REPORT, report_html(read_run(directory), advance))
     return folder.path / REPORT
+
+
+def _asset(name: str) -> Markup:
+    # The package's own: the only text that reaches the page as it is.
+    return Markup((files("nplight.report") / "assets" / name).read_text(encoding="utf-8"))
 
 
 @functools.cache

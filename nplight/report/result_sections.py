@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from nplight.metrics import JOINT_SCORE, MEASURES, Measure
-from nplight.report.html import escape, facts, known_charts, short, table
-from nplight.report.page_data import Contents
 from nplight.report.run_data import Run
-from nplight.report.texts import CLAIMS, DEVIATIONS, NO_METRICS
 
 Row = Mapping[str, Any]
 
 
-def run_section(run: Run, found: Contents) -> str:
-    """The headline numbers, what was run, and its settings."""
+class Card(NamedTuple):
+    """A headline number with its interval."""
+
+    value: str
+    text: str
+    interval: str
+
+
+class DeviationRow(NamedTuple):
+    """A search, its joint score, and each measure of `Deviations` as value and interval, empty where not measured."""
+
+    search: str
+    joint_score: str
+    values: list[tuple[str, str]]
+
+
+class Deviations(NamedTuple):
+    """The table of the path removed and enhanced."""
+
+    measures: list[str]
+    rows: list[DeviationRow]
+
+
+def summary(run: Run) -> list[tuple[str, str]]:
+    """What was run, as names and values."""
     about, search = run.about, run.settings.get("search", {})
-    pairs = [
-        ("Model", short(about.get("model") or search.get("model") or "unknown")),
+    return [
+        ("Model", about.get("model") or search.get("model") or "unknown"),
         ("Layers × neurons", f"{len(run.widths)} × {max(run.widths, default=0):,}"),
-        ("Path tokens", short(about.get("path_tokens", "unknown"))),
-        ("Search", short(_searched(run))),
-        ("Data", short(search.get("data") or "given by loaders")),
+        ("Path tokens", about.get("path_tokens", "unknown")),
+        ("Search", _searched(run)),
+        ("Data", search.get("data") or "given by loaders"),
         ("Categories", f"{len(run.names):,}"),
         ("Paths found", f"{run.rows:,}"),
         ("Held-out images", f"{run.metrics.get('images', 0):,}"),
-        ("Time", short(_time(about))),
+        ("Time", _time(about)),
     ]
-    return _headline(run) + facts(pairs) + _settings(run)
-
-
-def effect_section(run: Run, found: Contents) -> str:
-    """The deviations, the charts of accuracy, the claims."""
-    if not run.metrics:
-        return f'<p class="absent">{NO_METRICS}</p>'
-    return _deviations(run) + known_charts(found.figures, "pruning", "faithfulness") + _claims(run)
 
 
 def _searched(run: Run) -> str:
@@ -46,7 +58,8 @@ def _searched(run: Run) -> str:
     return ", ".join(known) + (f", and {len(run.methods) - 1} others" if len(run.methods) > 1 else "")
 
 
-def _headline(run: Run) -> str:
+def headline(run: Run) -> list[Card]:
+    """Accuracy untouched, the path removed and enhanced, and the path alone, of the main search."""
     rows = run.metrics.get("conditions", [])
     own = [row for row in rows if row["method"] in ("", *run.methods[:1])]
     cards = []
@@ -59,49 +72,32 @@ def _headline(run: Run) -> str:
     if alone is not None:
         neurons = f"{alone['kept']} neuron{'s' * (alone['kept'] > 1)} a layer kept, all others pruned"
         cards.append((alone, "accuracy", f"top-1 accuracy, {neurons}"))
-    items = (
-        f"<li><strong>{_value(row, MEASURES[name], '%')}</strong><span>{text}</span>"
-        f"<small>95% interval {_interval(row, MEASURES[name], '%')}</small></li>"
-        for row, name, text in cards
-    )
-    return f'<ul class="cards">{"".join(items)}</ul>' if cards else ""
-
-
-def _settings(run: Run) -> str:
-    parts = [
-        f"<h4>{escape(name)}</h4>{facts((key, short(value)) for key, value in values.items())}"
-        for name, values in run.settings.items()
+    return [
+        Card(_value(row, MEASURES[name], "%"), text, _interval(row, MEASURES[name], "%")) for row, name, text in cards
     ]
-    return f"<details><summary>All settings</summary>{''.join(parts)}</details>"
 
 
-def _deviations(run: Run) -> str:
+def deviations(run: Run) -> Deviations:
+    """What removing and enhancing the path does, per search."""
     conditions = [name for name in ("removed", "enhanced") if _results(run, name)]
-    columns = [(name, one) for name in conditions for one in MEASURES.values() if name in one.compared]
-    lines = []
+    columns = [(name, measure) for name in conditions for measure in MEASURES.values() if name in measure.compared]
+    rows = []
     for method in run.methods:
         results = {name: _results(run, name, method) for name in conditions}
-        cells = [_with_interval(results[name][0], measure) if results[name] else "–" for name, measure in columns]
+        values = [_with_interval(results[name], measure) for name, measure in columns]
         joint = run.metrics.get("paths", {}).get(method, {}).get("joint_score") or {}
-        lines.append((short(method), _shown(joint.get("value"), JOINT_SCORE), *cells))
-    head = ["search", "joint score", *(f"{name}: {measure.column}" for name, measure in columns)]
-    return table("The path removed and enhanced", head, lines, DEVIATIONS)
+        rows.append(DeviationRow(method, _shown(joint.get("value"), JOINT_SCORE), values))
+    return Deviations([f"{name}: {measure.column}" for name, measure in columns], rows)
 
 
 def _results(run: Run, condition: str, method: str | None = None) -> list[Row]:
     """Of a condition, of one method or all."""
-    results = [result for result in run.metrics["conditions"] if result["condition"] == condition]
+    results = [result for result in run.metrics.get("conditions", []) if result["condition"] == condition]
     return [result for result in results if method in (None, result["method"])]
 
 
-def _claims(run: Run) -> str:
-    claims = run.metrics.get("claims", [])
-    rows = [(escape(one["text"]), f"<b>{escape(one['verdict'])}</b>", escape(one["reason"])) for one in claims]
-    return table("The paper's claims", ["claim", "verdict", "figure"], rows, CLAIMS) if rows else ""
-
-
-def _with_interval(row: Row, measure: Measure) -> str:
-    return f"{_value(row, measure)}<br><small>{_interval(row, measure)}</small>"
+def _with_interval(results: list[Row], measure: Measure) -> tuple[str, str]:
+    return (_value(results[0], measure), _interval(results[0], measure)) if results else ("–", "")
 
 
 def _value(row: Row, measure: Measure, unit: str = "") -> str:
