@@ -96,6 +96,6 @@ class ImageRows:
                 files=names,
                 labels=new.labels,
                 checksums=[sums[position] for position in positions.tolist()],
-                method=self.rows.name,
+                search=self.rows.name,
                 fingerprint=self.fingerprint,
             )

@@ -404,7 +404,7 @@ class NeuronPathSearch(ViTCallback):
             sizes: dict[int, CategoryPaths] = {}
             for image_rows in self._rows[search.name]:
                 rows = image_rows.rows
-                own = table.where(method=rows.name)
+                own = table.where(search=rows.name)
                 self._refuse_other_images(own, images)
                 sizes |= form_category_paths(
                     own,

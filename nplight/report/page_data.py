@@ -128,7 +128,7 @@ def within_budget(pictures: Mapping[str, Any], characters: int) -> dict[str, Any
 
 def stored_searches(run: Run) -> list[str]:
     """The searches with image paths, the main one first; not their parts for other sizes."""
-    known = () if run.table is None else run.table.methods
+    known = () if run.table is None else run.table.searches
     return [method for method in run.methods if method in known]
 
 
@@ -141,7 +141,7 @@ def lines_per_category(run: Run) -> int:
 def search_rows(run: Run, method: str, most: int, advance: Advance = unseen) -> tuple[PathSample, NeuronCounts, Use]:
     """A sample of a search's rows, at most so many of a category; how often each neuron is used, and by whom."""
     assert run.table is not None
-    table = run.table.where(method=method)
+    table = run.table.where(search=method)
     sample, counts = read_rows(table, categories=len(run.names), width=max(run.widths), most=most, advance=advance)
     entries = max(50, _MOST_ENTRIES // (len(stored_searches(run)) * len(run.names)))
     return sample, counts, neuron_use(counts, most=entries)

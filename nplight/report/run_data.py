@@ -58,7 +58,7 @@ class Run:
     @property
     def methods(self) -> list[str]:
         """The searches that were compared, the first of them the main one."""
-        return list(self.metrics.get("methods", self.paths)) or list(self.table.methods if self.table else ())
+        return list(self.metrics.get("methods", self.paths)) or list(self.table.searches if self.table else ())
 
     @property
     def rows(self) -> int:
@@ -176,8 +176,8 @@ def _widths(
         layers = one.neurons.amax((0, 2)).tolist()
         highest = [max(pair) for pair in zip(layers, highest or layers)]
     if table is not None:
-        for method in table.methods:
-            for rows in table.where(method=method).batches(["neurons"]):
+        for method in table.searches:
+            for rows in table.where(search=method).batches(["neurons"]):
                 layers = rows["neurons"].amax((0, 2)).tolist()
                 highest = [max(pair) for pair in zip(layers, highest or layers)]
     return tuple(neuron + 1 for neuron in highest)

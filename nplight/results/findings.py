@@ -100,7 +100,7 @@ def findings(
     """
     replicates = next(iter(metrics.values())).measures.replicates
     statistics, agreements = {}, {}
-    rows = {} if table is None else {name: table.where(method=name) for name in metrics if name in table.methods}
+    rows = {} if table is None else {name: table.where(search=name) for name in metrics if name in table.searches}
     for name, own in rows.items():
         statistics[name] = path_statistics(own, num_classes=num_classes, width=max(widths), replicates=replicates)
         first = next(iter(rows))

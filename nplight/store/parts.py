@@ -1,4 +1,4 @@
-"""The Parquet parts of a run: some images' paths by one method, each part whole, sealed, and sure of what it holds."""
+"""The Parquet parts of a run: some images' paths by one search, each named by the checksums of its bytes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from nplight.errors import ArgumentError, RunFolderError, listed
 from nplight.paths import PathBatch
 from nplight.store.atomic_write import write_whole
 from nplight.store.folder import RunFolder
-from nplight.store.seal import checked_footer, sealed
+from nplight.store.part_checksums import checked_footer, checksums_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_WITH_METHOD = 1
+"""The version whose parts hold the search's name in a column `method`, and their checksums in the file."""
+
 _KEY = b"nplight"
-_METHOD = r"[A-Za-z0-9][A-Za-z0-9_.@-]*"
-_NAME = re.compile(rf"part-({_METHOD})-\d{{10,}}\.parquet")
+_SEARCH = r"[A-Za-z0-9][A-Za-z0-9_.@-]*"
+_NAME = re.compile(rf"(part-({_SEARCH})-\d{{10,}})(?:\.([0-9a-f]{{16}}))?\.parquet")
 
 
 class DamagedPartError(RunFolderError):
@@ -39,23 +42,25 @@ class Part:
 
     Attributes:
         path: where it is.
-        method: the search that found its paths.
+        search: the search that found its paths.
         rows: its images.
         first: the smallest index of them.
         index: all of them, where they are equally far apart; else `None`.
         labels: smallest and largest label; `None`: they have none.
         columns: a number that differs for other columns, types or shapes.
         fingerprint: that of the search it was written for; `None` where it does not say.
+        search_column: the column with the search's name.
     """
 
     path: Path
-    method: str
+    search: str
     rows: int
     first: int
     index: range | None
     labels: tuple[int, int] | None
     columns: int
     fingerprint: str | None
+    search_column: str
 
     def may_hold(self, label: int) -> bool:
         """Whether an image of this label can be in it."""
@@ -70,7 +75,7 @@ def write_part(
     files: Sequence[str],
     labels: Tensor | None,
     checksums: Sequence[int],
-    method: str,
+    search: str,
     fingerprint: str | None = None,
 ) -> None:
     """Write the paths of some images as one Parquet file, whole or not at all.
@@ -82,25 +87,25 @@ def write_part(
         files: each image's file or name.
         labels: (images,) int64, or `None` where there are none.
         checksums: of each image's pixels, 0 or more, by which a run that goes on knows them again.
-        method: the name of the search.
+        search: its name.
         fingerprint: that of the search in this run, `RunFolder.search_fingerprint`.
 
     Raises:
         ArgumentError: lengths differ, an index stands twice or is negative, or the name cannot be one of a file.
         RunFolderError: such a part is there already, or the folder cannot be written to.
     """
-    _check(paths, index, files, labels, checksums, method)
+    _check(paths, index, files, labels, checksums, search)
     first = int(index.min())
-    path = run.parts / _name(method, first)
-    if os.path.lexists(path):
+    stem = _stem(search, first)
+    if there := [path for path in part_files(run, search) if _stem_of(path) == stem]:
         raise RunFolderError(
-            f"{path} is there already: image {first} came twice, from a sampler that repeats "
+            f"{there[0]} is there already: image {first} came twice, from a sampler that repeats "
             f"images or from two runs at once; every image must come once, with an index of its own"
         )
-    table = _table(paths, index, files, labels, checksums, method)
+    table = _table(paths, index, files, labels, checksums, search)
     about = {
         "version": SCHEMA_VERSION,
-        "method": method,
+        "search": search,
         "rows": len(paths),
         "first": first,
         "step": _step(index),
@@ -108,18 +113,16 @@ def write_part(
         "columns": crc32(str(table.schema).encode()),
         "run": fingerprint,
     }
-
-    def write(temporary: Path) -> None:
-        buffer = pa.BufferOutputStream()
-        content = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
-        pq.write_table(content, buffer, compression="zstd", write_page_checksum=True)
-        temporary.write_bytes(sealed(buffer.getvalue().to_pybytes()))
-
-    write_whole(path, write)
+    buffer = pa.BufferOutputStream()
+    content = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
+    pq.write_table(content, buffer, compression="zstd", write_page_checksum=True)
+    parquet = buffer.getvalue().to_pybytes()
+    path = run.parts / f"{stem}.{checksums_of(parquet)}.parquet"
+    write_whole(path, lambda temporary: temporary.write_bytes(parquet))
 
 
-def part_files(run: RunFolder, method: str | None = None) -> list[Path]:
-    """What is named as the parts of a run, or of one method in it; not what a killed run left half written.
+def part_files(run: RunFolder, search: str | None = None) -> list[Path]:
+    """What is named as the parts of a run, or of one search in it; not what a killed run left half written.
 
     Raises:
         RunFolderError: the folder cannot be read.
@@ -128,7 +131,7 @@ def part_files(run: RunFolder, method: str | None = None) -> list[Path]:
         names = sorted(os.listdir(run.parts)) if run.parts.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{run.parts} cannot be read: {error.strerror}; make it readable") from error
-    return [run.parts / name for name in names if (found := _NAME.fullmatch(name)) and method in (None, found[1])]
+    return [run.parts / name for name in names if (match := _NAME.fullmatch(name)) and search in (None, match[2])]
 
 
 def open_part(path: Path, *, whole: bool = False) -> Part:
@@ -141,16 +144,19 @@ def open_part(path: Path, *, whole: bool = False) -> Part:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ValueError("it is a link or no file at all")
-        metadata = pq.read_metadata(pa.BufferReader(checked_footer(path, whole=whole)))
+        name = _NAME.fullmatch(path.name)
+        footer = checked_footer(path, name and name[3], whole=whole)
+        metadata = pq.read_metadata(pa.BufferReader(footer))
         about = json.loads(metadata.metadata[_KEY])
-        if about["version"] != SCHEMA_VERSION:
+        if about["version"] not in (SCHEMA_VERSION, _WITH_METHOD):
             raise ValueError(f"it is of version {about['version']}, and this nplight reads {SCHEMA_VERSION}")
+        search_column = "method" if about["version"] == _WITH_METHOD else "search"
         labels = about["labels"] and (about["labels"][0], about["labels"][1])
-        rows, first, step = about["rows"], about["first"], about["step"]
+        search, rows, first, step = about[search_column], about["rows"], about["first"], about["step"]
         index = step and range(first, first + rows * step, step)
-        part = Part(path, about["method"], rows, first, index, labels, about["columns"], about.get("run"))
-        if part.rows != metadata.num_rows or path.name != _name(part.method, part.first):
-            raise ValueError(f"it holds {metadata.num_rows} rows of {_name(part.method, part.first)}")
+        part = Part(path, search, rows, first, index, labels, about["columns"], about.get("run"), search_column)
+        if rows != metadata.num_rows or _stem_of(path) != _stem(search, first):
+            raise ValueError(f"it holds {metadata.num_rows} rows of {_stem(search, first)}")
     except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise DamagedPartError(f"{path} is damaged: {error}; {way_out(path)}") from error
     except OSError as error:
@@ -164,11 +170,11 @@ def refuse_foreign(run: RunFolder, parts: Sequence[Part]) -> None:
     Raises:
         RunFolderError: naming one.
     """
-    for method in dict.fromkeys(part.method for part in parts):
-        own = [part for part in parts if part.method == method]
+    for search in dict.fromkeys(part.search for part in parts):
+        own = [part for part in parts if part.search == search]
         if all(part.fingerprint is None for part in own):
             continue
-        wanted = run.search_fingerprint(method) or own[0].fingerprint
+        wanted = run.search_fingerprint(search) or own[0].fingerprint
         if foreign := next((part for part in own if part.fingerprint != wanted), None):
             raise RunFolderError(
                 f"{foreign.path} is of another run than the settings or the other parts of {run.path}; "
@@ -178,13 +184,18 @@ def refuse_foreign(run: RunFolder, parts: Sequence[Part]) -> None:
 
 def way_out(path: Path) -> str:
     """What to do about a part that cannot be used, for people."""
-    found = _NAME.fullmatch(path.name)
-    search = found[1].partition("@")[0] if found else "its search"
+    name = _NAME.fullmatch(path.name)
+    search = name[2].partition("@")[0] if name else "its search"
     return f"a run in this folder with {search!r} among its searches sets it aside and searches its images anew"
 
 
-def _name(method: str, first: int) -> str:
-    return f"part-{method}-{first:010d}.parquet"
+def _stem(search: str, first: int) -> str:
+    return f"part-{search}-{first:010d}"
+
+
+def _stem_of(path: Path) -> str | None:
+    name = _NAME.fullmatch(path.name)
+    return name and name[1]
 
 
 def _step(index: Tensor) -> int | None:
@@ -198,10 +209,10 @@ def _check(
     files: Sequence[str],
     labels: Tensor | None,
     checksums: Sequence[int],
-    method: str,
+    search: str,
 ) -> None:
-    if not re.fullmatch(_METHOD, method):
-        raise ArgumentError(f"`method` must be of letters, digits, '_', '-', '.' and '@', got {method!r}")
+    if not re.fullmatch(_SEARCH, search):
+        raise ArgumentError(f"`search` must be of letters, digits, '_', '-', '.' and '@', got {search!r}")
     lengths = [len(paths), len(index), len(files), len(checksums), len(index if labels is None else labels)]
     if len(set(lengths)) > 1 or not len(paths):
         raise ArgumentError(
@@ -218,7 +229,7 @@ def _table(
     files: Sequence[str],
     labels: Tensor | None,
     checksums: Sequence[int],
-    method: str,
+    search: str,
 ) -> pa.Table:
     order = index.argsort().cpu()
     count = len(order)
@@ -242,7 +253,7 @@ def _table(
             "probability": values(paths.probability),
             "score": values(paths.scores),
             "checksum": pa.array([checksums[position] for position in order.tolist()], pa.int64()),
-            "method": pa.array([method] * count, pa.string()),
+            "search": pa.array([search] * count, pa.string()),
             "neurons": tensors(paths.neurons.int()),
             "neuron_scores": tensors(paths.neuron_scores),
             "ranking": tensors(paths.ranking.int()),

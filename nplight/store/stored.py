@@ -18,7 +18,7 @@ from nplight.store.table import PathTable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredImages:
-    """The images whose paths a method has found, 16 bytes each.
+    """The images whose paths a search has found, 16 bytes each.
 
     Attributes:
         index: (images,) int64, ascending.
@@ -46,22 +46,22 @@ class StoredImages:
         return found.to(index.device)
 
 
-def stored_images(run: RunFolder, method: str, fingerprint: str | None = None) -> StoredImages:
-    """The images that a method's parts hold, every byte of them checked.
+def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -> StoredImages:
+    """The images that a search's parts hold, every byte of them checked.
 
     A damaged part is renamed, to `damaged-…`, and one of another run to `foreign-…`, so that their images are searched
     again; for one process alone.
 
     Args:
         run: the run folder.
-        method: the name of the search.
+        search: its name.
         fingerprint: that its parts must carry, `RunFolder.search_fingerprint`; `None`: any.
 
     Raises:
         RunFolderError: an image stands twice, or a part cannot be read or renamed.
     """
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_opened, part_files(run, method)))
+        found = list(pool.map(_opened, part_files(run, search)))
     whole = [part for part in found if isinstance(part, Part)]
     parts = [part for part in whole if fingerprint in (None, part.fingerprint)]
     damaged = tuple(_set_aside(path, "damaged") for path in found if isinstance(path, Path))

@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 
 
 class PathTable:
-    """Stored image paths, ordered by method (as `METHODS` lists them, other names after them) and then by index.
+    """Stored image paths, ordered by search (names of `METHODS` in its order, others after them) and then by index.
 
     Only the indices are held; columns are read when they are asked for.
 
     Columns: `index`, `file`, `label` (-1 in tensors, null elsewhere, where there is none), `target`, `prediction`,
-    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `method`, `neurons` and
+    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `search`, `neurons` and
     `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Those whose K or R is not the same for all
-    its methods are there one method at a time, by `where`.
+    its searches are there one search at a time, by `where`.
 
     Args:
         parts: the parts, at least one.
         label: of which images alone; `None`: all.
 
     Attributes:
-        methods: the names of the searches, in order.
+        searches: their names, in order.
 
     Raises:
-        RunFolderError: a part is damaged, or an image stands twice under one method.
+        RunFolderError: a part is damaged, or an image stands twice under one search.
     """
 
     def __init__(self, parts: Sequence[Part], label: int | None = None) -> None:
-        self._parts = sorted(parts, key=lambda part: (_rank(part.method), part.method, part.first))
+        self._parts = sorted(parts, key=lambda part: (_rank(part.search), part.search, part.first))
         self._label = label
-        self.methods = tuple(dict.fromkeys(part.method for part in self._parts))
+        self.searches = tuple(dict.fromkeys(part.search for part in self._parts))
         with self._reading():
             self._schema = _common_schema(parts)
         self._order = self._sorted()
@@ -59,28 +59,28 @@ class PathTable:
 
     def __repr__(self) -> str:
         of = "" if self._label is None else f" of label {self._label}"
-        return f"PathTable: {len(self)} rows{of}, methods {listed(self.methods)}; columns {listed(self.columns, 20)}"
+        return f"PathTable: {len(self)} rows{of}, searches {listed(self.searches)}; columns {listed(self.columns, 20)}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(self._schema.names)
 
-    def where(self, *, method: str | None = None, label: int | None = None) -> PathTable:
-        """The rows of a method, of a label, or both; only parts that can hold them are read.
+    def where(self, *, search: str | None = None, label: int | None = None) -> PathTable:
+        """The rows of a search, of a label, or both; only parts that can hold them are read.
 
         Raises:
-            ArgumentError: there is no such method, or the rows are of another label already.
+            ArgumentError: there is no such search, or the rows are of another label already.
         """
-        if method is not None:
-            check_choice("method", method, self.methods)
+        if search is not None:
+            check_choice("search", search, self.searches)
         if None not in (label, self._label) and label != self._label:
             raise ArgumentError(f"`label` must be {self._label}, the only one of this table, got {label}")
-        parts = [part for part in self._parts if method in (None, part.method)]
+        parts = [part for part in self._parts if search in (None, part.search)]
         return PathTable(parts, self._label if label is None else label)
 
     def __getitem__(self, column: str) -> Tensor | list[str]:
-        """A column: a tensor (images, …), or for `file` and `method` a list of strings."""
+        """A column: a tensor (images, …), or for `file` and `search` a list of strings."""
         values = self.to_arrow([column])[column]
         return values.to_pylist() if pa.types.is_string(values.type) else _tensor(column, values)
 
@@ -94,7 +94,7 @@ class PathTable:
         return self._scan(self._parts, columns).combine_chunks().take(pa.array(self._order))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """All columns, or some of them; tensors as one NumPy array a row."""
+        """All columns, or some of them; tensors as one NumPy array per row."""
         import pandas as pd
 
         table = self.to_arrow(columns)
@@ -116,14 +116,14 @@ class PathTable:
     def _check_columns(self, columns: Sequence[str], known: Sequence[str]) -> None:
         unknown = [column for column in columns if column not in known]
         if unknown:
-            hint = "" if len(self.methods) < 2 else "; columns of several shapes are read by where(method=...)"
+            hint = "" if len(self.searches) < 2 else "; columns of several shapes are read by where(search=...)"
             raise ArgumentError(f"a column must be one of {listed(known, 20)}, got {listed(unknown)}{hint}")
 
     def _sorted(self) -> np.ndarray[Any, Any]:
         """The positions of the rows, as they are read, in the table's order."""
         orders, start = [], 0
-        for method in self.methods:
-            parts = [part for part in self._parts if part.method == method]
+        for search in self.searches:
+            parts = [part for part in self._parts if part.search == search]
             index = self._index(parts)
             order = index.argsort(kind="stable")
             ordered = index[order]
@@ -153,10 +153,11 @@ class PathTable:
     def _read(self, part: Part, columns: Sequence[str]) -> pa.Table:
         # Without Arrow's own threads, which may wait for each other for ever in a process that has been forked.
         with pq.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
-            rows = file.read([*columns, "label"], use_threads=False)
+            stored = [part.search_column if name == "search" else name for name in columns]
+            rows = file.read([*stored, "label"], use_threads=False)
         if self._label is not None:
             rows = rows.filter(pc.equal(rows["label"], self._label))
-        return rows.select(columns).replace_schema_metadata()
+        return rows.select(stored).rename_columns(list(columns)).replace_schema_metadata()
 
     def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
         names = self._schema.names if columns is None else columns
@@ -214,15 +215,18 @@ def _table(run: RunFolder, files: Sequence[Path]) -> PathTable:
     return PathTable(parts)
 
 
-def _rank(method: str) -> int:
-    return list(METHODS).index(method) if method in METHODS else len(METHODS)
+def _rank(search: str) -> int:
+    return list(METHODS).index(search) if search in METHODS else len(METHODS)
 
 
 def _common_schema(parts: Sequence[Part]) -> pa.Schema:
-    first, *others = [
-        list(pq.read_schema(path).remove_metadata()) for path in {part.columns: part.path for part in parts}.values()
-    ]
+    first, *others = [_schema(part) for part in {part.columns: part for part in parts}.values()]
     return pa.schema([field for field in first if all(field in other for other in others)])
+
+
+def _schema(part: Part) -> list[pa.Field]:
+    fields = list(pq.read_schema(part.path).remove_metadata())
+    return [field.with_name("search") if field.name == part.search_column else field for field in fields]
 
 
 def _tensor(column: str, values: pa.ChunkedArray) -> Tensor:

@@ -78,7 +78,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
     found = torch.tensor(loaders[0].dataset.indices)
     images, labels = reference.images[found], reference.labels[found]
     table = nplight.read_paths(folder)
-    assert set(table.methods) == {"jas", "activation", "random", "jointly", "anew", "anew@4"}
+    assert set(table.searches) == {"jas", "activation", "random", "jointly", "anew", "anew@4"}
     expected = {
         "jas": nplight.search(reference.model, images, labels, steps=3, ranked=4),
         "activation": nplight.search(reference.model, images, labels, method="activation", steps=3, ranked=4),
@@ -88,7 +88,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
         "anew@4": nplight.search(reference.model, images, labels, steps=3, top_k=4),
     }
     for name, paths in expected.items():
-        rows = table.where(method=name)
+        rows = table.where(search=name)
         assert torch.equal(rows["ranking"], paths.ranking), name
         torch.testing.assert_close(rows["score"], paths.scores)
     # One path for a category: what its images share.
@@ -242,7 +242,7 @@ def test_overwrite_replaces_a_run_of_other_settings(
     with pytest.raises(RunFolderError, match="other settings"):
         run(reference, loaders, tmp_path, ["jas"], fill="mean")
     run(reference, loaders, tmp_path, ["random"], fill="mean", overwrite=True)
-    assert nplight.read_paths(tmp_path).methods == ("random",)
+    assert nplight.read_paths(tmp_path).searches == ("random",)
     assert RunFolder(tmp_path).read_category_paths()[0].keys() == {"random"}
     assert (tmp_path / "mine.txt").read_text() == "kept"
 

@@ -240,4 +240,4 @@ def test_processes_train_and_search_together(tmp_path: Path, devices: int) -> No
         enable_checkpointing=False, enable_model_summary=False, **{"devices": 1, **shared},
     )  # fmt: skip
     trainer.fit(Learner(), train, shares)
-    assert len(nplight.read_paths(tmp_path / "epoch-0001").where(method="jas")) == 12
+    assert len(nplight.read_paths(tmp_path / "epoch-0001").where(search="jas")) == 12

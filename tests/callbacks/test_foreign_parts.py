@@ -36,8 +36,10 @@ def another(folder: Path, **other: Any) -> Path:
     """A run, one of another's parts copied over one of its own."""
     validate(folder / "run", **{name: value for name, value in other.items() if name == "methods"})
     validate(folder / "other", **other)
-    for path in (folder / "other" / "paths").glob("part-*-0000000004.parquet"):
-        shutil.copy(path, folder / "run" / "paths" / path.name)
+    for path in (folder / "other" / "paths").glob("part-*-0000000004.*"):
+        (own,) = (folder / "run" / "paths").glob(f"{path.name.partition('.')[0]}.*")
+        own.unlink()
+        shutil.copy(path, own.with_name(path.name))
     return folder / "run"
 
 
@@ -52,13 +54,14 @@ def test_a_part_of_another_run_is_set_aside_and_its_images_searched_again(
     run = another(tmp_path, **other)
     name = "jointly" if JOINT in methods else "jas"
     with pytest.raises(
-        RunFolderError, match=rf"0000000004\.parquet is of another run .* with '{name}' among its searches"
+        RunFolderError, match=rf"0000000004\.\w+\.parquet is of another run .* with '{name}' among its searches"
     ):
         nplight.read_paths(run)
     with pytest.warns(UserWarning, match=rf"parts of another run,.* set aside as foreign-1-part-{name}-0000000004"):
         validate(run, methods=methods)
     found = contents(run)
-    assert found.pop(f"paths/foreign-1-part-{name}-0000000004.parquet")
+    (foreign,) = (file for file in found if file.startswith(f"paths/foreign-1-part-{name}-0000000004."))
+    assert found.pop(foreign)
     assert found == contents(tmp_path / "quiet")
 
 
@@ -68,7 +71,7 @@ def test_a_part_of_the_same_run_made_elsewhere_is_one_of_this(tmp_path: Path) ->
     validate(run)
     assert contents(run) == before
     validate(run, methods=({"name": "fine", "method": "jas", "steps": 4, "search_per_t": True}, "jas"))
-    assert set(nplight.read_paths(run).methods) == {"jas", "fine", "fine@2"}
+    assert set(nplight.read_paths(run).searches) == {"jas", "fine", "fine@2"}
 
 
 def test_a_damaged_part_of_a_search_that_is_not_run_is_left_alone(tmp_path: Path) -> None:
@@ -84,4 +87,4 @@ def test_a_damaged_part_of_a_search_that_is_not_run_is_left_alone(tmp_path: Path
         nplight.read_paths(tmp_path)
     with pytest.warns(UserWarning, match=f"damaged parts .* set aside as damaged-1-{part.name}"):
         validate(tmp_path, methods=("activation",))
-    assert set(nplight.read_paths(tmp_path).methods) == {"jas", "activation"}
+    assert set(nplight.read_paths(tmp_path).searches) == {"jas", "activation"}

@@ -76,7 +76,7 @@ def test_the_result_depends_on_the_images_alone(
                 validate(parts, other, batch_size, chunk_size, stop=stop)
         validate(parts, other, max(1, batch_size - 1), 1 if chunk_size is None else chunk_size + 1)
         assert_same(one, other)
-        assert nplight.read_paths(other).where(method="jas")["index"].tolist() == [3 * i for i in range(len(labels))]
+        assert nplight.read_paths(other).where(search="jas")["index"].tolist() == [3 * i for i in range(len(labels))]
 
 
 @pytest.mark.filterwarnings("ignore:Your `val_dataloader`'s sampler has shuffling")

@@ -81,9 +81,9 @@ def validate(module: LightningModule, data: LightningDataModule, run: Path, devi
 
 def assert_same(one: Path, other: Path) -> None:
     first, second = (nplight.read_paths(run) for run in (one, other))
-    assert first.methods == second.methods
-    for method in first.methods:
-        rows, others = first.where(method=method).to_pandas(), second.where(method=method).to_pandas()
+    assert first.searches == second.searches
+    for method in first.searches:
+        rows, others = first.where(search=method).to_pandas(), second.where(search=method).to_pandas()
         for column in ("index", "file", "label", "target", "prediction"):
             assert rows[column].tolist() == others[column].tolist(), column
         for column in ("neurons", "ranking"):
@@ -121,7 +121,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path
 
 
 def test_digits_give_the_same_on_one_two_and_three_processes(digits_run: Callable[[int], Path]) -> None:
-    assert len(nplight.read_paths(digits_run(1)).where(method="jas")) == len(FewDigits().splits()[0])
+    assert len(nplight.read_paths(digits_run(1)).where(search="jas")) == len(FewDigits().splits()[0])
     assert_same(digits_run(1), digits_run(2))
     assert_same(digits_run(1), digits_run(3))
 

@@ -167,8 +167,8 @@ def test_odd_file_names_and_links_are_images_like_others(folder: Path, tmp_path:
         path.rename(path.with_name(f"99-{number}.png"))
     validate_all(model(4), data(folder), tmp_path / "odd", 1)
     assert {path.name for path in tmp_path.iterdir()} == {"images", "outside.png", "plain", "odd"}
-    table = nplight.read_paths(tmp_path / "odd").where(method="jas")
-    assert len(table) == len(nplight.read_paths(tmp_path / "plain").where(method="jas"))
+    table = nplight.read_paths(tmp_path / "odd").where(search="jas")
+    assert len(table) == len(nplight.read_paths(tmp_path / "plain").where(search="jas"))
     assert any("two\nlines.png" in name for name in table["file"])
 
 

@@ -78,5 +78,5 @@ def _write(
         files=[file.format(label=label, index=one) for label, one in zip(labels.tolist(), index.tolist())],
         labels=labels,
         checksums=[(one * 7919) % 65521 for one in index.tolist()],
-        method=method,
+        search=method,
     )

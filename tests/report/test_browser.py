@@ -76,7 +76,7 @@ def test_the_page_holds_on_a_laptop_and_a_phone(finished: Path, size: tuple[int,
 def test_choosing_a_category_draws_what_the_functions_draw(finished: Path) -> None:
     run = read_run(finished)
     assert run.table is not None
-    sample, counts = read_rows(run.table.where(method="random"), categories=10, width=max(run.widths), most=50)
+    sample, counts = read_rows(run.table.where(search="random"), categories=10, width=max(run.widths), most=50)
     with opened(finished / "report.html") as driver:
         choose(driver, "search", "random")
         choose(driver, "category", "7")

@@ -35,7 +35,7 @@ def write(
     *,
     labels: bool = True,
     seed: int = 0,
-    method: str = "jas",
+    search: str = "jas",
     dtype: torch.dtype = torch.float32,
     ranked: int = 3,
     fingerprint: str | None = None,
@@ -50,7 +50,7 @@ def write(
         files=[f"image {number}" for number in index],
         labels=numbers % 2 if labels else None,
         checksums=[number + 7 for number in index],
-        method=method,
+        search=search,
         fingerprint=fingerprint,
     )
     return paths

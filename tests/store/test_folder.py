@@ -62,7 +62,7 @@ def finished(path: Path) -> RunFolder:
     run.claim("search", {"steps": 20})
     run.claim("search jas", {"rule": "midpoint"})
     write(run, [0, 1])
-    write(run, [0, 1], method="activation")
+    write(run, [0, 1], search="activation")
     (run.parts / "damaged-1-part-jas-0000000009.parquet").touch()
     run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
     run.write_skipped([("file", "reason")])

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
+import re
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,20 +19,20 @@ from hypothesis import strategies as st
 from nplight import read_paths
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.store import RunFolder, part_files, parts, stored_images, write_part
+from nplight.store.part_checksums import checksums_of
 from nplight.store.parts import open_part
-from nplight.store.seal import sealed
 from tests.store.samples import batch, contents, write
 
 
 def test_a_part_knows_what_it_holds(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    write(run, [9, 3, 6], method="jas@5")
+    write(run, [9, 3, 6], search="jas@5")
     write(run, [7, 0, 1], labels=False)
     regular, other = (open_part(path, whole=True) for path in reversed(part_files(run)))
-    assert regular.path.name == "part-jas@5-0000000003.parquet"
-    assert (regular.method, regular.rows, regular.first, regular.index) == ("jas@5", 3, 3, range(3, 12, 3))
+    assert re.fullmatch(r"part-jas@5-0000000003\.[0-9a-f]{16}\.parquet", regular.path.name)
+    assert (regular.search, regular.rows, regular.first, regular.index) == ("jas@5", 3, 3, range(3, 12, 3))
     assert (regular.labels, other.labels, other.index) == ((0, 1), None, None)
-    assert other.path.name == "part-jas-0000000000.parquet"
+    assert other.path.name.startswith("part-jas-0000000000.")
 
 
 def test_any_parquet_reader_reads_a_part(tmp_path: Path) -> None:
@@ -37,14 +41,14 @@ def test_any_parquet_reader_reads_a_part(tmp_path: Path) -> None:
     table = pq.read_table(path, page_checksum_verification=True)
     assert table["index"].to_pylist() == [2, 4]
     assert table["neurons"].combine_chunks().to_numpy_ndarray().tolist() == paths.neurons[[1, 0]].tolist()
-    assert b'"method": "jas", "rows": 2' in table.schema.metadata[b"nplight"]
+    assert b'"search": "jas", "rows": 2' in table.schema.metadata[b"nplight"]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "../jas"}, r"`method` must be of letters, digits, .*, got '\.\./jas'"),
-        ({"method": ""}, r"`method` must be"),
+        ({"search": "../jas"}, r"`search` must be of letters, digits, .*, got '\.\./jas'"),
+        ({"search": ""}, r"`search` must be"),
         ({"files": ["a"]}, r"must be of as many images, at least one, got 2, 2, 1, 2, 2"),
         ({"checksums": [1, 2, 3]}, r"must be of as many images"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, r"must be of as many images"),
@@ -53,12 +57,12 @@ def test_any_parquet_reader_reads_a_part(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_a_part_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    arguments = {"index": torch.tensor([1, 2]), "files": "ab", "labels": None, "checksums": [1, 2], "method": "jas"}
+    arguments = {"index": torch.tensor([1, 2]), "files": "ab", "labels": None, "checksums": [1, 2], "search": "jas"}
     with pytest.raises(ArgumentError, match=message):
         write_part(RunFolder(tmp_path), batch(2), **{**arguments, **changes})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"at least one, got 0, 0"):
         write_part(
-            RunFolder(tmp_path), batch(0), index=torch.arange(0), files=[], labels=None, checksums=[], method="jas"
+            RunFolder(tmp_path), batch(0), index=torch.arange(0), files=[], labels=None, checksums=[], search="jas"
         )
     assert contents(tmp_path) == {}
 
@@ -70,14 +74,14 @@ def test_a_part_that_is_there_stays(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"is there already: image 3 came twice"):
         write(run, [5, 3], seed=1)
     assert contents(tmp_path) == before
-    write(run, [3, 4], method="activation")
+    write(run, [3, 4], search="activation")
     assert len(read_paths(tmp_path)) == 4
 
 
 def test_file_names_that_are_no_text_are_stored(tmp_path: Path) -> None:
     names = [os.fsdecode(b"\xff.png"), "ünder\n../../etc.png"]
     write_part(
-        RunFolder(tmp_path), batch(2), index=torch.arange(2), files=names, labels=None, checksums=[0, 1], method="jas"
+        RunFolder(tmp_path), batch(2), index=torch.arange(2), files=names, labels=None, checksums=[0, 1], search="jas"
     )
     assert read_paths(tmp_path)["file"] == ["\\udcff.png", names[1]]
 
@@ -90,12 +94,13 @@ def test_only_what_is_named_as_a_part_is_one(tmp_path: Path) -> None:
         ".part-jas-0000000002.parquet.0123abcd.tmp",
         "part-jas-0000000000 (copy).parquet",
         "part-0000000000.parquet",
+        "part-jas-0000000000.0123abcd.parquet",
         "part-jas-0000000000.parquet\n",
         "damaged-1-part-jas-0000000009.parquet",
         os.fsdecode(b"part-\xff-0000000000.parquet"),
     ):
         (run.parts / name).write_bytes(b"none of ours")
-    assert [path.name for path in part_files(run)] == ["part-jas-0000000000.parquet"]
+    assert [path.name.partition(".")[0] for path in part_files(run)] == ["part-jas-0000000000"]
     assert part_files(run, "activation") == []
     assert len(read_paths(tmp_path)) == 1
 
@@ -107,8 +112,10 @@ def test_only_what_is_named_as_a_part_is_one(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b"PAR1" * 3), "it is cut short or no Parquet file"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "it is cut short or no Parquet file"),
         (lambda path: path.write_bytes(b"x" + path.read_bytes()[1:]), None),
-        (lambda path: path.rename(path.with_name("part-jas-0000000007.parquet")), "it holds 2 rows of part-jas"),
-        (lambda path: path.rename(path.with_name("part-it-0000000000.parquet")), "it holds 2 rows of part-jas"),
+        (lambda path: path.rename(path.with_name(path.name.replace("0000", "7777"))), "it holds 2 rows of part-jas"),
+        (lambda path: path.rename(path.with_name(path.name.replace("jas", "it"))), "it holds 2 rows of part-jas"),
+        (lambda path: path.rename(path.with_name("part-jas-0000000000.parquet")), "its checksums are missing"),
+        (lambda path: path.rename(path.with_name(f"part-jas-0000000000.{'0' * 16}.parquet")), "its footer is not"),
         (lambda path: (path.unlink(), path.mkdir()), "it is a link or no file at all"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "it is a link or no file at all"),
         (lambda path: (path.rename(path.parent / "x"), path.symlink_to(path.parent / "x")), "it is a link"),
@@ -135,13 +142,15 @@ def test_parts_of_another_version_or_of_nobody_are_named(tmp_path: Path, monkeyp
     monkeypatch.setattr(parts, "SCHEMA_VERSION", 9)
     write(run, [0, 1])
     monkeypatch.undo()
-    with pytest.raises(RunFolderError, match=r"is damaged: it is of version 9, and this nplight reads 1"):
+    with pytest.raises(RunFolderError, match=r"is damaged: it is of version 9, and this nplight reads 2"):
         read_paths(tmp_path)
     (path,) = part_files(run)
+    path.unlink()
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"index": [0, 1]}), sink)
-    path.write_bytes(sealed(sink.getvalue().to_pybytes()))
-    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.parquet is damaged"):
+    parquet = sink.getvalue().to_pybytes()
+    (run.parts / f"part-jas-0000000000.{checksums_of(parquet)}.parquet").write_bytes(parquet)
+    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.\w+\.parquet is damaged"):
         read_paths(tmp_path)
 
 
@@ -159,27 +168,64 @@ def test_a_part_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, monkey
     assert len(part_files(run)) == 1
 
 
-def _sample() -> bytes:
+def older(path: Path) -> Path:
+    """A part as nplight wrote it before its checksums were in its name: a column `method`, and 12 bytes in the file."""
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"nplight"])
+    about = {"version": 1, "method": about.pop("search"), **{name: about[name] for name in about if name != "version"}}
+    named = [name.replace("search", "method") for name in table.column_names]
+    sink = pa.BufferOutputStream()
+    content = table.rename_columns(named).replace_schema_metadata({b"nplight": json.dumps(about).encode()})
+    pq.write_table(content, sink, compression="zstd", write_page_checksum=True)
+    parquet = sink.getvalue().to_pybytes()
+    cut = len(parquet) - 8 - int.from_bytes(parquet[-8:-4], "little")
+    data, footer = parquet[:cut], parquet[cut:]
+    path.unlink()
+    path = path.with_name(f"{path.name.partition('.')[0]}.parquet")
+    path.write_bytes(data + struct.pack("<4sII", b"NPL1", crc32(data), crc32(footer)) + footer)
+    return path
+
+
+def test_a_part_of_an_older_run_is_read_beside_newer_ones(tmp_path: Path) -> None:
+    old, new = RunFolder(tmp_path / "old"), RunFolder(tmp_path / "new")
+    for run in (old, new):
+        write(run, [3, 8, 1])
+        write(run, [2, 4], seed=1)
+    older(part_files(old)[0])
+    assert len(part_files(old)) == 2
+    found, wanted = read_paths(old.path), read_paths(new.path)
+    assert found.to_arrow() == wanted.to_arrow()
+    assert found.where(search="jas", label=1)["search"] == ["jas", "jas"]
+    assert torch.equal(stored_images(old, "jas").index, stored_images(new, "jas").index)
+    with pytest.raises(RunFolderError, match="is there already: image 1 came twice"):
+        write(old, [5, 1])
+
+
+def _sample(*, old: bool) -> tuple[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         write(RunFolder(folder), [3, 8, 1, 9])
-        return part_files(RunFolder(folder))[0].read_bytes()
+        (path,) = part_files(RunFolder(folder))
+        path = older(path) if old else path
+        return path.name, path.read_bytes()
 
 
-SAMPLE = _sample()
-flips = st.lists(st.tuples(st.integers(0, len(SAMPLE) - 1), st.integers(1, 255)), min_size=1, max_size=4)
-cuts = st.integers(0, len(SAMPLE) - 1)
-splices = st.tuples(st.integers(0, len(SAMPLE)), st.integers(0, len(SAMPLE)), st.binary(max_size=40))
+SAMPLES = [_sample(old=old) for old in (False, True)]
+LENGTH = min(len(content) for _, content in SAMPLES)
+flips = st.lists(st.tuples(st.integers(0, LENGTH - 1), st.integers(1, 255)), min_size=1, max_size=4)
+cuts = st.integers(0, LENGTH - 1)
+splices = st.tuples(st.integers(0, LENGTH), st.integers(0, LENGTH), st.binary(max_size=40))
 
 
-def _broken(change: Any) -> bytes:
+def _broken(sample: bytes, change: Any) -> bytes:
     if isinstance(change, int):
-        return SAMPLE[:change]
+        return sample[:change]
     if isinstance(change, tuple):
         start, end, middle = change
-        return SAMPLE[:start] + middle + SAMPLE[end:]
-    content = bytearray(SAMPLE)
+        return sample[:start] + middle + sample[end:]
+    content = bytearray(sample)
     for place, value in change:
-        content[place] ^= value
+        # From the end for even ones, so that both the start and the footer of either sample are hit.
+        content[place if place % 2 else -1 - place] ^= value
     return bytes(content)
 
 
@@ -190,19 +236,20 @@ def _read(run: RunFolder) -> pa.Table | str:
         return str(error).partition(":")[0]
 
 
-@settings(max_examples=300, deadline=None)
-@given(change=st.one_of(flips, cuts, splices))
-def test_no_damage_crashes_a_reader_or_changes_what_it_reads(change: Any) -> None:
-    content = _broken(change)
+@settings(max_examples=400, deadline=None)
+@given(sample=st.sampled_from(SAMPLES), change=st.one_of(flips, cuts, splices))
+def test_no_damage_crashes_a_reader_or_changes_what_it_reads(sample: tuple[str, bytes], change: Any) -> None:
+    name, whole = sample
+    content = _broken(whole, change)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(folder)
         run.parts.mkdir()
-        path = run.parts / "part-jas-0000000001.parquet"
-        path.write_bytes(SAMPLE)
+        path = run.parts / name
+        path.write_bytes(whole)
         wanted = read_paths(folder).to_arrow()
         path.write_bytes(content)
         assert _read(run) in (wanted, f"{path} is damaged")
         stored = stored_images(run, "jas")
-        assert len(stored) == (4 if content == SAMPLE else 0)
-        assert len(stored.damaged) == (content != SAMPLE)
+        assert len(stored) == (4 if content == whole else 0)
+        assert len(stored.damaged) == (content != whole)
         assert [aside.read_bytes() for aside in stored.damaged] == [content] * len(stored.damaged)

@@ -13,11 +13,11 @@ from nplight.store import RunFolder, StoredImages, part_files, read_paths, store
 from tests.store.samples import contents, write
 
 
-def test_what_is_stored_is_known_by_method(tmp_path: Path) -> None:
+def test_what_is_stored_is_known_by_search(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     write(run, [9, 4])
     write(run, [0, 5, 7])
-    write(run, [1, 2], method="random")
+    write(run, [1, 2], search="random")
     before = contents(tmp_path)
     found = stored_images(run, "jas")
     assert found.index.tolist() == [0, 4, 5, 7, 9]
@@ -50,7 +50,7 @@ def test_damaged_parts_are_set_aside_and_only_their_images_are_missing(tmp_path:
     run = RunFolder(tmp_path)
     for index in ([0, 1], [2, 3], [4, 5], [6, 7]):
         write(run, index)
-    write(run, [0, 1], method="random")
+    write(run, [0, 1], search="random")
     whole = contents(tmp_path)
     cut, garbage, link, _ = part_files(run, "jas")
     cut.write_bytes(cut.read_bytes()[:-30])
@@ -79,7 +79,7 @@ def test_images_that_stand_twice_are_refused_and_nothing_is_moved(tmp_path: Path
     write(run, [0, 1, 2])
     write(run, [1, 5])
     before = contents(tmp_path)
-    with pytest.raises(RunFolderError, match=r"holds images 1 more than once, image 1 in part-jas-0000000000\.parquet"):
+    with pytest.raises(RunFolderError, match=r"images 1 more than once, image 1 in part-jas-0000000000\.\w+\.parquet"):
         stored_images(run, "jas")
     assert contents(tmp_path) == before
 
@@ -93,22 +93,22 @@ def test_a_part_that_cannot_be_set_aside_is_named(tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(RunFolderError, match=r"damaged-1-part-jas-0000000000\.parquet cannot be written: Permission"):
+    with pytest.raises(RunFolderError, match=r"damaged-1-part-jas-0000000000\.\w+\.parquet cannot be written: Perm"):
         stored_images(run, "jas")
 
 
 def test_parts_of_another_run_are_set_aside_and_not_read(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    for method in ("jas", "random"):
-        write(run, [0, 1], method=method, fingerprint="this")
+    for search in ("jas", "random"):
+        write(run, [0, 1], search=search, fingerprint="this")
     write(run, [2, 3], fingerprint="another")
     with pytest.raises(
-        RunFolderError, match=r"part-jas-0000000002\.parquet is of another run .*; a run in this folder"
+        RunFolderError, match=r"part-jas-0000000002\.\w+\.parquet is of another run .*; a run in this folder"
     ):
         read_paths(tmp_path)
     found = stored_images(run, "jas", "this")
     assert found.index.tolist() == [0, 1]
-    assert [path.name for path in found.foreign] == ["foreign-1-part-jas-0000000002.parquet"]
+    assert [path.name.partition(".")[0] for path in found.foreign] == ["foreign-1-part-jas-0000000002"]
     assert found.damaged == ()
     assert len(read_paths(tmp_path)) == 4
 
@@ -122,7 +122,7 @@ def test_older_parts_do_not_say_whose_they_are_and_can_be_read(tmp_path: Path) -
     own = run.search_fingerprint("jas")
     assert own == run.search_fingerprint("jas@5")
     write(run, [2, 3], fingerprint=own)
-    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.parquet is of another run"):
+    with pytest.raises(RunFolderError, match=r"part-jas-0000000000\.\w+\.parquet is of another run"):
         read_paths(tmp_path)
     # What nobody knows the run of is not counted as of this one.
     assert stored_images(run, "jas", own).index.tolist() == [2, 3]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nplight import PathBatch, read_paths
 from nplight.errors import ArgumentError, RunFolderError
-from nplight.store import RunFolder, part_files, seal, table, write_part
+from nplight.store import RunFolder, part_files, table, write_part
 from tests.store.samples import batch, write
 
 
@@ -29,8 +29,8 @@ def test_what_is_read_is_what_was_written_in_order_of_the_index(tmp_path: Path) 
     assert found["file"] == ["image 0", "image 4", "image 5", "image 7", "image 9"]
     assert found["label"].tolist() == [0, 0, 1, 1, 1]
     assert found["checksum"].tolist() == [7, 11, 12, 14, 16]
-    assert found["method"] == ["jas"] * 5
-    assert found.methods == ("jas",)
+    assert found["search"] == ["jas"] * 5
+    assert found.searches == ("jas",)
     for column, values in {
         "target": everything.targets,
         "prediction": everything.predictions,
@@ -49,7 +49,7 @@ def test_what_is_read_is_what_was_written_in_order_of_the_index(tmp_path: Path) 
 def test_tables_convert_whole_or_by_column(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     paths = write(run, [2, 1])
-    assert repr(read_paths(tmp_path)).startswith("PathTable: 2 rows, methods jas; columns index, file, label, ")
+    assert repr(read_paths(tmp_path)).startswith("PathTable: 2 rows, searches jas; columns index, file, label, ")
     frame = read_paths(tmp_path).to_pandas()
     assert isinstance(frame, pd.DataFrame)
     assert frame["index"].tolist() == [1, 2]
@@ -90,32 +90,32 @@ def test_no_precision_is_lost(tmp_path: Path, dtype: torch.dtype, stored: torch.
         assert found[column].dtype == stored
 
 
-def test_several_methods_stand_one_after_the_other(tmp_path: Path) -> None:
+def test_searches_are_in_the_order_of_the_methods(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    for method, seed in (("mine", 1), ("random", 2), ("jas", 3), ("activation", 4)):
-        write(run, [5, 3], seed=seed, method=method)
-    write(run, [4], method="jas")
+    for search, seed in (("mine", 1), ("random", 2), ("jas", 3), ("activation", 4)):
+        write(run, [5, 3], seed=seed, search=search)
+    write(run, [4], search="jas")
     found = read_paths(tmp_path)
-    assert found.methods == ("jas", "activation", "random", "mine")
-    assert found["method"] == ["jas"] * 3 + ["activation"] * 2 + ["random"] * 2 + ["mine"] * 2
+    assert found.searches == ("jas", "activation", "random", "mine")
+    assert found["search"] == ["jas"] * 3 + ["activation"] * 2 + ["random"] * 2 + ["mine"] * 2
     assert found["index"].tolist() == [3, 4, 5, 3, 5, 3, 5, 3, 5]
-    alone = found.where(method="random")
-    assert alone.methods == ("random",)
+    alone = found.where(search="random")
+    assert alone.searches == ("random",)
     assert torch.equal(alone["neurons"], batch(2, 2).neurons.flip(0))
-    with pytest.raises(ArgumentError, match=r"`method` must be one of 'jas', 'activation', .*, got 'gradient'"):
-        found.where(method="gradient")
+    with pytest.raises(ArgumentError, match=r"`search` must be one of 'jas', 'activation', .*, got 'gradient'"):
+        found.where(search="gradient")
 
 
-def test_methods_of_other_shapes_are_read_one_at_a_time(tmp_path: Path) -> None:
+def test_searches_of_other_shapes_are_read_one_at_a_time(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    few, many = write(run, [0, 1]), write(run, [0, 1], method="jas@5", ranked=5)
+    few, many = write(run, [0, 1]), write(run, [0, 1], search="jas@5", ranked=5)
     found = read_paths(tmp_path)
     assert found["score"].tolist() == [*few.scores, *many.scores]
     assert set(found.to_arrow().column_names).isdisjoint({"ranking", "ranking_scores"})
-    with pytest.raises(ArgumentError, match=r"got ranking; columns of several shapes are read by where\(method=...\)"):
+    with pytest.raises(ArgumentError, match=r"got ranking; columns of several shapes are read by where\(search=...\)"):
         found["ranking"]
-    for method, paths in (("jas", few), ("jas@5", many)):
-        assert torch.equal(found.where(method=method)["ranking"], paths.ranking)
+    for search, paths in (("jas", few), ("jas@5", many)):
+        assert torch.equal(found.where(search=search)["ranking"], paths.ranking)
 
 
 indices = st.lists(st.integers(0, 40), min_size=1, max_size=12, unique=True)
@@ -127,25 +127,25 @@ def test_rows_that_are_chosen_are_those_of_the_whole_table(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, list[int]], cut: int
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
-    for method, numbers in data.items():
+    for search, numbers in data.items():
         for start in range(0, len(numbers), cut):
-            write(RunFolder(folder), numbers[start : start + cut], method=method, seed=start)
+            write(RunFolder(folder), numbers[start : start + cut], search=search, seed=start)
     found = read_paths(folder)
-    frame = found.to_pandas(["method", "index", "label", "score"])
+    frame = found.to_pandas(["search", "index", "label", "score"])
     ranks = {"jas": 0, "random": 1, "mine": 2}
-    keys = [(ranks[method], index) for method, index in zip(frame["method"], frame["index"])]
-    assert keys == sorted((ranks[method], number) for method, numbers in data.items() for number in numbers)
-    for method, label in itertools.product([None, *data], [None, 0, 1, 2]):
-        rows = [method in (None, name) and label in (None, other) for name, other in zip(frame.method, frame.label)]
-        chosen = found.where(method=method, label=label)
+    keys = [(ranks[search], index) for search, index in zip(frame["search"], frame["index"])]
+    assert keys == sorted((ranks[search], number) for search, numbers in data.items() for number in numbers)
+    for search, label in itertools.product([None, *data], [None, 0, 1, 2]):
+        rows = [search in (None, name) and label in (None, other) for name, other in zip(frame.search, frame.label)]
+        chosen = found.where(search=search, label=label)
         assert len(chosen) == sum(rows)
         assert chosen["index"].tolist() == frame["index"][rows].tolist()
         assert chosen["score"].tolist() == frame["score"][rows].tolist()
         assert chosen["neurons"].shape == (sum(rows), 2, 1)
         streamed = [row for part in chosen.batches(["score"], size=3) for row in part["score"].tolist()]
         assert sorted(streamed) == sorted(frame["score"][rows].tolist())
-        if method is not None and label is not None:
-            again = found.where(label=label).where(method=method)
+        if search is not None and label is not None:
+            again = found.where(label=label).where(search=search)
             assert again["index"].tolist() == chosen["index"].tolist()
 
 
@@ -161,7 +161,7 @@ def test_only_the_parts_that_are_needed_are_opened(tmp_path: Path, monkeypatch: 
     run = RunFolder(tmp_path)
     write(run, [0, 2])
     write(run, [1, 3])
-    write(run, [1, 3], method="random")
+    write(run, [1, 3], search="random")
     found = read_paths(tmp_path)
     opened: list[str] = []
     whole = pq.ParquetFile
@@ -171,8 +171,8 @@ def test_only_the_parts_that_are_needed_are_opened(tmp_path: Path, monkeypatch: 
         return whole(path, **options)
 
     monkeypatch.setattr(pq, "ParquetFile", noted)
-    assert found.where(method="jas", label=1)["score"].shape == (2,)
-    assert set(opened) == {"part-jas-0000000001.parquet"}
+    assert found.where(search="jas", label=1)["score"].shape == (2,)
+    assert {name.partition(".")[0] for name in opened} == {"part-jas-0000000001"}
 
 
 def test_many_parts_are_one_table_and_many_batches(tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_an_image_that_stands_twice_is_named_with_its_parts(tmp_path: Path, inde
     run = RunFolder(tmp_path)
     write(run, [0, 1, 2])
     write(run, index)
-    write(run, [1, 2], method="random")
+    write(run, [1, 2], search="random")
     with pytest.raises(
         RunFolderError,
         match=rf"holds images {'1, 2' if 1 in index else '2'} more than once, image {min(index)} in "
-        rf"part-jas-0000000000\.parquet, part-jas-000000000{min(index)}\.parquet; delete one",
+        rf"part-jas-0000000000\.\w+\.parquet, part-jas-000000000{min(index)}\.\w+\.parquet; delete one",
     ):
         read_paths(tmp_path)
     part_files(run, "jas")[1].unlink()
@@ -215,15 +215,15 @@ def test_damage_that_comes_to_light_while_reading_is_named(tmp_path: Path) -> No
     write(run, [2, 4, 6])
     part = part_files(run)[1]
     content = part.read_bytes()
-    data = content.index(seal._TAG)
+    data = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     part.write_bytes(bytes(byte ^ 1 for byte in content[:data]) + content[data:])
     # Its index, being regular, stands in the footer.
     found = read_paths(tmp_path)
     for work in (lambda: found["label"], lambda: list(found.batches(["label"])), lambda: found.where(label=0)):
-        with pytest.raises(RunFolderError, match=r"part-jas-0000000002\.parquet is damaged: its data is not what was"):
+        with pytest.raises(RunFolderError, match=r"part-jas-0000000002\.\w+\.parquet is damaged: its data is not what"):
             work()
     part.unlink()
-    with pytest.raises(RunFolderError, match=r"part-jas-0000000002\.parquet cannot be read: No such file"):
+    with pytest.raises(RunFolderError, match=r"part-jas-0000000002\.\w+\.parquet cannot be read: No such file"):
         found["label"]
 
 
@@ -246,6 +246,6 @@ def test_parts_come_from_any_device_and_graph(tmp_path: Path) -> None:
     paths = batch(2, dtype=torch.float64)
     paths.ranking_scores.requires_grad_()
     write_part(
-        RunFolder(tmp_path), paths, index=torch.arange(2), files=["a", "b"], labels=None, checksums=[1, 2], method="jas"
+        RunFolder(tmp_path), paths, index=torch.arange(2), files=["a", "b"], labels=None, checksums=[1, 2], search="jas"
     )
     assert torch.equal(read_paths(tmp_path)["ranking_scores"], paths.ranking_scores)
