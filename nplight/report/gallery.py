@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nplight.attribution import at_least_float32
 from nplight.data import ImageBatch
+from nplight.errors import ArgumentError
 from nplight.metrics import all_conditions, predictions
 from nplight.neurons import at_sites
 from nplight.paths import CategoryPaths
@@ -99,12 +100,17 @@ class Gallery:
         self._colours = None if mean is None or std is None else (torch.tensor(mean), torch.tensor(std))
 
     def update(self, batch: ImageBatch) -> None:
-        """Add labelled images, on the model's device."""
-        assert batch.labels is not None
+        """Add labelled images, on the model's device.
+
+        Raises:
+            ArgumentError: the images have no labels.
+        """
+        if batch.labels is None:
+            raise ArgumentError("`batch` must have labels, got images without any; give labels to have pictures")
         keys = checksums(batch.images)
-        self._sample(batch, keys)
+        self._sample(batch, batch.labels, keys)
         if self.neurons and self.per_neuron:
-            self._drive(batch, keys)
+            self._drive(batch, batch.labels.tolist(), keys)
 
     def merge(
         self, grid: tuple[int, int] | None, samples: dict[int, list[Ranked]], drivers: dict[Neuron, list[Ranked]]
@@ -138,10 +144,9 @@ class Gallery:
             ],
         }
 
-    def _sample(self, batch: ImageBatch, keys: Sequence[int]) -> None:
-        assert batch.labels is not None
+    def _sample(self, batch: ImageBatch, targets: Tensor, keys: Sequence[int]) -> None:
         orders = [(-float(key), key) for key in keys]
-        labels = batch.labels.tolist()
+        labels = targets.tolist()
         chosen = [
             place
             for place, (order, label) in enumerate(zip(orders, labels))
@@ -149,17 +154,18 @@ class Gallery:
         ]
         if not chosen:
             return
-        some = batch.select(torch.tensor(chosen))
-        assert some.labels is not None
+        positions = torch.tensor(chosen, device=targets.device)
+        targets = targets[positions]
         conditions = all_conditions(self._paths.top_k, (), ())
         paths = {"": {self._paths.top_k: self._paths}}
-        found = predictions(self._vit, some.images, some.labels, conditions, paths)[""]
-        facts = torch.stack([one.gather(1, some.labels[:, None])[:, 0] for one in found], 1).tolist()
-        for place, values in zip(chosen, facts):
-            new = Ranked(orders[place], self._picture(batch, place, keys), tuple(round(value, 5) for value in values))
+        probabilities = predictions(self._vit, batch.select(positions).images, targets, conditions, paths)[""]
+        shown = torch.stack([condition.gather(1, targets[:, None])[:, 0] for condition in probabilities], 1).tolist()
+        for place, values in zip(chosen, shown):
+            picture = self._picture(batch, place, labels[place], keys[place])
+            new = Ranked(orders[place], picture, tuple(round(value, 5) for value in values))
             self._keep(self.samples, labels[place], [new], self.per_category)
 
-    def _drive(self, batch: ImageBatch, keys: Sequence[int]) -> None:
+    def _drive(self, batch: ImageBatch, labels: Sequence[int], keys: Sequence[int]) -> None:
         values = self._values(batch.images)
         driving = at_least_float32(values[:, self._vit.path_tokens]).mean(1)
         self.grid = patch_grid(values.shape[1], *batch.images.shape[-2:])
@@ -170,7 +176,8 @@ class Gallery:
                 order = (amount, -keys[place])
                 if math.isfinite(amount) and self._admits(self.drivers[neuron], order, self.per_neuron):
                     patches = self._patches(values[place, :, column])
-                    new = Ranked(order, self._picture(batch, place, keys), (float(f"{amount:.4g}"),), patches)
+                    picture = self._picture(batch, place, labels[place], keys[place])
+                    new = Ranked(order, picture, (float(f"{amount:.4g}"),), patches)
                     self._keep(self.drivers, neuron, [new], self.per_neuron)
 
     def _values(self, images: Tensor) -> Tensor:
@@ -200,12 +207,11 @@ class Gallery:
         own = at_least_float32(values[-self.grid[0] * self.grid[1] :]).clamp(min=0)
         return tuple((own / own.max().clamp(min=1e-12) * _LEVELS).round().int().tolist())
 
-    def _picture(self, batch: ImageBatch, place: int, keys: Sequence[int]) -> Picture:
-        assert batch.labels is not None
+    def _picture(self, batch: ImageBatch, place: int, label: int, key: int) -> Picture:
         number = "" if batch.index is None else f" {int(batch.index[place])}"
         file = f"image{number}" if batch.files is None else batch.files[place]
         image = batch.images[place].detach().float().cpu()
-        return Picture(keys[place], file, int(batch.labels[place]), thumbnail(image, self.size, self._colours))
+        return Picture(key, file, label, thumbnail(image, self.size, self._colours))
 
     @staticmethod
     def _admits(kept: Sequence[Ranked], order: tuple[float, int], most: int) -> bool:

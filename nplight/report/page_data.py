@@ -140,8 +140,7 @@ def lines_per_category(run: Run) -> int:
 
 def search_rows(run: Run, method: str, most: int, advance: Advance = unseen) -> tuple[PathSample, NeuronCounts, Use]:
     """A sample of a search's rows, at most so many of a category; how often each neuron is used, and by whom."""
-    assert run.table is not None
-    table = run.table.where(search=method)
+    table = run.image_paths(method)
     sample, counts = read_rows(table, categories=len(run.names), width=max(run.widths), most=most, advance=advance)
     entries = max(50, _MOST_ENTRIES // (len(stored_searches(run)) * len(run.names)))
     return sample, counts, neuron_use(counts, most=entries)

@@ -70,27 +70,24 @@ def read_rows(
     place = np.full(len(index), -1)
     place[chosen] = np.arange(len(chosen))
 
-    counts: NeuronFrequency | None = None
-    neurons = np.zeros((len(chosen), 0), np.int64)
+    layers = table.shape("neurons")[0]
+    counts = NeuronFrequency(categories, layers, width, sync_on_compute=False)
+    neurons = np.zeros((len(chosen), layers), np.int64)
     for batch in table.batches(["index", "neurons"]):
-        found = batch["neurons"]
+        paths = batch["neurons"]
         positions = np.searchsorted(index, batch["index"].numpy())
-        if counts is None:
-            counts = NeuronFrequency(categories, found.shape[1], width, sync_on_compute=False)
-            neurons = np.zeros((len(chosen), found.shape[1]), np.int64)
-        counts.update(found, torch.from_numpy(category[positions]))
+        counts.update(paths, torch.from_numpy(category[positions]))
         wanted = place[positions] >= 0
-        neurons[place[positions][wanted]] = found[torch.from_numpy(wanted), :, 0].numpy()
-        advance(len(found))
-    assert counts is not None
-    some = rows.iloc[chosen]
+        neurons[place[positions][wanted]] = paths[torch.from_numpy(wanted), :, 0].numpy()
+        advance(len(paths))
+    drawn = rows.iloc[chosen]
     sample = PathSample(
         category=category[chosen],
         neurons=neurons,
-        files=some["file"].tolist(),
-        probability=some["probability"].to_numpy(np.float64),
-        score=some["score"].to_numpy(np.float64),
-        prediction=some["prediction"].to_numpy(np.int64),
+        files=drawn["file"].tolist(),
+        probability=drawn["probability"].to_numpy(np.float64),
+        score=drawn["score"].to_numpy(np.float64),
+        prediction=drawn["prediction"].to_numpy(np.int64),
     )
     totals = counts.compute()
     # torchmetrics makes a number of the images of a single category.

@@ -65,6 +65,18 @@ class Run:
         """How many image paths there are, of all searches."""
         return 0 if self.table is None else len(self.table)
 
+    def image_paths(self, search: str) -> PathTable:
+        """The image paths of a search.
+
+        Raises:
+            ArgumentError: the run has none.
+        """
+        if self.table is None:
+            raise ArgumentError(
+                f"`run` must have image paths, but {self.path} has none; validate or predict makes them"
+            )
+        return self.table.where(search=search)
+
     def category_paths(self, method: str) -> CategoryPaths | None:
         """The path of each category by a method."""
         sizes = self.paths.get(method)

@@ -66,6 +66,15 @@ class PathTable:
         """The names of the columns."""
         return tuple(self._schema.names)
 
+    def shape(self, column: str) -> tuple[int, ...]:
+        """The shape of a column's value for one image, empty for numbers and strings.
+
+        Raises:
+            ArgumentError: there is no such column.
+        """
+        self._check_columns([column], self.columns)
+        return tuple(getattr(self._schema.field(column).type, "shape", ()))
+
     def where(self, *, search: str | None = None, label: int | None = None) -> PathTable:
         """The rows of a search, of a label, or both; only parts that can hold them are read.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import nplight
 from nplight.data import ImageBatch
+from nplight.errors import ArgumentError
 from nplight.neurons import record
 from nplight.report import Gallery
 from nplight.report.thumbnails import patch_grid, thumbnail
@@ -54,6 +55,12 @@ def test_batches_and_processes_make_no_difference(reference: Reference, paths: n
     assert one.samples == gathered(reference, paths, 80).samples
     assert one.drivers == gathered(reference, paths, 80).drivers
     assert one.to_dict()["samples"] == whole["samples"]
+
+
+def test_images_without_labels_are_refused(reference: Reference, paths: nplight.CategoryPaths) -> None:
+    gallery = gathered(reference, paths)
+    with pytest.raises(ArgumentError, match="`batch` must have labels, got images without any"):
+        gallery.update(ImageBatch(reference.images[:2]))
 
 
 def test_drivers_are_the_images_of_largest_value_with_its_map(

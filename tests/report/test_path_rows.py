@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from nplight.errors import ArgumentError
 from nplight.metrics import neuron_frequency
 from nplight.report import read_rows, read_run
 from tests.report.samples import write_run
@@ -30,6 +32,12 @@ def test_counts_are_of_all_images_and_the_sample_is_bounded(tmp_path: Path) -> N
         lowest = own.sort_values("checksum")["file"][:5]
         assert set(lowest) == set(chosen[chosen["label"] == label]["file"])
     assert np.bincount(sample.category[sample.first(2)]).tolist() == [2, 2, 2]
+
+
+def test_a_run_without_image_paths_says_what_makes_them(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"conditions": []}')
+    with pytest.raises(ArgumentError, match=r"`run` must have image paths, but .* has none; validate or predict makes"):
+        read_run(tmp_path).image_paths("jas")
 
 
 def test_the_sample_does_not_depend_on_how_the_rows_are_stored(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def test_tables_convert_whole_or_by_column(tmp_path: Path) -> None:
     arrow = read_paths(tmp_path).to_arrow(["score", "neurons"])
     assert arrow.column_names == ["score", "neurons"]
     assert arrow["neurons"].type.shape == [2, 1]
+    table = read_paths(tmp_path)
+    assert (table.shape("neurons"), table.shape("ranking"), table.shape("score")) == ((2, 1), (2, 3), ())
+    with pytest.raises(ArgumentError, match=r"a column must be one of index, file, .*, got scores$"):
+        table.shape("scores")
     with pytest.raises(ArgumentError, match=r"a column must be one of index, file, .*, got scores$"):
         read_paths(tmp_path).to_arrow(["scores"])
     with pytest.raises(ArgumentError, match=r"a column must be one of index, label, .*, got file"):
