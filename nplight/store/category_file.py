@@ -1,4 +1,4 @@
-"""Category paths as JSON: method -> neurons a layer -> the fields of `CategoryPaths`."""
+"""Category paths as JSON: search -> neurons per layer -> the fields of `CategoryPaths`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def to_json(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> str
     """Category paths as text.
 
     Args:
-        paths: method -> neurons a layer -> category paths.
-        top_k: the number of neurons a layer of the path itself.
+        paths: search -> neurons per layer -> category paths.
+        top_k: the number of neurons per layer of the path itself.
     """
     methods = {
-        method: {
+        search: {
             str(size): {
-                "method": found.method,
-                "images": found.images.tolist(),
-                "neurons": found.neurons.tolist(),
-                "votes": found.votes.tolist(),
+                "method": category.method,
+                "images": category.images.tolist(),
+                "neurons": category.neurons.tolist(),
+                "votes": category.votes.tolist(),
             }
-            for size, found in sizes.items()
+            for size, category in sizes.items()
         }
-        for method, sizes in paths.items()
+        for search, sizes in paths.items()
     }
     content = {"version": _VERSION, "top_k": top_k, "methods": methods}
     return json.dumps({**content, "checksum": _checksum(content)}) + "\n"
@@ -52,27 +52,27 @@ def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryP
     if "checksum" in content and content["checksum"] != _checksum(written):
         raise ValueError("its content is not what was written")
     paths = {
-        method: {int(size): _category_paths(found) for size, found in sizes.items()}
-        for method, sizes in content["methods"].items()
+        search: {int(size): _category_paths(fields) for size, fields in sizes.items()}
+        for search, sizes in content["methods"].items()
     }
     _refuse_disagreeing(paths, content["top_k"])
     return paths, content["top_k"]
 
 
-def _category_paths(found: Mapping[str, Any]) -> CategoryPaths:
-    votes = torch.tensor(found["votes"], dtype=torch.float64)
-    return CategoryPaths(_integers(found["neurons"]), votes, _integers(found["images"]), str(found["method"]))
+def _category_paths(fields: Mapping[str, Any]) -> CategoryPaths:
+    votes = torch.tensor(fields["votes"], dtype=torch.float64)
+    return CategoryPaths(_integers(fields["neurons"]), votes, _integers(fields["images"]), str(fields["method"]))
 
 
 def _refuse_disagreeing(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
-    for method, sizes in paths.items():
-        for size, found in sizes.items():
-            if found.neurons.ndim != 3 or found.top_k != size:
-                raise ValueError(f"the paths of {method} with {size} neurons a layer hold another number of neurons")
+    for search, sizes in paths.items():
+        for size, category in sizes.items():
+            if category.neurons.ndim != 3 or category.top_k != size:
+                raise ValueError(f"the paths of {search} with {size} neurons per layer hold another number of neurons")
     first = next(iter(paths.values()))
     if min(top_k, max(first)) not in first:
-        raise ValueError(f"there are no paths with {top_k} neurons a layer, the `top_k`")
-    shapes = {tuple(found.neurons.shape[:2]) for sizes in paths.values() for found in sizes.values()}
+        raise ValueError(f"there are no paths with {top_k} neurons per layer, the `top_k`")
+    shapes = {tuple(category.neurons.shape[:2]) for sizes in paths.values() for category in sizes.values()}
     if len(shapes) != 1:
         raise ValueError(f"paths of different numbers of categories and layers, {sorted(shapes)}")
 

@@ -36,7 +36,8 @@ def acquire(folder: Path) -> bool:
     """Keep other processes' runs out of a folder, which is made if need be; this process may hold it several times.
 
     The file `.lock`, which names the holder, is locked, and the folder itself, whose lock nobody can delete.
-    Where the file system knows no locks nobody is kept out.
+    Where the file system knows no locks nobody is kept out. (filelock locks no folders and raises where there are no
+    locks: what it would leave to do here is as long as the whole.)
 
     Returns:
         Whether the folder was locked just now, so that nobody else can be writing into it.

@@ -41,9 +41,9 @@ class StoredImages:
         place = torch.searchsorted(self.index, wanted)
         there = place < len(self.index)
         there[there.clone()] = self.index[place[there]] == wanted[there]
-        found = torch.full_like(wanted, -1)
-        found[there] = self.checksums[place[there]]
-        return found.to(index.device)
+        checksums = torch.full_like(wanted, -1)
+        checksums[there] = self.checksums[place[there]]
+        return checksums.to(index.device)
 
 
 def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -> StoredImages:
@@ -61,10 +61,10 @@ def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -
         RunFolderError: an image stands twice, or a part cannot be read or renamed.
     """
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_opened, part_files(run, search)))
-    whole = [part for part in found if isinstance(part, Part)]
+        opened = list(pool.map(_opened, part_files(run, search)))
+    whole = [part for part in opened if isinstance(part, Part)]
     parts = [part for part in whole if fingerprint in (None, part.fingerprint)]
-    damaged = tuple(_set_aside(path, "damaged") for path in found if isinstance(path, Path))
+    damaged = tuple(_set_aside(path, "damaged") for path in opened if isinstance(path, Path))
     foreign = tuple(_set_aside(part.path, "foreign") for part in whole if part not in parts)
     if not parts:
         nothing = torch.empty(0, dtype=torch.int64)
