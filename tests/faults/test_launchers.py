@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,16 @@ def quiet_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Put back what the launcher behind torchrun leaves in its process."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def forked(work: Callable[[], None], variables: dict[str, str], says: Path) -> int:
     child = os.fork()
     if child:
@@ -99,6 +109,7 @@ def test_processes_that_slurm_started_share_the_work(tmp_path: Path, quiet_run: 
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
+@pytest.mark.usefixtures("signal_handlers")
 def test_processes_that_torchrun_starts_share_the_work(tmp_path: Path, quiet_run: Path) -> None:
     """By the launcher behind `torchrun --nproc_per_node 2`, which forks here."""
     config = LaunchConfig(
