@@ -30,6 +30,7 @@ from nplight.callbacks.common import (
 )
 from nplight.callbacks.counted import CountedImages
 from nplight.callbacks.ending import check_sigterm, end_together, release
+from nplight.callbacks.own_step import OwnStep, check_entered
 from nplight.callbacks.passes import discover_pass
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.vit_callback import ViTCallback
@@ -113,6 +114,7 @@ class PathEvaluation(ViTCallback):
         self.results: list[ConditionResult] = []
         self._stored: tuple[Paths, int] | None = None
         self._other_weights: str | None = None
+        self._own_step = OwnStep()
 
     @property
     def state_key(self) -> str:
@@ -179,6 +181,13 @@ class PathEvaluation(ViTCallback):
         if dataloader_idx == 1 and self._evaluates(trainer):
             self._update(trainer, pl_module, batch, dataloader_idx)
             check_sigterm(trainer)
+
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        # In `validate` the search watches. A ViT that is named is tested alone where the forward does not run it.
+        if batch_idx == 0 and self.vit_name(trainer) is None:
+            self._own_step.watch(self.open_vit(trainer, pl_module))
 
     def on_test_batch_end(
         self,
@@ -309,11 +318,14 @@ class PathEvaluation(ViTCallback):
         found = self.read(batch)
         if found.labels is None:
             raise ArgumentError("the batch must have labels to evaluate paths with, got images alone")
+        # Before the model is opened: the hook of its own is no part of it.
+        entered = self._own_step.release()
         vit = self.open_vit(trainer, pl_module)
         vit.check_targets(found.labels, len(found), "labels")
         self._counted.add(found, loader)
         conditions = next(iter(self._metrics.values())).conditions
         with trainer.precision_plugin.forward_context():
+            check_entered(entered, vit, found.images)
             edited = predictions(
                 vit,
                 found.images,
@@ -385,6 +397,7 @@ class PathEvaluation(ViTCallback):
         return notes
 
     def _release(self) -> None:
+        self._own_step.release()
         run = getattr(self, "_run", None)
         if run is not None:
             run.release()

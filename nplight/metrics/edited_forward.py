@@ -29,9 +29,14 @@ class EditedForward:
         vit: the opened model, undisturbed.
         images: (images, channels, height, width).
         tokens: the tokens whose neurons are edited, `path` or `all`.
+
+    Raises:
+        ArgumentError: the images do not fit the model.
+        UnsupportedModelError: a wrapper does something else for them than its pieces in order.
     """
 
     def __init__(self, vit: OpenViT, images: Tensor, tokens: Tokens = "path") -> None:
+        vit.check_images(images)
         self._vit = vit
         self._tokens = tokens
         self._passes = Passes(vit, tokens_of(vit, tokens))

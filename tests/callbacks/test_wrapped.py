@@ -108,6 +108,34 @@ def test_a_step_that_prepares_images_by_itself_is_refused(
     assert torch.equal(alone["neurons"], plain["neurons"])
 
 
+class NormalisingTestStep(PlainStep):
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self.backbone["network"]((batch[0] - 0.5) / 0.1)
+
+
+class Beside(Foreign):
+    """Its logits depend on the images beside the ViT."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.backbone["network"](images)
+        return logits + images.mean((1, 2, 3))[:, None] * torch.arange(10).to(images)
+
+
+@pytest.mark.filterwarnings("ignore:the paths of .* were found with other weights")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(NormalisingTestStep, "the module's own step passes others"), (Beside, "Beside whose forward does more")],
+)
+def test_stored_paths_are_not_tested_on_what_a_module_does_not_do(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, kind: type[Foreign], reason: str
+) -> None:
+    make_trainer(*callbacks(tmp_path / "run")).validate(PlainStep(reference.model), loaders, verbose=False)
+    evaluation = PathEvaluation(paths=tmp_path / "run", run_dir=tmp_path / "test", fractions=(1.0,), replicates=5)
+    with pytest.raises(UnsupportedModelError, match=reason):
+        make_trainer(evaluation).test(kind(reference.model), loaders[1], verbose=False)
+    assert not reference.model._forward_pre_hooks
+
+
 def test_hooks_out_of_sight_are_refused_before_work(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
