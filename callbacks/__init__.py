@@ -1,11 +1,11 @@
 """Lightning callbacks, for any LightningModule that holds a Vision Transformer."""
 
-from nplight.callbacks.common import for_pytorch_lightning
 from nplight.callbacks.export import WeightsExport
 from nplight.callbacks.path_evaluation import PathEvaluation
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
 from nplight.callbacks.progress import PathProgressBar
+from nplight.callbacks.pytorch_lightning_twins import for_pytorch_lightning
 from nplight.callbacks.report import PathReport
 
 __all__ = [

@@ -24,7 +24,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import distributed
 
-from nplight.callbacks.common import fitting
+from nplight.callbacks.run_folders import fitting
 
 GRACE = 20.0
 """Seconds after SIGTERM in which a process may end its batch; what was stored by then is kept."""

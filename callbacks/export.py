@@ -9,8 +9,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
-from nplight.callbacks.common import on_first_process, run_folder
+from nplight.callbacks.run_folders import run_folder
 from nplight.callbacks.vit_callback import ViTCallback
+from nplight.processes import on_first_process
 from nplight.store import write_whole
 
 
@@ -43,6 +44,6 @@ class WeightsExport(ViTCallback):
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
         metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}
         on_first_process(
-            trainer, lambda: write_whole(path, lambda file: file.write_bytes(safetensors.torch.save(weights, metadata)))
+            lambda: write_whole(path, lambda file: file.write_bytes(safetensors.torch.save(weights, metadata)))
         )
         rank_zero_info(f"Weights: {path}")

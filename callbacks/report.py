@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import time
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rich
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.callbacks.common import on_first_process, run_folder
-from nplight.callbacks.path_evaluation import PathEvaluation, search_of
+from nplight.callbacks.about import about_run
+from nplight.callbacks.path_evaluation import PathEvaluation
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
 from nplight.callbacks.progress import stage
+from nplight.callbacks.run_folders import run_folder
+from nplight.callbacks.siblings import search_of
 from nplight.callbacks.vit_callback import ViTCallback
+from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, check_at_least, listed
 from nplight.paths import CategoryPaths
+from nplight.processes import objects_of_processes, on_first_process
 from nplight.report import Gallery, log_figures, read_run, write_report
 from nplight.report.run_data import discard_damaged, read_about
 from nplight.store import RunFolder
 from nplight.store.file_names import ABOUT, PICTURES
 from nplight.vit import OpenViT
 
-_LIBRARIES = ("nplight", "torch", "lightning", "timm", "torchmetrics")
+
+@dataclass(slots=True)
+class _Recording:
+    """What a report gathers while the loop lasts.
+
+    Attributes:
+        read: reads the loop's batches.
+        gallery: the pictures, from the first batch on.
+        began: by the monotonic clock, seconds.
+    """
+
+    read: Callable[[Any], ImageBatch]
+    gallery: Gallery | None = None
+    began: float = field(default_factory=time.monotonic)
 
 
 class PathReport(ViTCallback):
@@ -72,8 +87,10 @@ class PathReport(ViTCallback):
         self.size = size
         self.run_dir = run_dir
         self.vit = vit
+        self._recording: _Recording | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._recording = None
         if not _reports(trainer):
             return
         callbacks: list[Callback] = getattr(trainer, "callbacks", [])
@@ -91,9 +108,7 @@ class PathReport(ViTCallback):
                 f"PathReport must share `run_dir` with the callbacks whose results it shows, {listed(folders)}, "
                 f"got {self.folder}"
             )
-        self._read = results[0].read
-        self._started = time.monotonic()
-        self._gallery: Gallery | None = None
+        self._recording = _Recording(results[0].read)
 
     def on_validation_batch_end(
         self,
@@ -104,116 +119,92 @@ class PathReport(ViTCallback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if _reports(trainer) and dataloader_idx == 1:
+        if dataloader_idx == 1:
             self._gather(trainer, pl_module, batch)
 
     def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
     ) -> None:
         self._gather(trainer, pl_module, batch)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _reports(trainer):
-            self._finish(trainer, pl_module)
+        if self._recording is not None:
+            self._write(trainer, pl_module, self._recording)
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish(trainer, pl_module)
+    on_test_end = on_validation_end
+    on_predict_end = on_validation_end
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish(trainer, pl_module)
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._recording = None
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        found = self._read(batch)
-        if found.labels is None or not (self.per_category or self.per_neuron):
+        recording = self._recording
+        if recording is None or not (self.per_category or self.per_neuron):
             return
-        if self._gallery is None:
-            self._gallery = self._new_gallery(trainer, self.open_vit(trainer, pl_module))
-        if self._gallery is not None:
+        images = recording.read(batch)
+        if images.labels is None:
+            return
+        if recording.gallery is None:
+            recording.gallery = self._new_gallery(trainer, self.open_vit(trainer, pl_module))
+        if recording.gallery is not None:
             with trainer.precision_plugin.forward_context():
-                self._gallery.update(found)
+                recording.gallery.update(images)
 
     def _new_gallery(self, trainer: Trainer, vit: OpenViT) -> Gallery | None:
         paths = _category_paths(trainer, self)
         preprocessing = getattr(getattr(trainer, "datamodule", None), "preprocessing", None)
-        return (
-            None
-            if paths is None
-            else Gallery(
-                vit,
-                paths,
-                per_category=self.per_category,
-                per_neuron=self.per_neuron,
-                most_neurons=self.most_neurons,
-                size=self.size,
-                mean=getattr(preprocessing, "mean", None),
-                std=getattr(preprocessing, "std", None),
-            )
+        if paths is None:
+            return None
+        return Gallery(
+            vit,
+            paths,
+            per_category=self.per_category,
+            per_neuron=self.per_neuron,
+            most_neurons=self.most_neurons,
+            size=self.size,
+            mean=getattr(preprocessing, "mean", None),
+            std=getattr(preprocessing, "std", None),
         )
 
-    def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        run = run_folder(trainer, self.run_dir)
-        gallery = self._merged(trainer)
-        about = self._about(trainer, self.open_vit(trainer, pl_module))
+    def _write(self, trainer: Trainer, pl_module: LightningModule, recording: _Recording) -> None:
+        folder = run_folder(trainer, self.run_dir)
+        gallery = _merged(recording.gallery)
+        about = about_run(trainer, self.open_vit(trainer, pl_module), time.monotonic() - recording.began)
 
         def write() -> Path:
-            discard_damaged(run.path)
-            # A run that found everything done would tell its own short time, and not what did the work.
-            known, told = read_about(run.path), dict.fromkeys(("seconds", "command"))
-            if {**about, **told} != {**known, **told}:
-                run.write(ABOUT, json.dumps(about, indent=2) + "\n")
+            discard_damaged(folder.path)
+            # A run that had nothing left to do would give its own short time, and not that of the work.
+            known, ignored = read_about(folder.path), dict.fromkeys(("seconds", "command"))
+            if {**about, **ignored} != {**known, **ignored}:
+                folder.write(ABOUT, json.dumps(about, indent=2) + "\n")
             if gallery is not None:
-                run.write(PICTURES, json.dumps(gallery.to_dict()) + "\n")
+                folder.write(PICTURES, json.dumps(gallery.to_dict()) + "\n")
             # Only now, as what is replaced may be damaged.
-            with stage(trainer, "Reading paths", total=read_run(run.path).rows, each=1) as advance:
-                return write_report(run.path, advance)
+            with stage(trainer, "Reading paths", total=read_run(folder.path).rows, each=1) as advance:
+                return write_report(folder.path, advance)
 
-        path = on_first_process(trainer, write)
+        path = on_first_process(write)
         if trainer.is_global_zero:
-            log_figures(trainer.loggers, read_run(run.path), step=trainer.global_step)
+            log_figures(trainer.loggers, read_run(folder.path), step=trainer.global_step)
             rich.get_console().print(f"Report: {path}", soft_wrap=True, highlight=False)
 
-    def _merged(self, trainer: Trainer) -> Gallery | None:
-        """The pictures of all processes, for the first of them."""
-        gallery = self._gallery
-        if trainer.world_size > 1:
-            own = None if gallery is None else (gallery.grid, gallery.samples, gallery.drivers)
-            gathered: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(gathered, own)
-            if gallery is not None:
-                for other in gathered:
-                    if other is not None:
-                        gallery.merge(*other)
-        return gallery
 
-    def _about(self, trainer: Trainer, vit: OpenViT) -> dict[str, Any]:
-        data = getattr(trainer, "datamodule", None)
-        architecture = (getattr(vit.transformer, "pretrained_cfg", None) or {}).get("architecture")
-        tokens = vit.path_tokens
-        return {
-            "names": list(map(str, getattr(data, "class_names", None) or range(vit.num_classes))),
-            "model": " ".join(filter(None, [type(vit.transformer).__name__, architecture])),
-            "parameters": sum(parameter.numel() for parameter in vit.searched.parameters()),
-            "widths": list(vit.widths),
-            "path_tokens": "the class token" if (tokens.start or 0, tokens.stop) == (0, 1) else "all pooled tokens",
-            "command": shlex.join(["python", *sys.argv]) if Path(sys.argv[0]).name == "train.py" else None,
-            "device": str(trainer.strategy.root_device.type),
-            "processes": trainer.world_size,
-            "seconds": round(time.monotonic() - self._started, 1),
-            "versions": {name: version(name) for name in _LIBRARIES},
-        }
+def _merged(gallery: Gallery | None) -> Gallery | None:
+    """The pictures of all processes, for the first of them; every process must call it."""
+    pictures = None if gallery is None else (gallery.grid, gallery.samples, gallery.drivers)
+    shares = objects_of_processes(pictures)
+    if gallery is not None and len(shares) > 1:
+        for share in shares:
+            if share is not None:
+                gallery.merge(*share)
+    return gallery
 
 
 def _category_paths(trainer: Trainer, report: PathReport) -> CategoryPaths | None:
     """Those of the main search, of the size that is removed and enhanced."""
     search = search_of(trainer, report)
     if search is not None:
-        sizes, top_k = search.category_paths[search.searches[0].name], search.top_k
+        sizes, top_k = search.category_paths[search.settings.names[0]], search.settings.top_k
     else:
         callbacks: list[Callback] = getattr(trainer, "callbacks", [])
         stored = [one.paths for one in callbacks if isinstance(one, PathEvaluation) and one.paths is not None]

@@ -18,8 +18,8 @@ else:
 ROOT = Path(__file__).parent.parent
 # Each may import those before it.
 LAYERS = [
-    {"command_line_settings", "errors", "processes", "seeds"},
-    {"path_file", "path_views"},
+    {"command_line_settings", "errors", "seeds"},
+    {"path_file", "path_views", "processes"},
     {"paths"},
     {"vit"},
     {"neurons", "data"},
@@ -31,6 +31,7 @@ LAYERS = [
     {"results"},
     {"modules", "run_logger", "terminal"},
     {"command_options", "report"},
+    {"runs"},
     {"cli"},
 ]
 

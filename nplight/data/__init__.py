@@ -1,6 +1,6 @@
 """Images: data modules with a discover and a held-out split."""
 
-from nplight.data.batch import ImageBatch, batch_reader, read_batch, with_index
+from nplight.data.batch import ImageBatch, batch_reader, labels_of, read_batch, with_index
 from nplight.data.cifar import CIFAR10DataModule, CIFAR100DataModule
 from nplight.data.digits import Digits, DigitsDataModule
 from nplight.data.image_digest import ImageDigest
@@ -29,6 +29,7 @@ __all__ = [
     "Preprocessing",
     "batch_reader",
     "check_each_once",
+    "labels_of",
     "read_batch",
     "shuffles",
     "stratified_split",

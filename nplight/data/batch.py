@@ -122,6 +122,21 @@ def _home(function: Any) -> str:
     return module.partition(".")[0]
 
 
+def labels_of(batch: ImageBatch, purpose: str) -> Tensor:
+    """The labels of a batch, (images,) int64.
+
+    Args:
+        batch: of labelled images.
+        purpose: what the labels are for, as the message says it.
+
+    Raises:
+        ArgumentError: the batch has none.
+    """
+    if batch.labels is None:
+        raise ArgumentError(f"the batch must have labels, {purpose}; got images alone")
+    return batch.labels
+
+
 def with_index(batch: ImageBatch, start: int) -> ImageBatch:
     """The same batch, numbered from `start` where it has no index of its own."""
     if batch.index is not None:

@@ -216,7 +216,7 @@ def test_the_same_again_searches_nothing_and_changes_nothing(
 ) -> None:
     validate(reference, loaders, tmp_path / "run")
     before = contents(tmp_path / "run")
-    monkeypatch.setattr("nplight.callbacks.image_rows.search", lambda *_, **__: pytest.fail("searched again"))
+    monkeypatch.setattr("nplight.runs.image_rows.search", lambda *_, **__: pytest.fail("searched again"))
     validate(reference, loaders, tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
@@ -384,16 +384,10 @@ def test_the_progress_bar_counts_images_of_all_processes(reference: Reference, l
     bar = PathProgressBar()
     seen = []
 
-    class Look(NeuronPathSearch):
+    class Look(Callback):
         def on_validation_batch_end(self, trainer: Any, *_: Any, dataloader_idx: int = 0, **__: Any) -> None:
             speed = bar.configure_columns(trainer)[-1].render(bar.val_progress_bar)
             seen.append((bar.validation_description, bar.images_a_batch(), str(speed)))
-
-        def setup(self, *_: Any, **__: Any) -> None:
-            pass
-
-        def on_validation_start(self, *_: Any) -> None:
-            pass
 
     trainer = make_trainer(bar, Look(), enable_progress_bar=True)
     trainer.validate(Foreign(reference.model), loaders, verbose=False)

@@ -175,8 +175,8 @@ def test_the_same_again_searches_nothing_and_another_method_only_itself(
         searched.append(options["method"])
         return real(*arguments, **options)
 
-    monkeypatch.setattr("nplight.callbacks.image_rows.search", look)
-    monkeypatch.setattr("nplight.callbacks.category_passes.CategorySearch", lambda *_: pytest.fail("searched again"))
+    monkeypatch.setattr("nplight.runs.image_rows.search", look)
+    monkeypatch.setattr("nplight.runs.category_passes.CategorySearch", lambda *_: pytest.fail("searched again"))
     run(reference, loaders, tmp_path)
     assert contents(tmp_path) == before
     assert searched == []
@@ -287,11 +287,3 @@ def test_what_cannot_be_compared_is_refused_before_work(
             PathEvaluation(**options)
     with pytest.raises(ArgumentError, match="`replicates` must be"):
         PathEvaluation(replicates=-1)
-
-
-def test_only_the_searches_that_froze_the_patch_stream_are_called_an_approximation(tmp_path: Path) -> None:
-    search = NeuronPathSearch(
-        run_dir=tmp_path, methods=["jas", "activation", "random"], **{**OPTIONS, "kept": ()}, patch_stream="frozen"
-    )
-    search._ranked = 1
-    assert search.notes == ["jas: an approximation, with the patch tokens frozen at their clean values"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import nplight
+from nplight.report import write_report
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -22,6 +23,19 @@ def test_a_plain_script_on_two_processes(tmp_path: Path) -> None:
     for epoch in ("epoch-0000", "epoch-0001"):
         assert nplight.read_paths(tmp_path / epoch)["index"].tolist() == list(range(1400, 1700))
         assert json.loads((tmp_path / epoch / "metrics.json").read_text())["images"] == 97
+
+
+def test_a_plain_loop_without_lightning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(sys, "argv", ["plain_loop.py", "--run_dir", str(tmp_path), "--epochs", "1"])
+    importlib.import_module("plain_loop").main()
+    for search in ("jas", "random", "jointly"):
+        assert nplight.read_paths(tmp_path).where(search=search)["index"].tolist() == list(range(1400, 1700))
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 97
+    assert "Methods compared (97 held-out images)" in capsys.readouterr().out
+    assert write_report(tmp_path).exists()
 
 
 @pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

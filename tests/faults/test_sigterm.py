@@ -14,7 +14,7 @@ import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, ending
-from nplight.callbacks.image_rows import ImageRows
+from nplight.runs.image_rows import ImageRows
 from tests.callbacks.test_callbacks import make_trainer
 from tests.callbacks.test_processes import FewDigits, assert_same, model
 from tests.faults.test_killed import METHODS, ended, forkable, kill, parts, validate

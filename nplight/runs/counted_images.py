@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
 
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, listed
+from nplight.processes import objects_of_processes
 
 
 class CountedImages:
@@ -21,17 +21,13 @@ class CountedImages:
         if batch.index is not None:
             self._index.setdefault(loader, []).append(batch.index.cpu())
 
-    def refuse_repeated(self, trainer: Trainer) -> None:
-        """Refuse what was counted if an image came twice, on whatever processes; every process must call it.
+    def refuse_repeated(self) -> None:
+        """Refuse what was counted if an image came twice, in whichever processes; every process must call it.
 
         Raises:
             ArgumentError: naming the images.
         """
-        own = {loader: torch.cat(parts) for loader, parts in self._index.items()}
-        shares = [own]
-        if trainer.world_size > 1:
-            shares = [{} for _ in range(trainer.world_size)]
-            torch.distributed.all_gather_object(shares, own)
+        shares = objects_of_processes({loader: torch.cat(parts) for loader, parts in self._index.items()})
         for loader in sorted({loader for share in shares for loader in share}):
             index = torch.cat([share[loader] for share in shares if loader in share])
             values, counts = index.unique(return_counts=True)

@@ -1,4 +1,4 @@
-"""The rows of a search in the run folder: what is not stored yet is searched and written, batch by batch."""
+"""The rows of a search in the run folder: images that are not stored yet are searched and written, batch by batch."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ class ImageRows:
     """One search of every image, on one process.
 
     Args:
-        run: the run folder.
-        rows: the search and the name of its rows.
+        folder: the run folder.
+        image_search: what is searched, and its name.
         stored: the images whose paths the folder held when the run started.
         fingerprint: of the search, which every part carries.
     """
 
-    def __init__(self, run: RunFolder, rows: ImageSearch, stored: StoredImages, fingerprint: str | None) -> None:
-        self.rows = rows
+    def __init__(
+        self, folder: RunFolder, image_search: ImageSearch, stored: StoredImages, fingerprint: str | None
+    ) -> None:
+        self.folder = folder
+        self.image_search = image_search
         self.stored = stored
-        self.run = run
         self.fingerprint = fingerprint
 
     def search(self, vit: OpenViT, batch: ImageBatch, sums: Sequence[int], *, predicted: bool) -> None:
@@ -46,14 +48,14 @@ class ImageRows:
             RunFolderError: other images are stored under these numbers, or the folder cannot be written to.
             NonFiniteError: NaN or infinite values appeared, naming the files.
         """
-        options = self.rows.options
+        options = self.image_search.options
 
         def find(new: ImageBatch) -> PathBatch:
             return search(
                 vit,
                 new.images,
                 None if predicted else new.labels,
-                method=self.rows.method,
+                method=self.image_search.method,
                 top_k=options.top_k,
                 ranked=options.ranked,
                 steps=options.steps,
@@ -67,8 +69,9 @@ class ImageRows:
 
     def write_new(self, batch: ImageBatch, sums: Sequence[int], find: Find) -> None:
         """Write what `find` gives for the images of a batch that are not stored; arguments as `search`."""
-        assert batch.index is not None
-        index = batch.index.cpu()
+        if batch.index is None:
+            raise ArgumentError("`batch` must have the `index` of each image, to store its path under; got none")
+        index = batch.index.cpu().contiguous()
         if len(index.unique()) < len(index):
             raise ArgumentError(
                 f"`index` must number each image of a batch differently, got {listed(index.tolist(), 20)}"
@@ -77,7 +80,7 @@ class ImageRows:
         others = index[(known >= 0) & (known != torch.tensor(sums))].tolist()
         if others:
             raise RunFolderError(
-                f"`run_dir` {self.run.path} already holds paths of other images under the numbers {listed(others)}; "
+                f"`run_dir` {self.folder.path} already holds paths of other images under the numbers {listed(others)}; "
                 f"name another run_dir, and give each image an `index` of its own that does not depend on the order"
             )
         positions = (known < 0).nonzero().flatten()
@@ -90,12 +93,12 @@ class ImageRows:
                 culprits = listed(names[position] for position in error.positions)
                 raise NonFiniteError(f"{error.what} ({culprits})", error.positions) from error
             write_part(
-                self.run,
+                self.folder,
                 paths,
                 index=index[positions],
                 files=names,
                 labels=new.labels,
                 checksums=[sums[position] for position in positions.tolist()],
-                search=self.rows.name,
+                search=self.image_search.name,
                 fingerprint=self.fingerprint,
             )

@@ -1,0 +1,23 @@
+"""Runs over many images without a Trainer: what callbacks delegate to, and what a plain loop can drive."""
+
+from nplight.runs.context import DataPass, RunContext
+from nplight.runs.evaluation_run import EvaluationRun, EvaluationSettings
+from nplight.runs.path_source import PathSource, StoredPaths
+from nplight.runs.run import Run
+from nplight.runs.search_run import SearchRun, check_searchable
+from nplight.runs.search_settings import SearchSettings
+from nplight.runs.selectivity_run import SelectivityRun
+
+__all__ = [
+    "DataPass",
+    "EvaluationRun",
+    "EvaluationSettings",
+    "PathSource",
+    "Run",
+    "RunContext",
+    "SearchRun",
+    "SearchSettings",
+    "SelectivityRun",
+    "StoredPaths",
+    "check_searchable",
+]

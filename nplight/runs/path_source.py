@@ -1,0 +1,109 @@
+"""The category paths that an evaluation tests: those of a search run, or of a finished run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from nplight.paths import CategoryPaths, check_neurons
+from nplight.store import PathTable, RunFolder
+from nplight.vit import OpenViT
+
+
+class PathSource(Protocol):
+    """Where category paths come from; a `SearchRun` is one."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the searches."""
+        ...
+
+    @property
+    def top_k(self) -> int:
+        """Neurons per layer of the paths that are removed and enhanced."""
+        ...
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Numbers of neurons per layer for which there are paths."""
+        ...
+
+    @property
+    def category_paths(self) -> Mapping[str, Mapping[int, CategoryPaths]]:
+        """Search -> neurons per layer -> category paths, at the latest when images are evaluated."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of the results must know of the paths."""
+        ...
+
+    def image_paths(self) -> PathTable | None:
+        """The stored paths of the images, if they are at hand."""
+        ...
+
+    def digest(self) -> str | None:
+        """What tells the paths from others; `None`: they are those of this run."""
+        ...
+
+
+class StoredPaths:
+    """The category paths of a finished run.
+
+    Args:
+        folder: the run folder.
+
+    Raises:
+        RunFolderError: it holds no category paths, or damaged ones.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = RunFolder(folder)
+        self.category_paths, self.top_k = self.folder.read_category_paths()
+        self.names = list(self.category_paths)
+        self.sizes = sorted(self.category_paths[self.names[0]])
+        self.notes: list[str] = []
+
+    def image_paths(self) -> PathTable | None:
+        """None: its images are not those of this run."""
+        return None
+
+    def digest(self) -> str | None:
+        """What tells these paths from others."""
+        return self.folder.category_digest()
+
+    def check_data(self, identity: Mapping[str, Any]) -> None:
+        """Refuse data other than those that the paths were found with.
+
+        Args:
+            identity: of the data, as plain values.
+
+        Raises:
+            RunFolderError: every difference listed.
+        """
+        self.folder.check_same("search", identity)
+
+    def check_model(self, vit: OpenViT) -> None:
+        """Refuse a model that lacks neurons of the paths.
+
+        Raises:
+            ArgumentError: naming the neurons.
+        """
+        for sizes in self.category_paths.values():
+            for paths in sizes.values():
+                check_neurons(paths.neurons, vit.widths, images=vit.num_classes)
+
+    def compare_weights(self, weights: str) -> None:
+        """Warn, and note, that the paths were found with other weights, which is not refused.
+
+        Args:
+            weights: their fingerprint.
+        """
+        if differences := self.folder.differences("search", {"model": weights}):
+            self.notes = [f"the paths of {self.folder.path} were found with other weights ({differences})"]
+            rank_zero_warn(
+                f"{self.notes[0]}; where the same are meant, give the checkpoint and precision they were found with"
+            )
