@@ -47,7 +47,8 @@ def _batches(loader: Any) -> float:
 
 def _limit(loader: Any, count: float, processes: int) -> str:
     """As `3 batches of 64 images on 2 processes`: of other batches it would be other images."""
-    sizes = (getattr(one, "batch_size", None) for one in (loader, getattr(loader, "batch_sampler", None)))
+    owners = (loader, getattr(loader, "batch_sampler", None))
+    sizes = (getattr(owner, "batch_size", None) for owner in owners)
     size = next((size for size in sizes if size), None)
     batches = f"{count} batch{'' if count == 1 else 'es'}" + (f" of {size} images" if size else "")
     return f"{batches} on {processes} process{'' if processes == 1 else 'es'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch.utils.data import DataLoader
 
 from nplight.callbacks.ending import check_sigterm
+from nplight.callbacks.lightning_private import another_iteration, before_transfer
 from nplight.callbacks.progress import stage
 from nplight.data import ImageBatch
 
@@ -30,15 +29,12 @@ def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, pu
     """
     loaders: Any = trainer.val_dataloaders
     loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
-    if isinstance(loader, DataLoader):
-        # Persistent workers serve one iteration at a time, which may be Lightning's.
-        loader = copy.copy(loader)
-        loader._iterator = None
+    loader = another_iteration(loader)
     batches = int(trainer.num_val_batches[0])
     with _unadvanced(loader), stage(trainer, purpose, total=batches) as advance:
         for batch in itertools.islice(loader, batches):
             converted = trainer.precision_plugin.convert_input(batch)
-            prepared = pl_module._on_before_batch_transfer(converted, dataloader_idx=0)
+            prepared = before_transfer(pl_module, converted)
             yield read(trainer.strategy.batch_to_device(prepared, dataloader_idx=0))
             advance(1)
             check_sigterm(trainer)
@@ -48,9 +44,8 @@ def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, pu
 def _unadvanced(loader: Any) -> Iterator[None]:
     """Random generators of the loader's own, which its other iterations and other loaders may share, as they were."""
     owners = (loader, getattr(loader, "sampler", None))
-    generators = [
-        own for own in (getattr(one, "generator", None) for one in owners) if isinstance(own, torch.Generator)
-    ]
+    candidates = (getattr(owner, "generator", None) for owner in owners)
+    generators = [generator for generator in candidates if isinstance(generator, torch.Generator)]
     states = [generator.get_state() for generator in generators]
     try:
         yield

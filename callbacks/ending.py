@@ -22,8 +22,8 @@ from weakref import WeakKeyDictionary
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import distributed
 
+from nplight.callbacks.lightning_private import process_group_store, set_sigterm_received, sigterm_handlers
 from nplight.callbacks.run_folders import fitting
 
 GRACE = 20.0
@@ -72,16 +72,13 @@ class _Ending:
     """What waits for SIGTERM in this process, and for word of it from the others."""
 
     def __init__(self, trainer: Trainer) -> None:
-        # Lightning's own, as of 2.6: the flag that its loops look at, and the handlers that it has put in place.
-        self._connector: Any = trainer._signal_connector
         self._trainer = trainer
         self._process = os.getpid()
-        self._asked: float | None = None
-        self._told, self._closed = threading.Event(), threading.Event()
+        self._asked_at: float | None = None
+        self._announced, self._closed = threading.Event(), threading.Event()
         self._store: Any = _store()
-        found = getattr(signal.getsignal(signal.SIGTERM), "signal_handlers", ())
-        self._others = [one for one in found if one != self._connector._sigterm_notifier_fn]
-        signal.signal(signal.SIGTERM, self._hear)
+        self._others = sigterm_handlers(trainer)
+        signal.signal(signal.SIGTERM, self._handle)
         self._receiver, self._sender = socket.socketpair()
         self._sender.setblocking(False)
         # Written to by C code, also while the main thread waits in a collective.
@@ -92,9 +89,9 @@ class _Ending:
 
     def wait_for_others(self) -> bool:
         """Whether the run is ending; returns when the others can know."""
-        if self._asked is None:
+        if self._asked_at is None:
             return False
-        self._told.wait(4 * _POLL)
+        self._announced.wait(4 * _POLL)
         if self._trainer.is_global_zero:
             time.sleep(2 * _POLL)  # its end is that of the store
         return True
@@ -110,18 +107,17 @@ class _Ending:
         if self._wakeup == -1:
             signal.set_wakeup_fd(-1)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             os._exit(STATUS)  # a data loader's worker, say
         self._end()
         for handler in self._others:
-            if callable(handler):
-                handler(number, frame)
+            handler(number, frame)
 
     def _end(self) -> None:
-        if self._asked is None:
-            self._asked = time.monotonic()
-            self._connector.received_sigterm = True
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            set_sigterm_received(self._trainer)
             if (launcher := self._trainer.strategy.launcher) is not None:
                 launcher.kill(signal.SIGTERM)
 
@@ -130,28 +126,28 @@ class _Ending:
             ready, _, _ = select.select([self._receiver], [], [], _POLL)
             if ready and signal.SIGTERM in self._receiver.recv(4096):
                 self._end()
-            if not self._told.is_set():
-                self._talk()
-            if self._asked is not None and time.monotonic() - self._asked > GRACE:
+            if not self._announced.is_set():
+                self._announce()
+            if self._asked_at is not None and time.monotonic() - self._asked_at > GRACE:
                 rank = self._trainer.global_rank
                 print(f"SIGTERM: process {rank} was still at work after {GRACE:.0f} s", file=sys.stderr, flush=True)
                 os._exit(STATUS)
 
-    def _talk(self) -> None:
+    def _announce(self) -> None:
         try:
-            if self._asked is not None:
+            if self._asked_at is not None:
                 self._store.set(_KEY, "")
-                self._told.set()
+                self._announced.set()
             elif self._store.check([_KEY]):
                 self._end()
-                self._told.set()
+                self._announced.set()
         except (RuntimeError, AttributeError):
             # The store has gone with its process; a collective will fail for the same reason.
-            self._told.set()
+            self._announced.set()
 
 
 def _store() -> Any:
-    store = distributed.distributed_c10d._get_default_store()
+    store = process_group_store()
     if hasattr(store, "clone"):
         # A connection of its own: one at which the main thread waits answers nobody else.
         store = store.clone()

@@ -28,7 +28,8 @@ class OwnStep:
         self.release()
 
         def note(module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            self._given += [one.detach().clone() for one in (*arguments, *named.values()) if isinstance(one, Tensor)]
+            values = (*arguments, *named.values())
+            self._given += [value.detach().clone() for value in values if isinstance(value, Tensor)]
 
         self._handle = vit.transformer.register_forward_pre_hook(note, with_kwargs=True)
 
@@ -54,7 +55,7 @@ def check_entered(given: Sequence[Tensor], vit: OpenViT, images: Tensor) -> None
     if not given:
         return
     expected = vit.entering(images)
-    if not any(_same(one, expected) for one in given):
+    if not any(_same(images, expected) for images in given):
         raise UnsupportedModelError(
             f"`model` must get the images of the batch, but the module's own step passes others to its "
             f"{type(vit.transformer).__name__}: prepare them in the module's `forward`, which is searched with what it "
@@ -65,6 +66,6 @@ def check_entered(given: Sequence[Tensor], vit: OpenViT, images: Tensor) -> None
 def _same(given: Tensor, expected: Tensor) -> bool:
     if given.shape != expected.shape or not given.is_floating_point():
         return False
-    tolerance = max(torch.finfo(one.dtype).eps for one in (given, expected)) ** 0.5
+    tolerance = max(torch.finfo(values.dtype).eps for values in (given, expected)) ** 0.5
     scale = float(expected.double().abs().nan_to_num(0).amax())
     return torch.allclose(given.double(), expected.double(), rtol=0, atol=tolerance * scale, equal_nan=True)

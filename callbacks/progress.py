@@ -9,16 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.progress import Progress, Task, TaskID
 from rich.text import Text
 
+from nplight.callbacks.lightning_private import OpenProgressBar
 from nplight.errors import ArgumentError
 from nplight.terminal import ImagesPerSecond, ticks_per_second
 
 
-class PathProgressBar(RichProgressBar):
+class PathProgressBar(OpenProgressBar):
     """Lightning's rich progress bar with images/s in place of batches/s, beside the time left.
 
     Where there is no terminal, as in the log file of a job, a stage prints one line when it ends, and one now and then
@@ -37,14 +37,14 @@ class PathProgressBar(RichProgressBar):
             raise ArgumentError(f"`every` must be at least 0 seconds, got {every}")
         super().__init__(**kwargs)
         self.every = every
-        self._told = time.monotonic()
+        self._printed_at = time.monotonic()
 
     @property
     def validation_description(self) -> str:
         """What `validate` does at the moment; Lightning's own word in `fit`."""
         if self.trainer.state.fn != TrainerFn.VALIDATING:
             return super().validation_description
-        return ("Searching paths", "Testing paths")[min(self._current_eval_dataloader_idx or 0, 1)]
+        return ("Searching paths", "Testing paths")[min(self.loader_number, 1)]
 
     def configure_columns(self, trainer: Trainer) -> list[Any]:
         """Lightning's columns, the speed in images."""
@@ -62,7 +62,7 @@ class PathProgressBar(RichProgressBar):
         }
         loader: Any = None if trainer.state.fn is None else loaders[trainer.state.fn]
         if isinstance(loader, (list, tuple)):
-            loader = loader[self._current_eval_dataloader_idx or 0]
+            loader = loader[self.loader_number]
         return (getattr(loader, "batch_size", None) or 1) * trainer.world_size
 
     def speed(self, task: Task) -> float:
@@ -78,40 +78,40 @@ class PathProgressBar(RichProgressBar):
             total: ticks.
             each: images a tick; `None`: those of a batch.
         """
-        self._init_progress(self.trainer)
-        if self.progress is None:
+        bar = self.new_task(description, total)
+        if bar is None:
             yield lambda _: None
             return
-        task = self._add_task(total, description)
-        self.progress.update(task, each=each)
+        progress, task = bar
+        progress.update(task, each=each)
         done = 0
 
         def advance(ticks: int) -> None:
             nonlocal done
             done += ticks
-            self._update(task, done)
+            self.set_done(task, done)
 
         try:
             yield advance
         finally:
-            self.progress.update(task, visible=False)
+            progress.update(task, visible=False)
 
-    def _init_progress(self, trainer: Trainer) -> None:
-        super()._init_progress(trainer)
-        if self.progress is not None and not self.progress.console.is_terminal:
+    def started(self, progress: Progress) -> None:
+        """The display has been made."""
+        if not progress.console.is_terminal:
             # Else rich would print the bar itself, once all is over.
-            self.progress.live.transient = True
+            progress.live.transient = True
 
-    def _update(self, progress_bar_id: TaskID | None, current: int, visible: bool = True, hard: bool = False) -> None:
-        super()._update(progress_bar_id, current, visible, hard)
-        if self.progress is not None and progress_bar_id is not None and not self.progress.console.is_terminal:
-            self._tell(self.progress, self.progress.tasks[progress_bar_id])
+    def updated(self, progress: Progress, task: TaskID) -> None:
+        """A task has moved on."""
+        if not progress.console.is_terminal:
+            self._print_line(progress, progress.tasks[task])
 
-    def _tell(self, progress: Progress, task: Task) -> None:
+    def _print_line(self, progress: Progress, task: Task) -> None:
         ended = task.finished and self.trainer.state.fn != TrainerFn.FITTING
-        if not ended and time.monotonic() - self._told < self.every:
+        if not ended and time.monotonic() - self._printed_at < self.every:
             return
-        self._told = time.monotonic()
+        self._printed_at = time.monotonic()
         name, rate = Text.from_markup(task.description).plain, ticks_per_second(task)
         words = [f"{name}: {task.percentage:.0f}% in {_clock(task.elapsed)}", f"{self.speed(task):.1f} images/s"]
         if not ended and rate and task.remaining is not None:

@@ -94,15 +94,16 @@ class PathReport(ViTCallback):
         if not _reports(trainer):
             return
         callbacks: list[Callback] = getattr(trainer, "callbacks", [])
-        results = [one for one in callbacks if isinstance(one, (NeuronPathSearch, PathEvaluation, PathSelectivity))]
+        kinds = (NeuronPathSearch, PathEvaluation, PathSelectivity)
+        results = [callback for callback in callbacks if isinstance(callback, kinds)]
         if not results:
             raise ArgumentError(
                 "PathReport needs a NeuronPathSearch or PathEvaluation in the same Trainer to report of"
             )
-        late = [type(one).__name__ for one in results if callbacks.index(one) > callbacks.index(self)]
+        late = [type(other).__name__ for other in results if callbacks.index(other) > callbacks.index(self)]
         if late:
             raise ArgumentError(f"PathReport must stand after {late[0]} among the callbacks, whose results it shows")
-        folders = dict.fromkeys(one.folder for one in results)
+        folders = dict.fromkeys(other.folder for other in results)
         if self.folder not in folders:
             raise ArgumentError(
                 f"PathReport must share `run_dir` with the callbacks whose results it shows, {listed(folders)}, "
@@ -133,9 +134,6 @@ class PathReport(ViTCallback):
 
     on_test_end = on_validation_end
     on_predict_end = on_validation_end
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._recording = None
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         recording = self._recording
@@ -206,11 +204,11 @@ def _category_paths(trainer: Trainer, report: PathReport) -> CategoryPaths | Non
     if search is not None:
         sizes, top_k = search.category_paths[search.settings.names[0]], search.settings.top_k
     else:
-        callbacks: list[Callback] = getattr(trainer, "callbacks", [])
-        stored = [one.paths for one in callbacks if isinstance(one, PathEvaluation) and one.paths is not None]
-        if not stored:
+        evaluations = [other for other in getattr(trainer, "callbacks", []) if isinstance(other, PathEvaluation)]
+        folder = next((evaluation.paths for evaluation in evaluations if evaluation.paths is not None), None)
+        if folder is None:
             return None
-        paths, top_k = RunFolder(stored[0]).read_category_paths()
+        paths, top_k = RunFolder(folder).read_category_paths()
         sizes = next(iter(paths.values()))
     return sizes[min(top_k, max(sizes))]
 

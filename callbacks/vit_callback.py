@@ -37,8 +37,9 @@ class ViTCallback(CommandLineSettings, Callback):
         if self.vit is not None:
             return self.vit
         callbacks = getattr(trainer, "callbacks", [])
-        named = [one for one in callbacks if isinstance(one, ViTCallback) and one.vit is not None]
-        names = sorted({str(one.vit) for one in named if one.folder == self.folder} or {str(one.vit) for one in named})
+        named = [other for other in callbacks if isinstance(other, ViTCallback) and other.vit is not None]
+        same_folder = [other for other in named if other.folder == self.folder]
+        names = sorted({str(other.vit) for other in same_folder or named})
         if len(names) > 1:
             raise ArgumentError(
                 f"{type(self).__name__} must be given `vit`, as the other callbacks name several: {listed(names)}"
@@ -52,7 +53,7 @@ class ViTCallback(CommandLineSettings, Callback):
             ArgumentError: naming the kind and the folder.
         """
         callbacks = getattr(trainer, "callbacks", [])
-        alike = [one for one in callbacks if type(one) is type(self) and one.folder == self.folder]
+        alike = [other for other in callbacks if type(other) is type(self) and other.folder == self.folder]
         if len(alike) > 1:
             folder = "the default" if self.folder is None else self.folder
             raise ArgumentError(
