@@ -19,6 +19,8 @@ from torch.utils.data import (
 
 from nplight.errors import ArgumentError
 
+_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
+
 
 class EachOnceSampler(DistributedSampler[Any]):
     """Gives each image to one process, in order; none is repeated to give every process as many, and none left out.
@@ -55,12 +57,14 @@ class EachOnceSampler(DistributedSampler[Any]):
 
 
 def shuffles(loader: Any) -> bool:
-    """Whether a loader gives its images in an order other than theirs, as far as its sampler tells."""
+    """Whether a loader gives its images in an order other than that of the data, as far as its samplers tell.
+
+    Torch's random samplers do, and any sampler or batch sampler whose `shuffle` is set.
+    """
     if not isinstance(loader, DataLoader):
         return False
-    sampler = _sampler(loader)
-    drawn = isinstance(sampler, (RandomSampler, SubsetRandomSampler, WeightedRandomSampler))
-    return drawn or (isinstance(sampler, DistributedSampler) and getattr(sampler, "shuffle", False))
+    samplers = (loader.sampler, loader.batch_sampler, _sampler(loader))
+    return any(isinstance(sampler, _RANDOM) or _is_set(sampler, "shuffle") for sampler in samplers)
 
 
 def check_each_once(loader: Any, processes: int, name: str) -> None:
@@ -111,3 +115,8 @@ def check_each_once(loader: Any, processes: int, name: str) -> None:
 
 def _sampler(loader: DataLoader[Any]) -> Any:
     return loader.sampler if loader.batch_sampler is None else getattr(loader.batch_sampler, "sampler", None)
+
+
+def _is_set(sampler: Any, name: str) -> bool:
+    value = getattr(sampler, name, False)
+    return not callable(value) and bool(value)

@@ -9,14 +9,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import (
-    DataLoader,
-    Dataset,
-    RandomSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-    default_collate,
-)
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from nplight.errors import ArgumentError, NonFiniteError, check_choice, check_dense, described
 from nplight.paths import PathBatch
@@ -28,8 +21,6 @@ Find = Callable[[Tensor, Tensor | None], PathBatch]
 TARGETS: tuple[Target, ...] = ("label", "prediction")
 BATCH_SIZE = 32
 """Images at a time of a data set that comes without a loader."""
-
-_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 def over_batches(
@@ -106,13 +97,13 @@ def _loader(data: Any) -> Iterable[Any]:
 
 def _check_order(loader: DataLoader[Any]) -> None:
     """Refuse a loader that gives images in another order than its data, or leaves some out."""
-    samplers = [loader.sampler, getattr(loader.batch_sampler, "sampler", None)]
-    for sampler in samplers:
-        if isinstance(sampler, _RANDOM) or getattr(sampler, "shuffle", False) is True:
-            raise ArgumentError(
-                f"`images` must be a loader that gives the images in the order of the data, got one that shuffles them "
-                f"(by its {type(sampler).__name__}); make it with shuffle=False, or give the data set itself"
-            )
+    from nplight.data.sampler import shuffles  # with Lightning, which a search of tensors does not need
+
+    if shuffles(loader):
+        raise ArgumentError(
+            "`images` must be a loader that gives the images in the order of the data, got one that shuffles them; "
+            "make it with shuffle=False, or give the data set itself"
+        )
     images = _count(loader)
     if loader.drop_last and (images is None or images % (loader.batch_size or 1)):
         raise ArgumentError(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,10 +16,11 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     Sampler,
+    SequentialSampler,
     WeightedRandomSampler,
 )
 
-from nplight.data import EachOnceSampler, check_each_once
+from nplight.data import EachOnceSampler, check_each_once, shuffles
 from nplight.errors import ArgumentError
 
 DATA = list(range(11))
@@ -104,3 +105,47 @@ def test_a_loader_that_nothing_shares_out_is_warned_of() -> None:
 )
 def test_the_others_are_let_through(loader: Any) -> None:
     check_each_once(loader, 2, "test loader")
+
+
+class Custom(Sampler[int]):
+    """A sampler as many projects write their own: torch does not know it, and it says what it does."""
+
+    def __init__(self, shuffle: object) -> None:
+        self.shuffle = shuffle
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(DATA)
+
+    def __len__(self) -> int:
+        return len(DATA)
+
+
+def in_batches(sampler: Any) -> DataLoader[Any]:
+    return DataLoader(DATA, batch_sampler=BatchSampler(sampler, 4, drop_last=False))
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        (RandomSampler(DATA), True),
+        (WeightedRandomSampler([1.0] * 11, 11), True),
+        (distributed(DistributedSampler, 2), True),
+        (distributed(DistributedSampler, 2, shuffle=False), False),
+        (Custom(True), True),
+        (Custom(1), True),
+        (Custom(False), False),
+        (Custom(lambda: None), False),
+        (SequentialSampler(DATA), False),
+        (EachOnceSampler(DATA), False),
+    ],
+)
+def test_a_loader_shuffles_where_one_of_its_samplers_does(sampler: Any, expected: bool, batched: bool) -> None:
+    assert shuffles(in_batches(sampler) if batched else DataLoader(DATA, sampler=sampler)) is expected
+
+
+def test_a_batch_sampler_that_says_so_shuffles_and_what_is_no_loader_does_not() -> None:
+    batches = BatchSampler(SequentialSampler(DATA), 4, drop_last=False)
+    batches.shuffle = True  # type: ignore[attr-defined]
+    assert shuffles(DataLoader(DATA, batch_sampler=batches))
+    assert not shuffles([DATA])

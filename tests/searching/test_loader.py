@@ -84,12 +84,19 @@ def test_a_loader_gives_what_its_images_give_together(vit: VisionTransformer, im
     assert_same(search(vit, data, **by_method), search(vit, images, **by_method))
 
 
+class Shuffled(SequentialSampler):
+    """A sampler that torch does not know as a random one."""
+
+    shuffle = 1
+
+
 def test_a_loader_that_shuffles_or_drops_images_is_refused(vit: VisionTransformer, images: Tensor) -> None:
     data = TensorDataset(images)
     for loader in (
         DataLoader(data, shuffle=True),
         DataLoader(data, batch_sampler=BatchSampler(RandomSampler(data), 2, drop_last=False)),
         DataLoader(data, sampler=DistributedSampler(data, 1, 0)),
+        DataLoader(data, sampler=Shuffled(data)),
     ):
         with pytest.raises(ArgumentError, match=r"in the order of the data, got one that shuffles.*with shuffle=False"):
             search(vit, loader)
