@@ -1,5 +1,6 @@
-"""Joint attribution scores: quadrature, the slow oracle, the fast engine."""
+"""Joint attribution scores: quadrature, the slow oracle, the fast engine, chunks of node rows."""
 
+from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.chunk import resolve_chunk_size
 from nplight.attribution.clean import CleanPass, at_least_float32, check_finite, clean_pass, target_probability
 from nplight.attribution.engine import progressive_search
@@ -8,7 +9,6 @@ from nplight.attribution.joint_score import path_score
 from nplight.attribution.layer_scores import layer_scores
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.oracle import plain_joint_score, plain_search
-from nplight.attribution.passes import Passes
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 from nplight.attribution.ranking import Best, PathScores, best_first
@@ -21,7 +21,7 @@ __all__ = [
     "CleanPass",
     "FrozenPass",
     "NodeRows",
-    "Passes",
+    "BlockRunner",
     "PathScores",
     "Problem",
     "Rule",

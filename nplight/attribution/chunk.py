@@ -1,4 +1,4 @@
-"""How many (image, node) rows to have in flight, and what to do when they are too many."""
+"""The number of node rows in flight, and smaller chunks when memory runs out."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _CPU_BYTES = 512 << 20
 _GPU_BYTES = 16 << 30
 _SHARE_OF_MEMORY = 0.5
 
-# A row of one token among N is this many Nths of a row of N tokens: its graph holds the attention's weights too.
+# A frozen row, of one token among N, takes this many Nths of an exact row: its graph holds attention weights too.
 _FROZEN_SHARE = 4
 
-# Rows a chunk may have, for the models that ran out of memory with more.
+# The largest chunk, in node rows, for models that ran out of memory with a larger one.
 _fitting: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
-# What the graph of one row takes, by model and kind of image: measuring it costs a forward pass.
+# Graph size and token count of a node row, by model and kind of image: measuring them costs a forward pass.
 _measured: WeakKeyDictionary[nn.Module, dict[object, tuple[int, int]]] = WeakKeyDictionary()
 
 
 def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patch_stream: str = "exact") -> int:
-    """The user's `chunk_size`, or as many rows as are quick to work on and fit in memory.
+    """The user's `chunk_size`, or as many node rows as amortise the launch overhead and fit in memory.
 
     Args:
         vit: the opened model, undisturbed.
-        image: (1, channels, height, width), one of the images to come.
-        chunk_size: what the user asked for.
-        patch_stream: `frozen`: rows are of the class token alone, so that many more fit.
+        image: (1, channels, height, width), one of the images to search.
+        chunk_size: the user's setting; `None`: choose one.
+        patch_stream: `frozen`: node rows hold the class token only, so that many more fit.
 
     Raises:
         ArgumentError: a chunk size below 1.
@@ -49,31 +49,31 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patc
     if chunk_size is not None:
         check_at_least("chunk_size", chunk_size, 1)
         return chunk_size
-    quick = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
-    row, tokens = _row_size(vit, image)
+    useful_bytes = _CPU_BYTES if image.device.type == "cpu" else _GPU_BYTES
+    row_bytes, tokens = _row_size(vit, image)
     if patch_stream == "frozen":
-        row = -(-row * _FROZEN_SHARE // tokens)
-    enough = max(1, quick // row)
-    fitting = max(1, int(_free_bytes(image.device) * _SHARE_OF_MEMORY) // row)
-    return enough if enough <= fitting else 1 << (fitting.bit_length() - 1)
+        row_bytes = -(-row_bytes * _FROZEN_SHARE // tokens)
+    useful = max(1, useful_bytes // row_bytes)
+    fitting = max(1, int(_free_bytes(image.device) * _SHARE_OF_MEMORY) // row_bytes)
+    return useful if useful <= fitting else 1 << (fitting.bit_length() - 1)
 
 
 def in_chunks(
     vit: OpenViT, shape: tuple[int, int], chunk_size: int, run: Callable[[NodeRows], Result]
 ) -> Iterator[tuple[NodeRows, Result]]:
-    """Run something on every (image, node) row, at most `chunk_size` rows at a time.
+    """Call `run` on all node rows, at most `chunk_size` rows at a time.
 
-    A chunk holds whole images or an even part of one. Where memory runs out, chunks are halved, from then on for this
-    model.
+    A chunk holds whole images or an even part of one image. When memory runs out, the chunk size is halved, also for
+    later calls on this model.
 
     Args:
         vit: the opened model.
-        shape: images and nodes per image; rows are ordered by image.
-        chunk_size: rows in flight.
-        run: takes the rows of a chunk; called again with fewer of them after it ran out of memory.
+        shape: images and nodes per image; node rows are ordered by image.
+        chunk_size: node rows in flight.
+        run: takes the node rows of a chunk; called again with fewer of them after it ran out of memory.
 
     Yields:
-        The rows of each chunk and what `run` gave for them, in order.
+        The node rows of each chunk and the result of `run`, in order.
     """
     images, nodes = shape
     start = 0
@@ -92,19 +92,19 @@ def in_chunks(
             yield rows, result
             start = stop
             continue
-        # Outside of `except`, which keeps what ran out of memory alive.
+        # Outside of `except`, which keeps the tensors of the failed call alive.
         _halve(vit, len(rows))
 
 
 def _within(start: int, size: int, nodes: int) -> int:
-    """The end of a chunk of at most `size` rows: what is left of the image, in even parts."""
-    left = nodes - start % nodes
-    parts = -(-left // size)
-    return start + -(-left // parts)
+    """The end of a chunk of at most `size` rows: the remaining rows of the image, in even parts."""
+    remaining = nodes - start % nodes
+    parts = -(-remaining // size)
+    return start + -(-remaining // parts)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    # On a CPU it is a plain RuntimeError.
+    # A CPU allocation that fails raises a plain RuntimeError.
     return isinstance(error, torch.cuda.OutOfMemoryError) or "not enough memory" in str(error)
 
 
@@ -113,26 +113,26 @@ def _halve(vit: OpenViT, rows: int) -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     warnings.warn(
-        f"{rows} (image, node) rows at a time do not fit in memory; going on with {rows // 2}. "
-        f"Give `chunk_size={rows // 2}` to start with that",
+        f"{rows} node rows at a time do not fit in memory; continuing with {rows // 2}. "
+        f"Set `chunk_size={rows // 2}` to start with that",
         RuntimeWarning,
         stacklevel=2,
     )
 
 
 def _row_size(vit: OpenViT, image: Tensor) -> tuple[int, int]:
-    """`_graph_bytes`, measured once for images of one kind."""
+    """`_graph_bytes`, measured once per kind of image."""
     autocast = torch.is_autocast_enabled(image.device.type) and torch.get_autocast_dtype(image.device.type)
     weights = next(vit.model.parameters())
     kind = (image.shape, image.dtype, image.device, weights.dtype, autocast)
-    known = _measured.setdefault(vit.model, {})
-    if kind not in known:
-        known[kind] = _graph_bytes(vit, image)
-    return known[kind]
+    sizes = _measured.setdefault(vit.model, {})
+    if kind not in sizes:
+        sizes[kind] = _graph_bytes(vit, image)
+    return sizes[kind]
 
 
 def _graph_bytes(vit: OpenViT, image: Tensor) -> tuple[int, int]:
-    """Memory that the graph of one row holds, what a forward pass from block 0 saves for its backward; and tokens."""
+    """Bytes that a forward pass from block 0 saves for the backward pass of one node row, and its tokens."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in vit.model.parameters()}
     saved: dict[int, int] = {}
 
@@ -153,7 +153,7 @@ def _graph_bytes(vit: OpenViT, image: Tensor) -> tuple[int, int]:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    # Without a way to ask (Windows, MPS): a modest guess.
+    # A modest guess where the system does not tell (Windows, MPS).
     names = getattr(os, "sysconf_names", {})
     if "SC_AVPHYS_PAGES" not in names:
         return 4 << 30

@@ -1,4 +1,4 @@
-"""The clean pass: what one unedited forward pass gives, gathered once for every method."""
+"""The clean pass: the results of one unedited forward pass, which every method starts from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class CleanPass:
     """One unedited forward pass.
 
     Attributes:
-        images: (images, channels, height, width), what passed.
+        images: (images, channels, height, width), the input.
         values: layer -> (images, path tokens, width), the clean neurons; float32 at least.
-        first: (images, tokens, features), the stream that leaves block 0; of the class token alone where the others are
-            frozen.
+        first: (images, tokens, features), the stream that leaves block 0; in a `FrozenPass`, at the class token only.
         logits: (images, categories), float32 at least.
     """
 
@@ -40,7 +39,7 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
     """Run the opened model once, unedited, without a graph.
 
     Raises:
-        UnsupportedModelError: somebody's hook stands where a search does not see it.
+        UnsupportedModelError: the model has a hook at a place that the search bypasses.
         NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
     """
     refuse_hooks(vit)
@@ -49,7 +48,7 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
         first = vit.block(0, vit.embed(images))
         logits = at_least_float32(vit.forward_from(1, first))
     check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
-    return CleanPass(images, {layer: at_least_float32(found) for layer, found in values.items()}, first, logits)
+    return CleanPass(images, {layer: at_least_float32(value) for layer, value in values.items()}, first, logits)
 
 
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
@@ -58,7 +57,7 @@ def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class _TargetProbability(torch.autograd.Function):
-    """∂p_t/∂logits = p_t (e_t − p) at once: with many categories the general rule costs as much as a token's block."""
+    """∂p_t/∂logits = p_t (e_t − p) in one step: with many categories autograd's would cost as much as a block."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
@@ -84,8 +83,8 @@ def check_finite(what: str, *values: Tensor) -> None:
     Raises:
         NonFiniteError: with the positions.
     """
-    # The extremes tell, at a tenth of the price of asking every value.
-    rows = [value.reshape(len(value), -1) for value in values]
-    finite = torch.stack([some.amax(1).isfinite() & some.amin(1).isfinite() for some in rows]).all(0)
+    # Checking the extremes costs a tenth of checking every value.
+    flat = [value.reshape(len(value), -1) for value in values]
+    finite = torch.stack([value.amax(1).isfinite() & value.amin(1).isfinite() for value in flat]).all(0)
     if not finite.all():
         raise NonFiniteError(what, (~finite).nonzero().flatten().tolist())

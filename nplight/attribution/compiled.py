@@ -1,4 +1,4 @@
-"""Blocks whose module somebody has compiled, compiled in the form in which the engine runs them."""
+"""Compiled blocks for the engine: a block compiled by the user is compiled again in the form the engine runs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from nplight.vit import BlockParts
 
 _Run = Callable[[Tensor], Tensor]
 
-# By block: what its weights were, and what was compiled of them. Compiling takes seconds, a search may take less.
-_known: WeakKeyDictionary[nn.Module, tuple[object, _Run]] = WeakKeyDictionary()
+# By block: the state of its weights, and the function compiled from them. Compiling may take longer than a search.
+_cache: WeakKeyDictionary[nn.Module, tuple[object, _Run]] = WeakKeyDictionary()
 
 
 def compiled(block: nn.Module, parts: BlockParts, tokens: slice) -> _Run:
-    """A block without edits through `torch.compile`: (rows, all tokens, features) -> (rows, `tokens`, features).
+    """An unedited block through `torch.compile`: (rows, all tokens, features) -> (rows, `tokens`, features).
 
     Args:
-        block: the module that the parts are of.
-        parts: its parts.
-        tokens: which tokens to compute.
+        block: the module of the block.
+        parts: the parts of the block.
+        tokens: the tokens to compute.
     """
-    # Parts hold views of the weights, which go stale when the model moves.
-    weights = tuple((one.data_ptr(), one.dtype, one.device) for one in block.parameters())
+    # Parts hold views of the weights, which are stale after the model was moved.
+    weights = tuple((weight.data_ptr(), weight.dtype, weight.device) for weight in block.parameters())
     state = (weights, tokens.start, tokens.stop)
-    if block not in _known or _known[block][0] != state:
+    if block not in _cache or _cache[block][0] != state:
 
         def run(stream: Tensor) -> Tensor:
             return parts.feed(parts.attend(stream, tokens))
 
-        _known[block] = state, torch.compile(run, dynamic=True)
-    return _known[block][1]
+        _cache[block] = state, torch.compile(run, dynamic=True)
+    return _cache[block][1]

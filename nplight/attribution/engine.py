@@ -1,10 +1,10 @@
-"""The fast engine: layer-progressive search that repeats nothing the exact result does not need.
+"""The fast engine: layer-progressive search without repeated work.
 
-At step l the pass up to block l-1 is that of the path chosen so far, so every (image, node) row keeps the stream that
-enters block l. Block l runs once, with its neurons at alpha times their clean values; what follows is differentiated
-with respect to the stream `o` that leaves block l. From g = ∂F/∂o at the path tokens, ∂F/∂z_l is the transposed down
-projection; and the path's own derivative comes from a direction carried along (`TangentRows`, one path token) or from
-the same backward pass (`GraphRows`, several). Choosing the path of block l then corrects the path tokens of `o`:
+At step l the forward pass up to block l-1 is that of the path chosen so far, so every node row keeps the stream that
+enters block l. Block l runs once, with its neurons at alpha times their clean values; the blocks after it are
+differentiated with respect to the stream `o` that leaves block l. ∂F/∂z_l is the transposed down projection applied to
+g = ∂F/∂o at the path tokens. The path's derivative is a JVP advanced with the stream (`JVPRows`, one path token) or a
+VJP from the same backward pass (`VJPRows`, several). Choosing the path of block l then corrects `o` at the path tokens:
 nothing else in block l depends on its neurons there.
 """
 
@@ -12,22 +12,22 @@ from __future__ import annotations
 
 import torch
 
-from nplight.attribution.graph_rows import GraphRows
+from nplight.attribution.jvp_rows import JVPRows
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import integral
 from nplight.attribution.ranking import PathScores, best_first
-from nplight.attribution.tangent_rows import TangentRows
+from nplight.attribution.vjp_rows import VJPRows
 
 
 def progressive_search(problem: Problem) -> PathScores:
     """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) for a group of images."""
     vit, weights = problem.vit, problem.weights
-    values = problem.clean.values  # for each layer (images, path tokens, width)
+    values = problem.clean.values  # per layer (images, path tokens, width)
     path_value = torch.zeros_like(values[0][..., 0])  # (images, path tokens)
     every_node = problem.nodes[:, None, None]
 
     edited = (every_node - 1) * vit.down[0].increment(values[0])[:, None]
-    rows_type = TangentRows if path_value.shape[1] == 1 else GraphRows
+    rows_type = JVPRows if path_value.shape[1] == 1 else VJPRows
     rows = rows_type(problem, edited)
     rankings, ranking_scores = [], []
 
@@ -43,7 +43,7 @@ def progressive_search(problem: Problem) -> PathScores:
         picks = best.neurons[:, None, : problem.top_k].expand(-1, value.shape[1], -1)
         path_value = path_value + value.gather(2, picks).sum(2)
 
-        # The neurons outside the path go back to their clean values; the direction gains the chosen ones.
+        # Neurons outside the path return to their clean values; the chosen ones join the direction.
         off_path = value.scatter(2, picks, 0)
         on_path = torch.zeros_like(value).scatter(2, picks, 1)
         rows.correct((1 - every_node) * down.increment(off_path)[:, None], down.increment(on_path))

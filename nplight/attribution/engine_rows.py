@@ -1,4 +1,4 @@
-"""What the node rows of the fast engine have in common."""
+"""The base class of the fast engine's node rows."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.clean import at_least_float32
-from nplight.attribution.frozen import passes_over
+from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.problem import Problem
 
 
 class EngineRows(ABC):
-    """The residual stream of every (image, node) row, image by image, one block further with every `advance`.
+    """The residual stream of every node row, ordered by image; every `advance` runs the next block.
 
     Args:
         problem: the search.
-        edited: (images, nodes, path tokens, features), what the first edit adds to the stream that leaves block 0 on
-            the clean pass. Before it all nodes are the same, so that embedding and block 0 run once per image.
+        edited: (images, nodes, path tokens, features), added by the first edit to the stream that leaves block 0 on the
+            clean pass. All nodes are equal before that edit, so that the embedding and block 0 run once per image.
     """
 
     def __init__(self, problem: Problem, edited: Tensor) -> None:
         first, self.nodes = problem.clean.first, problem.nodes
         self.problem = problem
-        self.passes = passes_over(problem.vit, problem.clean)
+        self.runner = runner_over(problem.vit, problem.clean)
         self.shape = (len(first), len(self.nodes))
         self.targets = problem.targets.repeat_interleave(len(self.nodes))
         self.stream = first.repeat_interleave(len(self.nodes), dim=0)
@@ -43,10 +43,10 @@ class EngineRows(ABC):
 
     @abstractmethod
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Run block `layer` with its neurons at alpha times `value`, and differentiate what follows.
+        """Run block `layer` with its neurons at alpha times `value`, and differentiate the blocks after it.
 
         Args:
-            layer: which block; 0 has run already, and after the last only the head is differentiated.
+            layer: which block; block 0 has run already, and after the last block only the head is differentiated.
             value: (images, path tokens, width), the clean neurons of the block.
 
         Returns:
@@ -55,11 +55,11 @@ class EngineRows(ABC):
         """
 
     def scaled(self, value: Tensor, rows: NodeRows) -> Tensor:
-        """Clean neurons (images, path tokens, width) times each row's alpha, (rows, path tokens, width)."""
+        """Clean neurons (images, path tokens, width) times the alpha of each row: (rows, path tokens, width)."""
         return rows.each(value) * rows.alpha(self.nodes)[:, None, None]
 
     def in_chunks(self, run: Callable[[NodeRows], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Two results for every row, (rows, …), as (images, nodes, …), float32 at least."""
+        """The two results of `run` for all node rows, as (images, nodes, …), float32 at least."""
         parts = zip(*(result for _, result in self.problem.in_chunks(run)))
         first, second = (at_least_float32(torch.cat(part)).unflatten(0, self.shape) for part in parts)
         return first, second

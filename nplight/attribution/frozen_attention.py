@@ -1,7 +1,8 @@
-"""Attention of a class token among frozen tokens, with both derivatives.
+"""Attention of a class token over frozen tokens, with JVP and VJP.
 
-Every row has a query, a key and a value of its own; all other keys and values belong to its image and are constants.
-They hold zeros in the class token's place, so that one product over all tokens serves, and that place is filled in.
+Every node row has its own query, key and value of the class token; the other keys and values belong to its image and
+are constants. They are zero at the position of the class token, so that one product covers all tokens; the class
+token's term is then added.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
-from nplight.vit.rules import softmax_along
+from nplight.vit.dual_ops import softmax_jvp
 
 
 class Frozen(NamedTuple):
@@ -29,50 +30,50 @@ class Frozen(NamedTuple):
 
     @classmethod
     def empty(cls, images: int, like: Tensor) -> Frozen:
-        """Room for those of some images: (any, heads, tokens, d), like theirs."""
+        """Uninitialised keys and values of `images` images, as those of `like`, (any, heads, tokens, d)."""
         return cls(*(like.new_empty(images, *like.shape[1:]) for _ in cls._fields))
 
     def keep(self, images: slice, key: Tensor, value: Tensor, scale: float) -> None:
-        """Fill in some of the images: (images, heads, tokens, d) twice, and what multiplies the keys."""
-        # Copies: views would keep the queries too.
+        """Write the keys, times `scale`, and values of a slice of the images: (images, heads, tokens, d) each."""
+        # Copies: views would keep the queries alive too.
         torch.mul(key, scale, out=self.key[images])
         self.value[images] = value
-        for one in self:
-            one[images, :, 0] = 0
+        for values in self:
+            values[images, :, 0] = 0
 
-    def images(self, some: slice) -> Frozen:
-        """Those of some of the images; views."""
-        return Frozen(*(one[some] for one in self))
+    def of(self, images: slice) -> Frozen:
+        """The keys and values of a slice of the images; views."""
+        return Frozen(self.key[images], self.value[images])
 
 
 def attend_frozen(heads: Tensor, frozen: Frozen, scale: float) -> Tensor:
-    """What the class token of each row reads.
+    """The attention output of the class token of each node row.
 
     Args:
-        heads: (3, images, heads, rows of an image, d), the class tokens' queries, keys and values.
-        frozen: the other tokens' keys and values.
-        scale: what multiplies the products of queries and keys.
+        heads: (3, images, heads, rows per image, d), queries, keys and values of the class tokens.
+        frozen: keys and values of the other tokens.
+        scale: multiplies the products of queries and keys.
 
     Returns:
-        (images, heads, rows of an image, d).
+        (images, heads, rows per image, d).
     """
-    # All in one dtype: the backward pass may run outside of the caller's autocast.
+    # One dtype throughout: the backward pass may run outside of the caller's autocast.
     with torch.autocast(heads.device.type, enabled=False):
         primal, tangent = forward_ad.unpack_dual(heads.to(frozen.value.dtype).flatten(1, 2))
-        keys, values = (one.flatten(0, 1) for one in frozen)
+        keys, values = (tensor.flatten(0, 1) for tensor in frozen)
         if tangent is None:
             return cast(Tensor, _AttendFrozen.apply(primal, keys, values, scale)).view(heads.shape[1:])
-        (query, key, value), (along_query, along_key, along_value) = primal, tangent
+        (query, key, value), (query_tangent, key_tangent, value_tangent) = primal, tangent
         weight = _products(query, key, keys, scale).softmax(-1)
-        along = _products(along_query, key, keys, scale)
-        along[..., 0].add_((query * along_key).sum(-1), alpha=scale)
-        along = softmax_along(weight, along)
-        read = _sums(along, value, values).addcmul_(weight[..., :1], along_value)
-        return cast(Tensor, forward_ad.make_dual(_sums(weight, value, values), read)).view(heads.shape[1:])
+        score_tangent = _products(query_tangent, key, keys, scale)
+        score_tangent[..., 0].add_((query * key_tangent).sum(-1), alpha=scale)
+        weight_tangent = softmax_jvp(weight, score_tangent)
+        out_tangent = _sums(weight_tangent, value, values).addcmul_(weight[..., :1], value_tangent)
+        return cast(Tensor, forward_ad.make_dual(_sums(weight, value, values), out_tangent)).view(heads.shape[1:])
 
 
 class _AttendFrozen(torch.autograd.Function):
-    """With images and heads as one dimension."""
+    """`attend_frozen` with images and heads as one dimension."""
 
     @staticmethod
     def forward(ctx: Any, heads: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
@@ -89,22 +90,22 @@ class _AttendFrozen(torch.autograd.Function):
         heads, weight, keys, values = ctx.saved_tensors
         query, key, value = heads
         # The Jacobian of a softmax is symmetric.
-        score = softmax_along(weight, _products(gradient, value, values))
-        own = score[..., :1] * ctx.scale
+        score = softmax_jvp(weight, _products(gradient, value, values))
+        class_score = score[..., :1] * ctx.scale
         by_heads = torch.empty_like(heads)
-        torch.bmm(score, keys, out=by_heads[0]).addcmul_(own, key)
-        torch.mul(own, query, out=by_heads[1])
+        torch.bmm(score, keys, out=by_heads[0]).addcmul_(class_score, key)
+        torch.mul(class_score, query, out=by_heads[1])
         torch.mul(weight[..., :1], gradient, out=by_heads[2])
         return by_heads, None, None, None
 
 
-def _products(left: Tensor, own: Tensor, others: Tensor, scale: float = 1) -> Tensor:
-    """Of each row with every token, its own, scaled, in the first place: (…, rows, d) -> (…, rows, tokens)."""
-    products = left @ others.mT
-    products[..., 0] = (left * own).sum(-1) * scale
+def _products(left: Tensor, of_class: Tensor, frozen: Tensor, scale: float = 1) -> Tensor:
+    """Products of each row with every token, the first of them its class token, scaled: (…, rows, tokens)."""
+    products = left @ frozen.mT
+    products[..., 0] = (left * of_class).sum(-1) * scale
     return products
 
 
-def _sums(weight: Tensor, own: Tensor, others: Tensor) -> Tensor:
-    """Of all tokens by weight, its own in the first place: (…, rows, tokens) -> (…, rows, d)."""
-    return (weight @ others).addcmul_(weight[..., :1], own)
+def _sums(weight: Tensor, of_class: Tensor, frozen: Tensor) -> Tensor:
+    """Weighted sums over all tokens, the first of them the row's class token: (…, rows, tokens) -> (…, rows, d)."""
+    return (weight @ frozen).addcmul_(weight[..., :1], of_class)

@@ -1,4 +1,4 @@
-"""The joint attribution score of a given path, all nodes at once."""
+"""The joint attribution score of a given path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.node_rows import NodeRows
-from nplight.attribution.path_shift import PathShift
+from nplight.attribution.path_vjp import PathVJP
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import integral
 
@@ -18,12 +18,12 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
         problem: the search.
         neurons: (images, layers, K) int64, distinct in a layer.
     """
-    vit, path = problem.vit, PathShift(problem, neurons)
+    vit, path = problem.vit, PathVJP(problem, neurons)
 
     def run(rows: NodeRows) -> Tensor:
-        passes, stream, shift = path.run(rows, vit.depth)
-        probability = passes.probability(vit.depth, stream, rows.each(problem.targets))
-        return torch.autograd.grad(probability.sum(), shift)[0]
+        runner, stream, offset = path.run(rows, vit.depth)
+        probability = runner.probability(vit.depth, stream, rows.each(problem.targets))
+        return torch.autograd.grad(probability.sum(), offset)[0]
 
     gradient = torch.cat([gradient for _, gradient in problem.in_chunks(run)])
     path_gradient = integral(problem.weights, gradient.unflatten(0, (-1, len(problem.nodes))))

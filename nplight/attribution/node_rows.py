@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class NodeRows:
-    """Some of the (image, node) rows of a group of images, ordered by image: whole images, or a part of one image.
+    """A chunk of the node rows of a group of images, ordered by image: whole images, or a part of one image.
 
     Attributes:
         start: position of the first row among all rows.
@@ -36,12 +36,12 @@ class NodeRows:
 
     @property
     def nodes(self) -> slice:
-        """The nodes that each of the images has among the rows."""
+        """The nodes of each of the images."""
         first = self.start % self.per_image
         return slice(first, first + len(self) // self._count)
 
     def each(self, values: Tensor) -> Tensor:
-        """Values of all images, (images, …), for each row, (rows, …)."""
+        """Values of all images, repeated for each row: (images, …) -> (rows, …)."""
         return values[self.images].repeat_interleave(len(self) // self._count, dim=0)
 
     def alpha(self, nodes: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class NodeRows:
         return nodes[self.nodes].repeat(self._count)
 
     def unflatten(self, values: Tensor) -> Tensor:
-        """Values of the rows, (rows, …), as (images, nodes, …) of the rows."""
+        """Values of the rows by image: (rows, …) -> (images, nodes, …)."""
         unflattened: Tensor = values.unflatten(0, (self._count, -1))
         return unflattened
 

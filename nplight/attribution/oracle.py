@@ -1,7 +1,7 @@
-"""The slow oracle: the definitions of the paper, written to be read.
+"""The slow oracle: a direct implementation of the paper's definitions.
 
 Wang et al., "Discovering Influential Neuron Path in Vision Transformers" (ICLR 2025), Eq. 3 and Algorithm 1. Every
-node is a whole forward pass and one `autograd.grad`; the fast engine is held equal to this file by the tests.
+node takes a whole forward pass and one `autograd.grad`. The tests compare the fast engine with this module.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _integrated_gradients(
 
 
 def _forward(vit: OpenViT, images: Tensor, patch_stream: str) -> Callable[[], Tensor]:
-    """The forward pass that is edited; `frozen`: one in which every block finds all tokens but the first as clean."""
+    """The forward pass that is edited; for `frozen`, every block gets clean values of all tokens but the first."""
     if patch_stream == "exact":
         return lambda: vit.forward(images)
     with torch.no_grad():

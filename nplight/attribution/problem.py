@@ -1,4 +1,4 @@
-"""What a search method is given."""
+"""The argument of every search method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The search for the paths of one group of images, whatever the method.
+    """The search for the paths of one group of images, for any method.
 
     Attributes:
         vit: the opened model, undisturbed.
@@ -30,7 +30,7 @@ class Problem:
         rule: the name of the rule of `nodes`, one of `RULES`.
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return, R.
-        seed: for methods that draw.
+        seed: for methods that draw random numbers.
     """
 
     vit: OpenViT
@@ -47,10 +47,11 @@ class Problem:
     def in_chunks(
         self, run: Callable[[NodeRows], Result], nodes: int | None = None
     ) -> Iterator[tuple[NodeRows, Result]]:
-        """Run something on every (image, node) row, at most `chunk_size` rows at a time; see `chunk.in_chunks`.
+        """Call `run` on all node rows, at most `chunk_size` rows at a time; see `chunk.in_chunks`.
 
         Args:
-            run: takes the rows; called again with fewer of them after it ran out of memory, so without side effects.
+            run: takes the node rows of a chunk; without side effects, as it is called again with fewer of them after it
+                ran out of memory.
             nodes: nodes per image; `None`: m.
         """
         shape = (len(self.targets), len(self.nodes) if nodes is None else nodes)

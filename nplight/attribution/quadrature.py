@@ -1,4 +1,4 @@
-"""Nodes and weights that stand for the integral over alpha in [0, 1]."""
+"""Quadrature rules for the integral over alpha in [0, 1]."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least, check_choice
 
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 
 Rule = Literal["riemann-left", "riemann-right", "midpoint", "trapezoid", "gauss-legendre"]
 
 
 def _riemann_left(steps: int) -> tuple[Tensor, Tensor]:
-    return _every(steps) / steps, _equal(steps)
+    return _indices(steps) / steps, _equal(steps)
 
 
 def _riemann_right(steps: int) -> tuple[Tensor, Tensor]:
-    return (_every(steps) + 1) / steps, _equal(steps)
+    return (_indices(steps) + 1) / steps, _equal(steps)
 
 
 def _midpoint(steps: int) -> tuple[Tensor, Tensor]:
-    return (_every(steps) + 0.5) / steps, _equal(steps)
+    return (_indices(steps) + 0.5) / steps, _equal(steps)
 
 
 def _trapezoid(steps: int) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def _trapezoid(steps: int) -> tuple[Tensor, Tensor]:
         raise ArgumentError(f"`steps` must be at least 2 for the rule 'trapezoid', got {steps}")
     weights = torch.full((steps,), 1 / (steps - 1), dtype=torch.float64)
     weights[[0, -1]] /= 2
-    return _every(steps) / (steps - 1), weights
+    return _indices(steps) / (steps - 1), weights
 
 
 def _gauss_legendre(steps: int) -> tuple[Tensor, Tensor]:
@@ -42,7 +42,7 @@ def _gauss_legendre(steps: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(nodes + 1) / 2, torch.from_numpy(weights) / 2
 
 
-def _every(steps: int) -> Tensor:
+def _indices(steps: int) -> Tensor:
     return torch.arange(steps, dtype=torch.float64)
 
 
@@ -78,14 +78,14 @@ def quadrature(steps: int = 20, rule: str = "riemann-left") -> tuple[Tensor, Ten
     """
     check_choice("rule", rule, RULES)
     check_at_least("steps", steps, 1)
-    if steps > MOST_STEPS:
-        raise ArgumentError(f"`steps` must be at most {MOST_STEPS}, got {steps}; 20 are usual")
+    if steps > MAX_STEPS:
+        raise ArgumentError(f"`steps` must be at most {MAX_STEPS}, got {steps}; 20 are usual")
     return RULES[rule](steps)
 
 
 def integral(weights: Tensor, values: Tensor) -> Tensor:
     """Weighted sum over nodes: (m,), (images, m, …) -> (images, …).
 
-    Element by element: under autocast a product of matrices would round to half precision.
+    Element-wise, since autocast would round a matrix product to half precision.
     """
     return (weights.reshape(-1, *[1] * (values.ndim - 2)) * values).sum(1)

@@ -1,4 +1,4 @@
-"""From scores to a ranking: best first, the lower index first among equal scores."""
+"""Rankings by score: best first, the lower index first among equal scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PathScores:
     Attributes:
         ranking: (images, layers, R) int64, best first.
         ranking_scores: (images, layers, R).
-        scores: (images,), the joint attribution score of the path of the first K of each layer.
+        scores: (images,), the joint attribution score of the path that holds the first K neurons of each layer.
     """
 
     ranking: Tensor

@@ -10,14 +10,14 @@ from nplight.attribution.problem import Problem
 
 
 def streams_on_line(problem: Problem, nodes: Tensor, rows: NodeRows) -> Tensor:
-    """The stream that leaves block 0 for the image α_k x of each row, without a graph.
+    """The stream that leaves block 0 for the image α_k x of each node row, without a graph.
 
-    x is the normalised image, so that the line starts at the image of zeros, not at a black one.
+    x is the normalised image: the line starts at the image of zeros, which is not a black image.
 
     Args:
         problem: the search.
         nodes: (m,), all α_k.
-        rows: the rows.
+        rows: the node rows.
 
     Returns:
         (rows, tokens, features).

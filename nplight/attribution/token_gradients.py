@@ -1,4 +1,4 @@
-"""Derivatives of the target's probability with respect to the streams, and the clean streams they are taken at."""
+"""Gradients of the target's probability with respect to the streams, and the streams of the clean pass."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from nplight.vit import OpenViT
 
 
 def token_gradients(vit: OpenViT, layer: int, stream: Tensor, targets: Tensor) -> list[Tensor]:
-    """∂F/∂(stream that leaves a block) at the path tokens, for block `layer` and all that follow.
+    """∂F/∂(stream that leaves a block) at the path tokens, for block `layer` and all later blocks.
 
-    A neuron of a path token reaches the rest of the model only through the stream that leaves its block at that token:
-    `vit.down[l].pull_back` makes ∂F/∂z_l of it. These are total derivatives: nothing that follows is held fixed.
+    A neuron of a path token affects the rest of the model only through the stream that leaves its block at that token:
+    `vit.down[l].pull_back` turns the result into ∂F/∂z_l. These are total derivatives: later layers run free.
 
     Args:
         vit: the opened model, undisturbed.
-        layer: the first block whose leaving stream is differentiated.
-        stream: (rows, tokens, features), what leaves block `layer`.
+        layer: the first of the blocks.
+        stream: (rows, tokens, features), the stream that leaves block `layer`.
         targets: (rows,) int64.
 
     Returns:
-        For each block from `layer` on (rows, path tokens, features), float32 at least.
+        Per block, from `layer` on, (rows, path tokens, features), float32 at least.
     """
     streams = [stream.detach().requires_grad_()]
     for block in range(layer + 1, vit.depth):
@@ -36,7 +36,7 @@ def token_gradients(vit: OpenViT, layer: int, stream: Tensor, targets: Tensor) -
 
 
 def clean_streams(vit: OpenViT, clean: CleanPass) -> list[Tensor]:
-    """The stream that leaves each block on the clean pass, without a graph: for each (images, tokens, features)."""
+    """The stream that leaves each block on the clean pass, without a graph: (images, tokens, features) per block."""
     streams = [clean.first]
     with torch.no_grad():
         for layer in range(1, vit.depth):

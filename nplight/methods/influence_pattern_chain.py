@@ -32,7 +32,7 @@ from nplight.attribution import (
     streams_on_line,
     token_gradients,
 )
-from nplight.attribution.tangent import block_with_tangent
+from nplight.attribution.jvp import block_jvp
 from nplight.neurons import at_sites, replace_tokens
 
 
@@ -81,12 +81,12 @@ class _Chains:
 
             def read(neurons: Tensor) -> Tensor:
                 # A function of the constants alone has no tangent: its derivative is zero.
-                along = forward_ad.unpack_dual(neurons).tangent
-                extended.append(at_least_float32(torch.zeros_like(neurons) if along is None else along.clone()))
+                product = forward_ad.unpack_dual(neurons).tangent
+                extended.append(at_least_float32(torch.zeros_like(neurons) if product is None else product.clone()))
                 return neurons
 
             with at_sites(vit, {layer: read}):
-                leaving, _ = block_with_tangent(vit, layer, stream, tangent)
+                leaving, _ = block_jvp(vit, layer, stream, tangent)
             return leaving, extended[0]
 
         streams, products = zip(*(result for _, result in self._problem.in_chunks(run)))

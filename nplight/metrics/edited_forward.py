@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from nplight.attribution import Passes, at_least_float32
+from nplight.attribution import BlockRunner, at_least_float32
 from nplight.neurons import Edit, Tokens, edited, tokens_of
 from nplight.vit import OpenViT
 
@@ -39,7 +39,7 @@ class EditedForward:
         vit.check_images(images)
         self._vit = vit
         self._tokens = tokens
-        self._passes = Passes(vit, tokens_of(vit, tokens))
+        self._passes = BlockRunner(vit, tokens_of(vit, tokens))
         self._entering = vit.embed(images)
         if self._passes.in_parts:
             self._attended = self._passes.attended(0, self._entering)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from nplight.vit.known import identity, only, token_wise
+from nplight.vit.module_checks import identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection

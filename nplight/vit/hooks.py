@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from nplight.errors import UnsupportedModelError, listed
-from nplight.vit.known import hooked_itself
+from nplight.vit.module_checks import hooked_itself
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.wrapped import WrappedViT
 

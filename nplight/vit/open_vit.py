@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_dense
 from nplight.vit.interrupts import interrupt_point
-from nplight.vit.known import hooked
+from nplight.vit.module_checks import hooked
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.state import undisturbed

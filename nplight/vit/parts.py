@@ -14,7 +14,7 @@ import torch
 from timm.layers import apply_rot_embed_cat
 from torch import Tensor, nn
 
-from nplight.vit import rules
+from nplight.vit import dual_ops
 from nplight.vit.projection import DownProjection
 
 ALL = slice(None)
@@ -28,7 +28,7 @@ class Affine(NamedTuple):
 
     def __call__(self, stream: Tensor) -> Tensor:
         """(…, in) -> (…, out)."""
-        return rules.affine(stream, self.weight, self.bias)
+        return dual_ops.affine(stream, self.weight, self.bias)
 
     def cut(self, start: int, stop: int) -> Affine:
         """Some of the outputs; views."""
@@ -142,7 +142,7 @@ class AttentionParts:
         keys shifts all scores of a query alike, which softmax takes out.
         """
         if tokens == ALL:
-            return rules.attention(*self.queries_keys_values(normed), self.scale)
+            return dual_ops.attention(*self.queries_keys_values(normed), self.scale)
         query = self.queries(normed[:, tokens], tokens.indices(normed.shape[1])[0]) * self.scale
         if self.key_norm is not None or self.rotation is not None or self._groups > 1:
             key, value = self.keys_values(normed)
@@ -160,18 +160,18 @@ class AttentionParts:
         """The stream with what attention adds: (rows, heads, tokens, d) to the tokens, beside which are the normed."""
         merged = attended.transpose(1, 2).flatten(2)
         if self.inner_norm is not None:
-            merged = rules.normalised(self.inner_norm, merged)
+            merged = dual_ops.normalised(self.inner_norm, merged)
         if self.gate is not None:
             merged = merged * self.gate(normed).sigmoid()
         weight, bias = self.project
-        return rules.added(stream, merged, weight, bias, self.layer_scale)
+        return dual_ops.added(stream, merged, weight, bias, self.layer_scale)
 
     def _heads(self, joined: Tensor) -> Tensor:
         heads: Tensor = joined.unflatten(-1, (-1, self.head_width))
         return heads.transpose(1, 2)
 
     def _placed(self, heads: Tensor, norm: nn.Module | None, first: int) -> Tensor:
-        heads = heads if norm is None else rules.normalised(norm, heads)
+        heads = heads if norm is None else dual_ops.normalised(norm, heads)
         return heads if self.rotation is None else self.rotation(heads, first)
 
     @property
@@ -209,10 +209,10 @@ class BlockParts:
 
     def attend(self, stream: Tensor, tokens: slice = ALL) -> Tensor:
         """The stream after the attention, at `tokens`: (rows, all tokens, features) -> (rows, tokens, features)."""
-        parts, normed = self.attention, rules.normalised(self.norm1, stream)
+        parts, normed = self.attention, dual_ops.normalised(self.norm1, stream)
         attended = parts.attended(normed, tokens)
         return parts.merge(stream[:, tokens], attended, normed[:, tokens])
 
     def feed(self, stream: Tensor) -> Tensor:
         """From after the attention to after the block, token by token: (rows, tokens, features), the same shape."""
-        return self.down.add(stream, self.up(rules.normalised(self.norm2, stream)))
+        return self.down.add(stream, self.up(dual_ops.normalised(self.norm2, stream)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nplight.vit import rules
+from nplight.vit import dual_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class DownProjection:
 
     def add(self, stream: Tensor, neurons: Tensor) -> Tensor:
         """The stream with all that the neurons add, bias included: (…, features), (…, neurons) -> (…, features)."""
-        return rules.added(stream, neurons, self.linear.weight, self.linear.bias, self.scale)
+        return dual_ops.added(stream, neurons, self.linear.weight, self.linear.bias, self.scale)
 
     def increment(self, change: Tensor) -> Tensor:
         """What a change of the neurons adds to the stream: (…, neurons) -> (…, features); no bias."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from nplight.errors import UnsupportedModelError, described, listed
 from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
-from nplight.vit.known import hooked_itself
+from nplight.vit.module_checks import hooked_itself
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.refusals import too_few
 from nplight.vit.timm_distilled import TimmDistilledViT

@@ -8,7 +8,7 @@ from typing import Any, cast
 from timm.models.eva import Eva, EvaBlock
 from torch import Tensor, nn
 
-from nplight.vit.known import token_wise
+from nplight.vit.module_checks import token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection

@@ -11,11 +11,11 @@ from timm.models.eva import EvaAttention
 from timm.models.vision_transformer import LayerScale
 from torch import Tensor, nn
 
-from nplight.vit.known import identity, only, token_wise
+from nplight.vit.dual_ops import normalised
+from nplight.vit.module_checks import identity, only, token_wise
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections, Rotation
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import is_linear
-from nplight.vit.rules import normalised
 
 _ATTENTION = {"qkv", "q_proj", "k_proj", "v_proj", "q_norm", "k_norm", "attn_drop", "norm", "gate", "proj", "proj_drop"}
 _BLOCK = {"norm1", "attn", "ls1", "drop_path1", "norm2", "mlp", "ls2", "drop_path2"}

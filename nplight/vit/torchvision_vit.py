@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
-from nplight.vit.known import identity, only, token_wise
+from nplight.vit.module_checks import identity, only, token_wise
 from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections

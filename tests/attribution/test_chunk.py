@@ -88,7 +88,7 @@ def test_a_part_of_an_image_is_as_large_as_the_next(vit: VisionTransformer) -> N
 
 def test_chunks_are_halved_until_they_fit_and_stay_so(vit: VisionTransformer) -> None:
     opened = open_vit(vit)
-    with pytest.warns(RuntimeWarning, match=r"rows at a time do not fit in memory; going on with \d+") as said:
+    with pytest.warns(RuntimeWarning, match=r"rows at a time do not fit in memory; continuing with \d+") as said:
         seen = rows_seen(opened, (3, 8), 16, fits=5)
     assert [row for rows in seen for row in rows] == list(range(24))
     assert {len(rows) for rows in seen} == {4}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nplight import open_vit, search
-from nplight.attribution import Passes, plain_search
+from nplight.attribution import BlockRunner, plain_search
 from nplight.vit import undisturbed
 from tests.conftest import make_vit
 from tests.searching.test_search import assert_same
@@ -60,8 +60,8 @@ def test_compiled_code_runs_and_is_kept_while_the_weights_stay(images: Tensor, t
         assert compile_.call_count == vit.depth
         search(model.float(), images.float(), targets, **OPTIONS)
         assert compile_.call_count == 2 * vit.depth
-    with undisturbed(model), patch.object(Passes, "_attended", side_effect=AssertionError("not compiled")):
-        assert Passes(vit).block(0, torch.zeros(2, 5, 16)).shape == (2, 5, 16)
+    with undisturbed(model), patch.object(BlockRunner, "_attended", side_effect=AssertionError("not compiled")):
+        assert BlockRunner(vit).block(0, torch.zeros(2, 5, 16)).shape == (2, 5, 16)
 
 
 def test_the_frozen_patch_stream_of_compiled_blocks(images: Tensor, targets: Tensor) -> None:

@@ -15,7 +15,7 @@ from nplight import METHODS, RULES, PathBatch, open_vit, search
 from nplight.attribution import PathScores, clean_pass, frozen_pass, plain_search
 from nplight.attribution import frozen as frozen_module
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
-from nplight.attribution.tangent import dual_level
+from nplight.attribution.jvp import dual_level
 from nplight.errors import ArgumentError, NonFiniteError
 from nplight.vit import undisturbed
 from tests.attribution.problems import problem
@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "two heads": (lambda: make_vit(VisionTransformerDistilled), "a VisionTransformerDistilled that classifies from"),
     "a mean of Eva's": (lambda: make_eva(global_pool="avg", img_size=8), "an? Eva that classifies from other tokens"),
     "a hook": (_hooked, "a VisionTransformer whose block 1 holds a hook or a module of another kind"),
-    "a hook in the head": (_hooked_head, "a .*, or whose head somebody hooks"),
+    "a hook in the head": (_hooked_head, "a .*, or whose head has hooks"),
 }
 
 

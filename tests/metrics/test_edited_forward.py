@@ -69,7 +69,7 @@ def test_what_the_edits_share_runs_once(images: Tensor) -> None:
         undisturbed(vit.model),
         patch.object(type(vit), "embed", autospec=True, side_effect=type(vit).embed) as embed,
         patch.object(
-            edited_forward.Passes, "attended", autospec=True, side_effect=edited_forward.Passes.attended
+            edited_forward.BlockRunner, "attended", autospec=True, side_effect=edited_forward.BlockRunner.attended
         ) as attended,
     ):
         list(EditedForward(vit, images).edited(edits * 2))

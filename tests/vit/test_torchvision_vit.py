@@ -10,7 +10,7 @@ from torchvision.models.vision_transformer import ConvStemConfig, EncoderBlock, 
 
 from nplight import UnsupportedModelError, intervene, joint_score, open_vit, search
 from nplight.attribution import plain_search
-from nplight.attribution.tangent import block_with_tangent
+from nplight.attribution.jvp import block_jvp
 from nplight.vit import undisturbed
 from nplight.vit.torchvision_vit import TorchvisionViT
 from tests.neurons.test_intervene import hooks_of
@@ -101,7 +101,7 @@ def test_a_block_keeps_its_tangent_and_the_switch_of_fused_attention(fast: bool,
         with undisturbed(vit.model), torch.no_grad():
             stream = vit.embed(images)
             direction = torch.randn(stream.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-            _, tangent = block_with_tangent(vit, 1, stream, direction)
+            _, tangent = block_jvp(vit, 1, stream, direction)
             step = 1e-6
             slope = (vit.block(1, stream + step * direction) - vit.block(1, stream - step * direction)) / (2 * step)
             torch.testing.assert_close(tangent, slope, rtol=1e-6, atol=1e-7)

@@ -1,9 +1,8 @@
-"""Four operations with the forward-mode derivative at the price it should have.
+"""Operations on dual tensors (`torch.autograd.forward_ad`) with a cheaper JVP than torch's own.
 
-torch's own rules multiply by the zero tangent of a weight, and take normalisation and attention apart. Here each
-derivative is one or two kernels: the Jacobians of normalisation and softmax are symmetric, so that their backward
-kernels are their forward-mode derivatives too. Outside `forward_ad.dual_level`, and in reverse mode, these are the
-plain operations.
+torch's forward derivatives multiply by the zero tangents of the weights, and decompose normalisation and attention.
+Here each JVP is one or two kernels: the Jacobians of normalisation and softmax are symmetric, so that their backward
+kernels also compute their JVPs. Without a tangent, and in reverse mode, these are the plain operations.
 """
 
 from __future__ import annotations
@@ -30,20 +29,21 @@ def added(
     stream: Tensor, values: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor | None = None
 ) -> Tensor:
     """`stream + scale * affine(values, weight, bias)`: (…, out), (…, in), (out, in), (out,) twice -> (…, out)."""
-    (primal, tangent), (neurons, along) = (forward_ad.unpack_dual(one) for one in (stream, values))
-    alike = stream.dtype == values.dtype and (tangent is None) == (along is None)
+    (primal, tangent), (neurons, neurons_tangent) = map(forward_ad.unpack_dual, (stream, values))
+    alike = stream.dtype == values.dtype and (tangent is None) == (neurons_tangent is None)
     if bias is None or scale is not None or not alike or torch.is_autocast_enabled(stream.device.type):
-        found = affine(values, weight, bias)
-        return stream + (found if scale is None else found * scale)
-    # The product is accumulated where the sum is to stand: memory is passed over once less.
+        addend = affine(values, weight, bias)
+        return stream + (addend if scale is None else addend * scale)
+    # The product is accumulated into the sum, which saves one pass over memory.
     out = (primal.flatten(0, -2) + bias).addmm_(neurons.flatten(0, -2), weight.T).view(stream.shape)
     if tangent is None:
         return cast(Tensor, out)
-    return _dual(out, torch.addmm(tangent.flatten(0, -2), along.flatten(0, -2), weight.T).view(stream.shape))
+    out_tangent = torch.addmm(tangent.flatten(0, -2), neurons_tangent.flatten(0, -2), weight.T)
+    return _dual(out, out_tangent.view(stream.shape))
 
 
 def normalised(norm: nn.Module, stream: Tensor) -> Tensor:
-    """`norm(stream)`; anything but a plain layer norm is left to torch's rules."""
+    """`norm(stream)`; only a plain layer norm has a JVP of its own here."""
     primal, tangent = forward_ad.unpack_dual(stream)
     if tangent is None or not isinstance(norm, nn.LayerNorm) or type(norm) not in LAYER_NORMS:
         return cast(Tensor, norm(stream))
@@ -52,27 +52,28 @@ def normalised(norm: nn.Module, stream: Tensor) -> Tensor:
         # Under autocast a norm computes in the dtype of its weight.
         primal = primal.to(torch.promote_types(primal.dtype, weight.dtype))
     out, mean, spread = torch.native_layer_norm(primal, shape, weight, bias, norm.eps)
-    along, _, _ = torch.ops.aten.native_layer_norm_backward(
+    out_tangent, _, _ = torch.ops.aten.native_layer_norm_backward(
         tangent.to(primal.dtype), primal, shape, mean, spread, None, None, [True, False, False]
     )
-    return _dual(out, along if weight is None else along * weight)
+    return _dual(out, out_tangent if weight is None else out_tangent * weight)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Softmax attention: (rows, heads, queries, d), (rows, heads, tokens, d) twice -> (rows, heads, queries, d)."""
-    duals = [forward_ad.unpack_dual(one) for one in (query, key, value)]
+    duals = [forward_ad.unpack_dual(tensor) for tensor in (query, key, value)]
     if any(dual.tangent is None for dual in duals):
         return functional.scaled_dot_product_attention(query, key, value, scale=scale)
     queries, keys, values = (torch.stack(dual).flatten(1, 2) for dual in duals)
     queries.mul_(scale)
     weight = (queries[0] @ keys[0].mT).softmax(-1)
-    along = softmax_along(weight, torch.baddbmm(queries[1] @ keys[0].mT, queries[0], keys[1].mT))
-    read = torch.baddbmm(weight @ values[1], along, values[0])
-    return _dual(*(one.view(query.shape[:-1] + value.shape[-1:]) for one in (weight @ values[0], read)))
+    weight_tangent = softmax_jvp(weight, torch.baddbmm(queries[1] @ keys[0].mT, queries[0], keys[1].mT))
+    out, out_tangent = weight @ values[0], torch.baddbmm(weight @ values[1], weight_tangent, values[0])
+    shape = query.shape[:-1] + value.shape[-1:]
+    return _dual(out.view(shape), out_tangent.view(shape))
 
 
-def softmax_along(weight: Tensor, tangent: Tensor) -> Tensor:
-    """Derivative of a softmax over the last dimension with values `weight` along `tangent`."""
+def softmax_jvp(weight: Tensor, tangent: Tensor) -> Tensor:
+    """JVP of a softmax over the last dimension, whose output is `weight`: of the shape of both."""
     return cast(Tensor, torch.ops.aten._softmax_backward_data(tangent.to(weight.dtype), weight, -1, weight.dtype))
 
 

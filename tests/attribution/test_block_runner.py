@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from benchmarks.flops import flops
 from nplight import joint_score, open_vit, search
 from nplight.attribution import clean_pass, plain_search, progressive_search
-from nplight.attribution.passes import Passes
-from nplight.attribution.tangent import block_with_tangent
+from nplight.attribution.block_runner import BlockRunner
+from nplight.attribution.jvp import block_jvp
 from nplight.neurons import overwrite
 from nplight.vit import OpenViT, undisturbed
 from nplight.vit.parts import ALL
@@ -32,22 +32,22 @@ def drawn(vit: OpenViT, stream: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("model", BUILDERS)
-def test_values_and_tangents_are_those_of_torchs_own_rules_on_the_whole_block(model: str) -> None:
+def test_values_and_jvps_are_those_of_torch_on_the_whole_block(model: str) -> None:
     vit = open_vit(BUILDERS[model]())
     stream = stream_of(vit)
     tangent, value = drawn(vit, stream)
     with undisturbed(vit.model), torch.no_grad():
-        passes = Passes(vit)
+        runner = BlockRunner(vit)
         for layer in range(vit.depth):
-            live = passes.live(layer)
+            live = runner.live(layer)
             assert live == (vit.path_tokens if layer == 2 and vit.head_takes_path_tokens() else ALL)
             with overwrite(vit, {layer: value}):
-                expected = block_with_tangent(vit, layer, stream, tangent)
-            found = passes.block_with_tangent(layer, stream, tangent, value)
+                expected = block_jvp(vit, layer, stream, tangent)
+            found = runner.block_jvp(layer, stream, tangent, value)
             for one, other in zip(found, expected):
                 torch.testing.assert_close(one, other[:, live], **CLOSE)
-            torch.testing.assert_close(passes.block(layer, stream, value), expected[0][:, live], **CLOSE)
-            torch.testing.assert_close(passes.block(layer, stream), vit.block(layer, stream)[:, live], **CLOSE)
+            torch.testing.assert_close(runner.block(layer, stream, value), expected[0][:, live], **CLOSE)
+            torch.testing.assert_close(runner.block(layer, stream), vit.block(layer, stream)[:, live], **CLOSE)
 
 
 def halve(module: nn.Module, arguments: object, output: Tensor) -> Tensor:
@@ -101,9 +101,9 @@ def test_the_last_block_makes_neither_keys_nor_values_nor_other_tokens() -> None
     stream = torch.randn(1, 65, 32, dtype=torch.float64)
     projection = 2 * 65 * 32 * 32
     with undisturbed(vit.model), torch.no_grad():
-        passes = Passes(vit)
-        assert flops(lambda: passes.block(2, stream)) < projection
-        assert flops(lambda: passes.block(1, stream)) > 12 * projection
+        runner = BlockRunner(vit)
+        assert flops(lambda: runner.block(2, stream)) < projection
+        assert flops(lambda: runner.block(1, stream)) > 12 * projection
 
 
 def test_neurons_that_are_overwritten_are_not_computed() -> None:
@@ -111,5 +111,5 @@ def test_neurons_that_are_overwritten_are_not_computed() -> None:
     stream, value = torch.randn(1, 64, 32, dtype=torch.float64), torch.randn(1, 64, 128, dtype=torch.float64)
     up = 2 * 64 * 32 * 128
     with undisturbed(vit.model), torch.no_grad():
-        passes = Passes(vit)
-        assert flops(lambda: passes.block(1, stream, value)) == flops(lambda: passes.block(1, stream)) - up
+        runner = BlockRunner(vit)
+        assert flops(lambda: runner.block(1, stream, value)) == flops(lambda: runner.block(1, stream)) - up

@@ -1,22 +1,22 @@
-"""Node rows with a given path's neurons scaled, and the path's own derivative from the same backward pass."""
+"""Node rows of a given path, whose neurons are scaled, with the path's derivative as a VJP."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from nplight.attribution.frozen import passes_over
+from nplight.attribution.block_runner import BlockRunner
+from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
-from nplight.attribution.passes import Passes
 from nplight.attribution.problem import Problem
 from nplight.neurons import path_masks, replace_tokens
 
 
-class PathShift:
-    """The path's neurons at α times their clean values, all others of its layers at their clean values.
+class PathVJP:
+    """Runs blocks with the path's neurons at α times their clean values, the others of its layers at clean values.
 
-    The sum of ∂F/∂z over the path is one derivative: that along a shift, one per path token, of all the path's neurons
-    together. So a single backward pass to the shifts serves all layers.
+    An offset, one per path token, is added to all path neurons at that token. Its gradient is the sum of ∂F/∂z over the
+    path there, so that a single backward pass serves all layers.
 
     Args:
         problem: the search.
@@ -28,35 +28,35 @@ class PathShift:
 
     def __init__(self, problem: Problem, path: Tensor) -> None:
         vit, values = problem.vit, problem.clean.values
-        self._problem, self._passes = problem, passes_over(vit, problem.clean)
+        self._problem, self._runner = problem, runner_over(vit, problem.clean)
         self._masks = [mask.unsqueeze(1) for mask in path_masks(path, vit.widths[: path.shape[1]])]
         sums = [(values[layer] * mask).sum(2) for layer, mask in enumerate(self._masks)]
         self.value = torch.stack(sums).sum(0) if sums else torch.zeros_like(values[0][..., 0])
 
-    def run(self, rows: NodeRows, blocks: int) -> tuple[Passes, Tensor, Tensor]:
-        """Run the first `blocks` blocks; of a layer after the path all neurons are at α times their clean values.
+    def run(self, rows: NodeRows, blocks: int) -> tuple[BlockRunner, Tensor, Tensor]:
+        """Run the first `blocks` blocks; in a layer after the path all neurons are at α times their clean values.
 
         Returns:
             The block runner of the rows' images; the stream that leaves the last of the blocks, (rows, live tokens,
-            features); and the shifts on which it depends, (rows, path tokens). It always requires a gradient.
+            features), which always requires a gradient; and the offsets it depends on, (rows, path tokens).
         """
-        problem, passes = self._problem, self._passes.of(rows.images)
+        problem, runner = self._problem, self._runner.of(rows.images)
         vit, clean = problem.vit, problem.clean
         alpha = rows.alpha(problem.nodes)[:, None, None]
-        shift = self.value.new_zeros(len(rows), self.value.shape[1], requires_grad=True)
+        offset = self.value.new_zeros(len(rows), self.value.shape[1], requires_grad=True)
 
         def neurons(layer: int) -> Tensor:
             value = rows.each(clean.values[layer])
             if layer >= len(self._masks):
                 return value * alpha
             mask = rows.each(self._masks[layer])
-            return torch.where(mask, value * alpha, value) + shift.unsqueeze(2) * mask
+            return torch.where(mask, value * alpha, value) + offset.unsqueeze(2) * mask
 
-        # Up to the neurons of block 0 all nodes are the clean pass, and what leaves it is affine in them.
+        # Before the neurons of block 0 every node equals the clean pass; the output of block 0 is affine in them.
         change = vit.down[0].increment(neurons(0) - rows.each(clean.values[0]))
         tokens, stream = vit.path_tokens, rows.each(clean.first)
-        stream = replace_tokens(stream, tokens, stream[:, tokens] + change.to(stream.dtype))[:, passes.live(0)]
+        stream = replace_tokens(stream, tokens, stream[:, tokens] + change.to(stream.dtype))[:, runner.live(0)]
         stream.requires_grad_()
         for layer in range(1, blocks):
-            stream = passes.block(layer, stream, neurons(layer))
-        return passes, stream, shift
+            stream = runner.block(layer, stream, neurons(layer))
+        return runner, stream, offset

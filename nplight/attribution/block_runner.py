@@ -1,7 +1,7 @@
-"""Running an opened model's blocks for the engine: in parts where they are known, whole where not.
+"""Running the blocks of an opened model: in parts where a block is known in parts, as a whole otherwise.
 
-Parts leave out what the result does not need: the neurons of a token whose neurons are overwritten, and every token but
-the path tokens in the last block of a model whose head reads no others.
+Parts skip what the result does not depend on: the neurons that are overwritten, and, in the last block of a model whose
+head reads only the path tokens, all other tokens.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from torch.autograd import forward_ad
 
 from nplight.attribution.clean import target_probability
 from nplight.attribution.compiled import compiled
-from nplight.attribution.tangent import block_with_tangent, dual_level
+from nplight.attribution.jvp import block_jvp, dual_level, lost_tangent
 from nplight.neurons import overwrite
-from nplight.vit import BlockParts, OpenViT, interrupt_point, is_compiled, rules
+from nplight.vit import BlockParts, OpenViT, dual_ops, interrupt_point, is_compiled
 from nplight.vit.parts import ALL
 
 
-class Passes:
-    """The blocks of one model, as long as nobody hooks or unhooks them.
+class BlockRunner:
+    """Runs the blocks of one model; valid until a hook is added to or removed from the model.
 
-    Blocks that somebody has compiled in place (`block.compile()`) run compiled where nothing is edited, which is where
-    the work is.
+    Blocks compiled in place (`block.compile()`) run compiled unless their neurons are overwritten.
 
     Args:
         vit: the opened model, undisturbed.
-        tokens: where neurons are overwritten; `None`: at the path tokens.
+        tokens: the tokens at which neurons are overwritten; `None`: the path tokens.
     """
 
     def __init__(self, vit: OpenViT, tokens: slice | None = None) -> None:
@@ -42,19 +41,19 @@ class Passes:
 
     @property
     def in_parts(self) -> bool:
-        """Whether every block is known in parts, so that `attended`, `neurons` and `fed` can run it."""
+        """Whether every block is known in parts, as `attended`, `neurons`, `fed` and `written` require."""
         return None not in self._parts
 
-    def of(self, images: slice) -> Passes:
-        """The same for the rows of some of the images alone."""
+    def of(self, images: slice) -> BlockRunner:
+        """The block runner for the node rows of a slice of the images."""
         return self
 
     def live(self, layer: int) -> slice:
-        """The tokens that still count in what leaves block `layer`."""
+        """The tokens of the output of block `layer` on which the logits depend."""
         return self.vit.path_tokens if self._narrow and layer >= self.vit.depth - 1 else ALL
 
     def path_tokens(self, layer: int) -> slice:
-        """Where the tokens stand among those whose neurons are overwritten."""
+        """The tokens whose neurons are overwritten, as positions among the live tokens of block `layer`."""
         return self.tokens if self.live(layer) == ALL else ALL
 
     def block(self, layer: int, stream: Tensor, value: Tensor | None = None) -> Tensor:
@@ -62,8 +61,8 @@ class Passes:
 
         Args:
             layer: which block.
-            stream: what enters it.
-            value: (rows, path tokens, width), what is written over its neurons; `None`: nothing is.
+            stream: the stream that enters it.
+            value: (rows, path tokens, width), written over its neurons; `None`: its neurons are not overwritten.
         """
         interrupt_point()
         parts = self._parts[layer]
@@ -78,51 +77,75 @@ class Passes:
     def attended(self, layer: int, stream: Tensor) -> Tensor:
         """The first half of a block in parts: (rows, tokens, features) -> (rows, live tokens, features)."""
         interrupt_point()
-        return self._attended(layer, self._known(layer), stream)
+        return self._attended(layer, self._parts_of(layer), stream)
 
     def neurons(self, layer: int, attended: Tensor) -> Tensor:
-        """The neurons where they may be overwritten: what `attended` gave -> (rows, tokens there, width)."""
-        parts = self._known(layer)
-        return parts.up(rules.normalised(parts.norm2, attended[:, self.path_tokens(layer)]))
+        """The neurons at `tokens`: the output of `attended` -> (rows, tokens, width)."""
+        parts = self._parts_of(layer)
+        return parts.up(dual_ops.normalised(parts.norm2, attended[:, self.path_tokens(layer)]))
 
     def fed(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:
-        """The second half: what `attended` gave, with `value` over the neurons -> (rows, live tokens, features)."""
+        """The second half of a block, `value` written over its neurons.
+
+        Args:
+            layer: which block.
+            attended: (rows, live tokens, features), the output of `attended`.
+            value: (rows, tokens, width).
+
+        Returns:
+            (rows, live tokens, features).
+        """
+        parts = self._parts_of(layer)
         # Neurons that are overwritten are not computed.
         start, stop, _ = self.path_tokens(layer).indices(attended.shape[1])
         others = (attended[:, :start], attended[:, stop:])
-        before, after = ([self._known(layer).feed(other)] if other.shape[1] else [] for other in others)
+        before, after = ([parts.feed(other)] if other.shape[1] else [] for other in others)
         return torch.cat([*before, self.written(layer, attended, value), *after], dim=1)
 
     def written(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:
-        """The same for the tokens with the overwritten neurons alone: -> (rows, tokens there, features)."""
-        return self._known(layer).down.add(attended[:, self.path_tokens(layer)], value.to(attended.dtype))
+        """As `fed`, for `tokens` only: (rows, tokens, features)."""
+        return self._parts_of(layer).down.add(attended[:, self.path_tokens(layer)], value.to(attended.dtype))
 
-    def block_with_tangent(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, without a graph, and with the derivative along `tangent` beside it."""
+    def block_jvp(self, layer: int, stream: Tensor, tangent: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """One block and its JVP, without a graph.
+
+        Args:
+            layer: which block.
+            stream: (rows, tokens, features), the stream that enters it.
+            tangent: as `stream`, the direction of the derivative.
+            value: (rows, path tokens, width), written over its neurons.
+
+        Returns:
+            The stream that leaves the block and its derivative along `tangent`, (rows, live tokens, features) each.
+
+        Raises:
+            RuntimeError: forward-mode AD is disabled.
+        """
         interrupt_point()
         parts, path = self._parts[layer], self.path_tokens(layer)
         if parts is None:
             with overwrite(self.vit, {layer: value}):
-                return block_with_tangent(self.vit, layer, stream, tangent)
+                return block_jvp(self.vit, layer, stream, tangent)
         with torch.no_grad(), dual_level():
             attended = self._attended(layer, parts, forward_ad.make_dual(stream, tangent.to(stream.dtype)))
             middle = forward_ad.unpack_dual(attended)
-            out, along = forward_ad.unpack_dual(attended if path == ALL else parts.feed(attended))
-            if along is None or middle.tangent is None:
-                raise RuntimeError(f"block {layer} lost its tangent: forward-mode AD is switched off here")
+            out, out_tangent = forward_ad.unpack_dual(attended if path == ALL else parts.feed(attended))
+            if out_tangent is None or middle.tangent is None:
+                raise lost_tangent(layer)
             out[:, path] = parts.down.add(middle.primal[:, path], value.to(out.dtype))
-            along[:, path] = middle.tangent[:, path]
-        return out, along
+            out_tangent[:, path] = middle.tangent[:, path]
+        return out, out_tangent
 
     def probability(self, layer: int, stream: Tensor, targets: Tensor) -> Tensor:
-        """The target's probability, (rows,), from the stream that enters block `layer`."""
+        """The target's probability, (rows,), from the stream that enters block `layer`, (rows, tokens, features)."""
         for index in range(layer, self.vit.depth):
             stream = self.block(index, stream)
         return target_probability(self.vit.head(stream), targets)
 
-    def _known(self, layer: int) -> BlockParts:
+    def _parts_of(self, layer: int) -> BlockParts:
         parts = self._parts[layer]
-        assert parts is not None, "only where `in_parts`"
+        if parts is None:
+            raise RuntimeError(f"block {layer} is not known in parts; check `in_parts` first, or run it by `block`")
         return parts
 
     def _attended(self, layer: int, parts: BlockParts, stream: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from timm.layers import DropPath, LayerNormFp32, RmsNorm
 from torch import nn
 
-from nplight.vit.rules import LAYER_NORMS
+from nplight.vit.dual_ops import LAYER_NORMS
 from nplight.vit.site_hook import SiteHook
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

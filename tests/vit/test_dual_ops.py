@@ -1,4 +1,4 @@
-"""Each rule is the operation, and its forward-mode derivative the slope that numbers give."""
+"""Each operation equals torch's, and its JVP the finite differences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from timm.layers import LayerNorm, RmsNorm
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from nplight.attribution.tangent import dual_level
-from nplight.vit import rules
+from nplight.attribution.jvp import dual_level
+from nplight.vit import dual_ops
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -33,43 +33,43 @@ LAYER_NORM, BARE, TIMM, RMS = (
     norm(LayerNorm),
     norm(RmsNorm),
 )
-RULES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = {
+OPERATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = {
     "affine": (
-        lambda one: rules.affine(one, WEIGHT, BIAS),
+        lambda one: dual_ops.affine(one, WEIGHT, BIAS),
         lambda one: nn.functional.linear(one, WEIGHT, BIAS),
         1,
     ),
-    "affine without bias": (lambda one: rules.affine(one, WEIGHT), lambda one: one @ WEIGHT.T, 1),
+    "affine without bias": (lambda one: dual_ops.affine(one, WEIGHT), lambda one: one @ WEIGHT.T, 1),
     "added": (
-        lambda stream, values: rules.added(stream, values, SQUARE, SIX),
+        lambda stream, values: dual_ops.added(stream, values, SQUARE, SIX),
         lambda stream, values: stream + nn.functional.linear(values, SQUARE, SIX),
         2,
     ),
     "added without bias": (
-        lambda stream, values: rules.added(stream, values, SQUARE),
+        lambda stream, values: dual_ops.added(stream, values, SQUARE),
         lambda stream, values: stream + values @ SQUARE.T,
         2,
     ),
     "added by a scale": (
-        lambda stream, values: rules.added(stream, values, SQUARE, SIX, SCALE),
+        lambda stream, values: dual_ops.added(stream, values, SQUARE, SIX, SCALE),
         lambda stream, values: stream + nn.functional.linear(values, SQUARE, SIX) * SCALE,
         2,
     ),
-    "layer norm": (lambda one: rules.normalised(LAYER_NORM, one), LAYER_NORM, 1),
-    "layer norm without weights": (lambda one: rules.normalised(BARE, one), BARE, 1),
-    "timm's layer norm": (lambda one: rules.normalised(TIMM, one), TIMM, 1),
-    "another norm": (lambda one: rules.normalised(RMS, one), RMS, 1),
+    "layer norm": (lambda one: dual_ops.normalised(LAYER_NORM, one), LAYER_NORM, 1),
+    "layer norm without weights": (lambda one: dual_ops.normalised(BARE, one), BARE, 1),
+    "timm's layer norm": (lambda one: dual_ops.normalised(TIMM, one), TIMM, 1),
+    "another norm": (lambda one: dual_ops.normalised(RMS, one), RMS, 1),
     "softmax attention": (
-        lambda *three: rules.attention(*(one.unsqueeze(1) for one in three), 0.3),
+        lambda *three: dual_ops.attention(*(one.unsqueeze(1) for one in three), 0.3),
         lambda query, key, value: ((query @ key.mT * 0.3).softmax(-1) @ value).unsqueeze(1),
         3,
     ),
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_is_the_operation_and_its_slope(rule: str) -> None:
-    function, plain, count = RULES[rule]
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_equals_torchs_and_its_jvp_the_finite_differences(operation: str) -> None:
+    function, plain, count = OPERATIONS[operation]
     inputs = [drawn(2, 4, 6, seed=number + 20) for number in range(count)]
     tangents = [drawn(2, 4, 6, seed=number + 30) for number in range(count)]
     before = [one.clone() for one in inputs]
@@ -92,7 +92,7 @@ def test_what_is_added_has_a_tangent_where_one_of_the_two_has(moving: int) -> No
     pair, tangent = [drawn(2, 4, 6), drawn(2, 4, 6, seed=1)], drawn(2, 4, 6, seed=2)
     with torch.no_grad(), dual_level():
         pair[moving] = forward_ad.make_dual(pair[moving], tangent)
-        _, along = forward_ad.unpack_dual(rules.added(*pair, SQUARE, SIX))
+        _, along = forward_ad.unpack_dual(dual_ops.added(*pair, SQUARE, SIX))
         torch.testing.assert_close(along, tangent @ SQUARE.T if moving else tangent)
 
 
@@ -100,10 +100,10 @@ def test_what_is_added_may_be_of_another_dtype() -> None:
     stream, values, weight, bias = (one.float() for one in (drawn(2, 4, 6), drawn(2, 4, 6, seed=1), SQUARE, SIX))
     expected = stream + nn.functional.linear(values, weight, bias)
     with torch.autocast("cpu", torch.bfloat16):
-        found = rules.added(stream, values, weight, bias)
+        found = dual_ops.added(stream, values, weight, bias)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=0.02, atol=0.05)
-    half = rules.added(stream, values.half(), weight.half(), bias.half())
+    half = dual_ops.added(stream, values.half(), weight.half(), bias.half())
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, expected, rtol=0.01, atol=0.01)
 
@@ -111,7 +111,7 @@ def test_what_is_added_may_be_of_another_dtype() -> None:
 def test_a_tangent_is_of_the_dtype_of_its_value_under_autocast() -> None:
     stream, tangent = drawn(2, 4, 6).float(), drawn(2, 4, 6, seed=1).float()
     with torch.no_grad(), dual_level(), torch.autocast("cpu", torch.bfloat16):
-        dual = rules.affine(forward_ad.make_dual(stream, tangent), WEIGHT.float(), BIAS.float())
+        dual = dual_ops.affine(forward_ad.make_dual(stream, tangent), WEIGHT.float(), BIAS.float())
         value, along = forward_ad.unpack_dual(dual)
     assert value.dtype == along.dtype == torch.bfloat16
     torch.testing.assert_close(along.float(), tangent @ WEIGHT.float().T, rtol=0.02, atol=0.05)
