@@ -68,9 +68,9 @@ def recorded(model: Any, tokens: Any) -> None:
 
 
 def jointly(
-    model: Any, num_classes: Any, options: Any, found: Any, images: Tensor, labels: Any, targets: Any, top_k: Any
+    model: Any, num_classes: Any, options: Any, chosen: Any, images: Tensor, labels: Any, targets: Any, top_k: Any
 ) -> None:
-    search = CategorySearch(model, num_classes, options, found=found)
+    search = CategorySearch(model, num_classes, options, chosen=chosen)
     for _ in range(search.depth):
         search.update(images, labels, targets)
         search.choose()
@@ -117,7 +117,7 @@ def calls(vit: VisionTransformer, images: Tensor) -> dict[str, tuple[Callable[..
         "CategorySearch": (
             jointly,
             {
-                "model": vit, "num_classes": 2, "options": SearchOptions(steps=1), "found": None, "images": images,
+                "model": vit, "num_classes": 2, "options": SearchOptions(steps=1), "chosen": None, "images": images,
                 "labels": LABELS, "targets": None, "top_k": 1,
             },
         ),

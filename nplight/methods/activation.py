@@ -1,4 +1,4 @@
-"""Search by the size of the clean activation, the simplest baseline (of Wang et al., ICLR 2025, among others)."""
+"""Search by the clean activation, the simplest baseline (of Wang et al., ICLR 2025, among others)."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from nplight.attribution import Problem
 
 
 def activation(problem: Problem) -> list[Tensor]:
-    """Score of a neuron: its clean value, signed, summed over the path tokens; blind to the target."""
+    """Score of a neuron: its clean value, signed, summed over the path tokens; independent of the target."""
     return [problem.clean.values[layer].sum(1) for layer in range(problem.vit.depth)]

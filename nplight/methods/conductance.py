@@ -1,11 +1,11 @@
 """Search by conductance (Dhamdhere, Sundararajan and Yan, "How Important Is a Neuron?", 2018), as captum computes it.
 
 `C_i = Σ_{j<m} ∂F/∂z_i(x_j) · (z_i(x_{j+1}) − z_i(x_j))`, m = `steps`, over the m + 1 nodes x_j = α_j x of the rule on
-the straight line from the zero image to the image. The differences of z are the weights, those of the rule are not
-used; so the ends of the line that a rule leaves out are left out here too, as they are by captum.
+the straight line from the zero image to the image. The differences of z take the place of the rule's weights. A rule
+without an end of the line leaves that end out here too, as captum does.
 
-What `captum.attr.LayerConductance.attribute(n_steps=steps, method=…, attribute_to_layer_input=True)` gives for the down
-projection and the softmax probability, summed over the path tokens:
+The result equals that of `captum.attr.LayerConductance.attribute(n_steps=steps, method=…,
+attribute_to_layer_input=True)` for the down projection and the softmax probability, summed over the path tokens:
 
 | rule | method of captum |
 |---|---|
@@ -15,7 +15,7 @@ projection and the softmax probability, summed over the path tokens:
 | `trapezoid` | `riemann_trapezoid` |
 | `gauss-legendre` | `gausslegendre` |
 
-Not complete: the residual stream and the other tokens pass the neurons by.
+The scores are not complete: the residual stream and the other tokens bypass the neurons.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def conductance(problem: Problem) -> list[Tensor]:
             for layer, down in enumerate(vit.down)
         ]
 
-    ends: list[Trace] = []  # for each layer its last node before the chunk
+    ends: list[Trace] = []  # per layer, the last node before the chunk
     for rows, traces in problem.in_chunks(run, nodes=len(nodes)):
         before, ends = ends, []
         for layer, (value, gradient) in enumerate(traces):

@@ -1,4 +1,4 @@
-"""Search by gradient times activation: the linear estimate of what removing a neuron costs."""
+"""Search by gradient times activation: the first-order estimate of a neuron's removal."""
 
 from __future__ import annotations
 

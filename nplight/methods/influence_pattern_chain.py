@@ -2,19 +2,19 @@
 
 Lu et al., "Influence Patterns for Explaining Information Flow in BERT", NeurIPS 2021. The influence of a path is the
 product of ∂z_{l+1,p_{l+1}}/∂z_{l,p_l} along it times ∂F/∂z_L, averaged over the line from the zero image to the image:
-what flows from its first neuron to the output through its own neurons alone. Every way from a layer's neuron to one of
-the next (attention, residual stream) counts as part of the partial derivative.
+the flow from its first neuron to the output through the neurons of the path only. All connections from a neuron to one
+of the next layer (attention, residual stream) are part of the partial derivative.
 
-Ours to fix:
+Choices of this implementation:
 
 - Direction: from the input to the output.
-- Criterion at layer l: the influence of the path chosen so far, extended by neuron i, over all that may follow:
+- Criterion at layer l: the influence of the path chosen so far, extended by neuron i, over all continuations:
   Σ_k ω_k (product so far) · ∂z_{l,i}/∂z_{l-1,p_{l-1}} · ∂F/∂z_{l,i}, with the total derivative of F. At the last layer
   this is the influence of the path itself; at layer 0 it is Σ_k ω_k ∂F/∂z_{0,i}, as in `influence_pattern`.
-- The largest signed value is chosen, not the largest size.
-- Several path tokens: a neuron stands for itself at all of them. The products are summed over all ways from token to
-  token, and averaged over the token at which they start.
-- `top_k` > 1 and `ranked` list more neurons of each layer; the chain follows the best one.
+- The largest signed value is chosen, not the largest magnitude.
+- Several path tokens: a path contains a neuron at all of them. The products are summed over all pairs of tokens, and
+  averaged over the token at which the path starts.
+- `top_k` > 1 and `ranked` list more neurons per layer; the chain follows the best one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def influence_pattern_chain(problem: Problem) -> list[Tensor]:
 
 
 class _Chains:
-    """The chains of all (image, node) rows, one block further with every `extend`."""
+    """The chains of all node rows; every `extend` runs the next block."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem, self._vit = problem, problem.vit
@@ -57,9 +57,9 @@ class _Chains:
 
         streams, gradients = zip(*(result for _, result in problem.in_chunks(run)))
         self._stream = torch.cat(streams)
-        # For each layer (rows, path tokens, features), ∂F/∂(stream that leaves the block).
+        # Per layer (rows, path tokens, features): ∂F/∂(stream that leaves the block).
         self._gradients = [torch.cat(parts) for parts in zip(*gradients)]
-        # (rows, path tokens, width): the product so far, extended by each neuron of the layer reached.
+        # (rows, path tokens, width): the product so far, extended by each neuron of the current layer.
         gradient = self._vit.down[0].pull_back(self._gradients[0])
         self._products = torch.full_like(gradient, 1 / gradient.shape[1])
 
@@ -80,7 +80,7 @@ class _Chains:
             extended: list[Tensor] = []
 
             def read(neurons: Tensor) -> Tensor:
-                # A function of the constants alone has no tangent: its derivative is zero.
+                # A constant has no tangent: its derivative is zero.
                 product = forward_ad.unpack_dual(neurons).tangent
                 extended.append(at_least_float32(torch.zeros_like(neurons) if product is None else product.clone()))
                 return neurons
@@ -94,7 +94,7 @@ class _Chains:
         return self._influence(layer)
 
     def _influence(self, layer: int) -> Tensor:
-        """Σ_k ω_k of the products times ∂F/∂z, summed over the path tokens, (images, width)."""
+        """Σ_k ω_k product · ∂F/∂z, summed over the path tokens, (images, width)."""
         gradient = self._vit.down[layer].pull_back(self._gradients[layer])
         influence = (self._products * gradient).sum(1).unflatten(0, (-1, len(self._problem.nodes)))
         return integral(self._problem.weights, influence)

@@ -6,8 +6,8 @@ from nplight.attribution import PathScores, Problem, progressive_search
 
 
 def jas(problem: Problem) -> PathScores:
-    """The path that grows by the `top_k` neurons of largest joint attribution score per layer.
+    """The path of the `top_k` neurons of largest joint attribution score per layer, chosen layer by layer.
 
-    An approximation over a `FrozenPass`, a clean pass that keeps the keys and values of the patches.
+    Over a `FrozenPass`, a clean pass that keeps the keys and values of the patches, it is an approximation.
     """
     return progressive_search(problem)

@@ -1,4 +1,4 @@
-"""The control: neurons drawn at random, the same ones for the same image whatever its batch."""
+"""The control: random neurons, the same for an image in every batch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from nplight.attribution import Problem
 
 
 def random(problem: Problem) -> list[Tensor]:
-    """Score of a neuron: uniform in [0, 1), from the image's own pixels and `seed`; blind to model and target."""
+    """Score of a neuron: uniform in [0, 1), from the image's pixels and `seed`; independent of model and target."""
     clean = problem.clean
     drawn = random_scores(clean.images, problem.vit.widths, seed=problem.seed)
     return [values.to(clean.values[layer]) for layer, values in enumerate(drawn)]
 
 
 def random_scores(images: Tensor, widths: Sequence[int], *, seed: int) -> list[Tensor]:
-    """Uniform scores for every neuron, from a generator per image.
+    """Uniform scores for every neuron, from one generator per image.
 
-    The generator's number is the CRC-32 of the image's pixels in float32, so that neither the batch nor the device nor
-    the precision of the model matters. Images of equal pixels have equal scores.
+    A generator is seeded by the CRC-32 of the image's pixels in float32, so that the scores depend neither on the batch
+    nor on the device and the precision of the model. Images with equal pixels have equal scores.
 
     Args:
         images: (images, channels, height, width).
-        widths: neurons in each layer.
+        widths: neurons per layer.
         seed: changes every generator.
 
     Returns:
-        For each layer (images, width) float32 in [0, 1), on the CPU.
+        Per layer (images, width) float32 in [0, 1), on the CPU.
     """
     drawn = torch.stack(
         [

@@ -22,18 +22,18 @@ from nplight.methods.random import random
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A search method, and what is special about it.
+    """A search method and its properties.
 
     Attributes:
-        run: takes a `Problem`; gives for each layer the scores of its neurons, (images, width), larger is better; or
-            the rankings, of a method that scores a layer's neurons by those chosen before and so ranks them itself.
+        run: takes a `Problem`; returns the scores of the neurons per layer, (images, width), larger is better; or the
+            rankings, if the scores of a layer depend on the neurons chosen before, so that the method ranks them.
         frozen: whether it can search with a frozen patch stream.
-        joint: the scores of a layer's neurons after a given path, (images, width), by whose sum the images of a
-            category get one path jointly (`CategorySearch`): takes a `Problem` and the path in the layers before,
-            (images, l, K). `None`: it searches each image alone.
-        seeded: whether the setting `seed` matters.
-        control: whether it is what others are compared with, blind to model and target.
-        proposed: whether it is the method that the paper proposes, whose claims for it are tested.
+        joint: the scores of a layer's neurons after a given path, (images, width), whose sum over the images of a
+            category chooses their joint path (`CategorySearch`): takes a `Problem` and the path in the layers before,
+            (images, l, K). `None`: the method searches each image separately.
+        seeded: whether the setting `seed` changes the result.
+        control: whether it is a control, independent of model and target, with which the others are compared.
+        proposed: whether it is the method that the paper proposes; the claims of the paper are tested for it.
     """
 
     run: Callable[[Problem], Sequence[Tensor] | PathScores]
@@ -61,10 +61,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(_ROWS)
 
 
 def is_control(search: str) -> bool:
-    """Whether a search of this name is that of a control, whatever its settings."""
+    """Whether a search of this name is a control."""
     return search in METHODS and METHODS[search].control
 
 
 def is_proposed(search: str) -> bool:
-    """Whether a search of this name is that of the method that the paper proposes."""
+    """Whether a search of this name is the method that the paper proposes."""
     return search in METHODS and METHODS[search].proposed

@@ -1,4 +1,4 @@
-"""Finding paths: of images by a method of `METHODS`, of categories from those of their images or jointly."""
+"""Searching paths: of images by a method of `METHODS`, of categories from their images' paths or jointly."""
 
 from nplight.searching.category_paths import CATEGORY_METHODS, CategoryVotes, category_paths
 from nplight.searching.category_search import CategorySearch

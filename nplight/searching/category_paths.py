@@ -1,4 +1,4 @@
-"""From the paths of a category's images to one path for the category."""
+"""One path per category, from the paths of its images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ CategoryMethod = Literal["frequency", "rank-mode", "mean-score"]
 
 CATEGORY_METHODS: Mapping[str, str] = MappingProxyType(
     {
-        "frequency": "the neurons on most images' paths; of equal ones the larger summed score; distinct",
-        "rank-mode": "for each rank, the neuron most images hold at that rank, as the published program; may repeat",
+        "frequency": "the neurons on most images' paths; ties by the larger summed score; distinct",
+        "rank-mode": "per rank, the neuron most images have at that rank, as in the published program; may repeat",
         "mean-score": "the neurons of largest mean score over the category's images, 0 where not on the path; distinct",
     }
 )
 
-# Room for the index of a neuron in a key; no FFN comes near a million neurons, and no data set a million categories.
-_MOST_WIDTH = 1 << 20
-_MOST_CLASSES = 1 << 20
+# Limits of the parts of a key: no FFN has a million neurons, and no data set a million categories.
+_MAX_WIDTH = 1 << 20
+_MAX_CLASSES = 1 << 20
 # Of all category paths together: 34 GB of indices, more than 21,843 categories of 32 x 5,120 neurons.
-_MOST_NEURONS = 1 << 32
+_MAX_NEURONS = 1 << 32
 
 
 class CategoryVotes:
-    """Gathers image paths batch by batch and forms the category paths.
+    """Collects image paths batch by batch and forms the category paths.
 
-    Only neurons that an image chose are held, each once per category and layer (and rank, for `rank-mode`): the memory
-    is bounded by categories x layers x width whatever the number of images, and far smaller in practice.
+    Holds one entry per neuron on an image's path, category and layer (and rank, for `rank-mode`): the memory is bounded
+    by categories x layers x width for any number of images, and far smaller in practice.
 
     Args:
         num_classes: number of categories.
@@ -63,7 +63,7 @@ class CategoryVotes:
         self._check(neurons, labels, scores)
         neurons, labels = neurons.cpu(), labels.cpu()
         _, self._layers, ranks = neurons.shape
-        keys = neuron_keys(labels, neurons, _MOST_WIDTH, torch.arange(ranks) if self._by_rank else None)
+        keys = neuron_keys(labels, neurons, _MAX_WIDTH, torch.arange(ranks) if self._by_rank else None)
         values = torch.zeros(neurons.shape, dtype=torch.float64) if scores is None else scores.detach().cpu().double()
         self._pending.append((keys.flatten(), values.flatten()))
         self._images += labels.bincount(minlength=self.num_classes)
@@ -71,19 +71,19 @@ class CategoryVotes:
             self._merge()
 
     def compute(self) -> CategoryPaths:
-        """The category paths of everything added.
+        """The category paths of all images added.
 
         Raises:
             ArgumentError: a category has no images, or fewer distinct neurons than `top_k`.
         """
         self._merge()
-        # A slot is what gets neurons of its own: a category's layer, or one rank of it.
-        neuron, slot = self._keys % _MOST_WIDTH, self._keys // _MOST_WIDTH
+        # A slot is a category's layer, or one rank of it: the unit for which neurons are chosen.
+        neuron, slot = self._keys % _MAX_WIDTH, self._keys // _MAX_WIDTH
         per_slot = 1 if self._by_rank else self.top_k
         primary = self._votes.double()
         if self.method == "mean-score":
             primary = self._scores / self._images[slot // max(1, self._layers)]
-        # By slot, then best first, then larger summed score, then lower index: stable sorts, last key first.
+        # By slot, best first, larger summed score, lower index: stable sorts, the last key first.
         order = torch.arange(len(slot))
         for key in (-self._scores, -primary, slot):
             order = order[key[order].argsort(stable=True)]
@@ -107,18 +107,18 @@ class CategoryVotes:
 
     @property
     def _by_rank(self) -> bool:
-        """Whether each rank is voted on for itself."""
+        """Whether each rank is voted on separately."""
         return self.method == "rank-mode"
 
     def _check(self, neurons: Tensor, labels: Tensor, scores: Tensor | None) -> None:
         layers = self._layers or (neurons.shape[1] if isinstance(neurons, Tensor) and neurons.ndim == 3 else 0)
-        check_neurons(neurons, [_MOST_WIDTH] * layers)
+        check_neurons(neurons, [_MAX_WIDTH] * layers)
         if neurons.ndim != 3:
             raise ArgumentError(f"`neurons` must be (images, layers, K), got {tuple(neurons.shape)}")
         check_labels(labels, len(neurons), self.num_classes)
-        if self.num_classes * layers * self.top_k > _MOST_NEURONS:
+        if self.num_classes * layers * self.top_k > _MAX_NEURONS:
             raise ArgumentError(
-                f"`num_classes` x layers x `top_k` must be at most {_MOST_NEURONS}, "
+                f"`num_classes` x layers x `top_k` must be at most {_MAX_NEURONS}, "
                 f"got {self.num_classes} x {layers} x {self.top_k}; lower one of them"
             )
         if self._by_rank and neurons.shape[2] != self.top_k:
@@ -151,7 +151,7 @@ def category_paths(
     method: str = "frequency",
     scores: Tensor | None = None,
 ) -> CategoryPaths:
-    """One path for every category, from the paths of its images.
+    """One path per category, from the paths of its images.
 
     Args:
         neurons: (images, layers, K) int64 or a `PathBatch`, the path (or the ranking) of each image; or
@@ -159,10 +159,10 @@ def category_paths(
         labels: (images,) int64, the category of each image (the group of each category).
         num_classes: number of categories.
         top_k: neurons per layer of a category path.
-        method: `frequency` (most often chosen, ties by summed score, then by lower index), `rank-mode` (for each rank
-            the most often chosen neuron, as the published program does; may repeat a neuron) or `mean-score` (largest
-            mean score over the category's images, counting 0 where an image did not choose the neuron).
-        scores: as `neurons`, the score of each choice; needed by `mean-score`, used for ties by the others. `None`: for
+        method: `frequency` (most often chosen, ties by summed score, then by lower index), `rank-mode` (per rank the
+            most often chosen neuron, as in the published program; may repeat a neuron) or `mean-score` (largest mean
+            score over the category's images, 0 for an image without the neuron).
+        scores: as `neurons`, their scores; required by `mean-score`, used for ties by the others. `None`: for
             `mean-score` the `neuron_scores` of a `PathBatch`.
 
     Returns:
@@ -179,14 +179,14 @@ def category_paths(
 
 
 def check_num_classes(num_classes: int) -> None:
-    """Refuse a number of categories that is none.
+    """Refuse an impossible number of categories.
 
     Raises:
-        ArgumentError: no integer, below 1, or more than any data set has.
+        ArgumentError: not an integer, below 1, or more than any data set has.
     """
     check_at_least("num_classes", num_classes, 1)
-    if num_classes > _MOST_CLASSES:
-        raise ArgumentError(f"`num_classes` must be at most {_MOST_CLASSES}, got {num_classes}; count the categories")
+    if num_classes > _MAX_CLASSES:
+        raise ArgumentError(f"`num_classes` must be at most {_MAX_CLASSES}, got {num_classes}; count the categories")
 
 
 def _check_scores(scores: Tensor, neurons: Tensor) -> None:
@@ -195,9 +195,9 @@ def _check_scores(scores: Tensor, neurons: Tensor) -> None:
     if not isinstance(scores, Tensor) or scores.shape != neurons.shape:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ArgumentError(f"`scores` must have the shape of `neurons`, {tuple(neurons.shape)}, got {got}")
-    broken = (~scores.isfinite()).nonzero().tolist()
-    if broken:
+    not_finite = (~scores.isfinite()).nonzero().tolist()
+    if not_finite:
+        position = tuple(not_finite[0])
         raise ArgumentError(
-            f"`scores` must be finite, got {scores[tuple(broken[0])].item()} for image {broken[0][0]}; "
-            f"leave such images out"
+            f"`scores` must be finite, got {scores[position].item()} for image {position[0]}; leave such images out"
         )

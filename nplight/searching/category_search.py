@@ -1,4 +1,4 @@
-"""One path for all images of a category, found jointly, layer by layer, in passes over a data set of any size."""
+"""Joint search of one path for all images of a category, layer by layer, over a data set of any size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from nplight.vit import OpenViT, one_thread, open_vit
 
 
 class CategorySearch:
-    """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) with one choice for a category's images together.
+    """Layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) with one joint choice for a category's images.
 
     At layer l every image has the path that its category has so far, and the joint attribution scores of the
-    category's images are summed, in float64, before the choice. One data pass per layer, in any order and in
+    category's images are summed, in float64, before the choice. It takes one data pass per layer, in any order and in
     batches of any size:
 
         for _ in range(search.depth):
@@ -32,19 +32,19 @@ class CategorySearch:
             search.choose()
         paths = search.paths(top_k)
 
-    Holds one sum per category and neuron of a single layer, whatever the number of images. A pass runs the whole model
-    forward and back once for every image and node.
+    Holds one sum per category and neuron of a single layer, for any number of images. A data pass runs the whole model
+    forward and backward once per image and node.
 
     Args:
         model: a supported model, in whatever mode, dtype and device; it stays there until the last layer is chosen.
         num_classes: number of categories.
         options: of the search; `patch_stream` must be `exact`.
         method: one of `METHODS` that can search jointly (`Method.joint`).
-        found: what an interrupted search had found, to go on from it.
+        chosen: `chosen` of an interrupted search, to resume it.
 
     Attributes:
         depth: layers to choose, L.
-        found: the R best neurons of every category in the layers chosen so far, and their mean joint attribution
+        chosen: the R best neurons of every category in the layers chosen so far, and their mean joint attribution
             scores, float64, on the device of the model; `None` before the first choice.
 
     Raises:
@@ -59,16 +59,16 @@ class CategorySearch:
         options: SearchOptions | None = None,
         *,
         method: str = "jas",
-        found: CategoryPaths | None = None,
+        chosen: CategoryPaths | None = None,
     ) -> None:
         check_choice("method", method, METHODS)
         joint = METHODS[method].joint
         if joint is None:
             raise ArgumentError(f"`method` must be {joint_methods()} for granularity 'category', got {method!r}")
-        if not isinstance(options, (SearchOptions, NoneType)) or not isinstance(found, (CategoryPaths, NoneType)):
+        if not isinstance(options, (SearchOptions, NoneType)) or not isinstance(chosen, (CategoryPaths, NoneType)):
             raise ArgumentError(
-                f"`options` must be SearchOptions and `found` CategoryPaths, or None, "
-                f"got {described(options)} and {described(found)}"
+                f"`options` must be SearchOptions and `chosen` CategoryPaths, or None, "
+                f"got {described(options)} and {described(chosen)}"
             )
         self.options = options or SearchOptions()
         self._joint = joint
@@ -81,13 +81,13 @@ class CategorySearch:
                 f"`patch_stream` must be 'exact' for granularity 'category', got {self.options.patch_stream!r}"
             )
         self.num_classes, self.depth = num_classes, self._vit.depth
-        self.found = None if found is None else self._resumed(found)
+        self.chosen = None if chosen is None else self._resumed(chosen)
         self._start_layer()
 
     @property
     def layer(self) -> int:
         """The layer whose scores are being summed; `depth` when all are chosen."""
-        return 0 if self.found is None else self.found.neurons.shape[1]
+        return 0 if self.chosen is None else self.chosen.neurons.shape[1]
 
     @property
     def ranking(self) -> Tensor:
@@ -100,11 +100,11 @@ class CategorySearch:
         return self._complete().votes
 
     def update(self, images: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
-        """Add the scores of images in the layer that is to be chosen next; an error leaves the sums as they were.
+        """Add the scores of images in the layer to be chosen next; an error leaves the sums unchanged.
 
         Args:
             images: (images, channels, height, width), normalised as the model expects, of its dtype and device.
-            labels: (images,) int64, the category each image counts for.
+            labels: (images,) int64, the category of each image.
             targets: (images,) int64, the category whose probability is attributed; `None`: the label.
 
         Raises:
@@ -113,64 +113,67 @@ class CategorySearch:
         """
         self._check_unfinished()
         scores = self._layer_scores(images, labels, targets)
-        # A product of matrices and not `index_add_`, whose order of summation on a GPU changes from run to run.
+        # A matrix product, since the order of summation of `index_add_` on a GPU varies from run to run.
         present, position = labels.to(scores.device).unique(return_inverse=True)
         members = nn.functional.one_hot(position, len(present)).T.double()
-        # Both or none, also when Ctrl-C comes in between.
+        # Ctrl-C between the two lines is deferred: both sums change or neither.
         with one_thread():
             self._sums[present] += members @ scores.double()
             self._images[present] += members.sum(1).long()
 
     def choose(self, *, reduce: bool = True) -> None:
-        """Choose every category's neurons of the layer that was summed; of equal scores the lower index comes first.
+        """Choose every category's neurons of the summed layer; of equal scores the lower index comes first.
 
         Args:
-            reduce: add up over all processes first, if there are several: every one of them must call this, and all
-                choose the same. `False`: by this process's images alone.
+            reduce: sum over all processes first: every process must call this, and all choose the same. `False`: use
+                the images of this process only.
 
         Raises:
             ArgumentError: a category has no images, or not as many as in the layers before.
         """
         self._check_unfinished()
-        total, images = (sum_over_processes(own) if reduce else own for own in (self._sums, self._images))
+        total, images = self._sums, self._images
+        if reduce:
+            total, images = sum_over_processes(total), sum_over_processes(images)
         best = best_first(total / images.unsqueeze(1), self.options.ranked)
         ranking, scores = best.neurons.unsqueeze(1), best.scores.unsqueeze(1)
-        if self.found is not None:
-            other = (images != self.found.images).nonzero().flatten().tolist()
-            if other:
+        if self.chosen is not None:
+            changed = (images != self.chosen.images).nonzero().flatten().tolist()
+            if changed:
+                category = changed[0]
                 raise ArgumentError(
-                    f"every pass must add the same images, but category {other[0]} has {images[other[0]]} in layer "
-                    f"{self.layer} and had {self.found.images[other[0]]} before; shuffle or not, but drop none"
+                    f"every data pass must add the same images, but category {category} has {images[category]} in "
+                    f"layer {self.layer} and had {self.chosen.images[category]} before; add every image in each pass"
                 )
-            ranking = torch.cat([self.found.neurons, ranking], 1)
-            scores = torch.cat([self.found.votes, scores], 1)
-        self.found = CategoryPaths(ranking, scores, images, "joint")
+            ranking = torch.cat([self.chosen.neurons, ranking], 1)
+            scores = torch.cat([self.chosen.votes, scores], 1)
+        self.chosen = CategoryPaths(ranking, scores, images, "joint")
         self._start_layer()
 
     def paths(self, top_k: int | None = None) -> CategoryPaths:
         """The category paths of the first `top_k` neurons of each layer, on the CPU; at most R, `None`: K.
 
-        `votes` are mean joint attribution scores. Only the first K of a layer entered the scores of those after it.
+        `votes` are mean joint attribution scores. Only the first K of a layer enter the scores of the later layers.
         """
         size = self.options.top_k if top_k is None else top_k
         check_at_least("top_k", size, 1)
         if size > self.options.ranked:
             raise ArgumentError(f"`top_k` must be at most `ranked` = {self.options.ranked}, got {size}")
-        found = self._complete()
-        neurons, votes = (values[..., :size].cpu().clone() for values in (found.neurons, found.votes))
-        return CategoryPaths(neurons, votes, found.images.cpu(), found.method)
+        paths = self._complete()
+        neurons, votes = (values[..., :size].cpu().clone() for values in (paths.neurons, paths.votes))
+        return CategoryPaths(neurons, votes, paths.images.cpu(), paths.method)
 
     def image_paths(self, images: Tensor, labels: Tensor, targets: Tensor | None = None) -> PathBatch:
-        """Each image with its category's path, and its own joint attribution score of it: arguments as `update`.
+        """Each image with the path of its category and its joint attribution score of that path: arguments as `update`.
 
         Returns:
             `ranking_scores` and `neuron_scores` are the category's means; the rest as `nplight.search`.
         """
-        found = self._complete()
+        paths = self._complete()
 
         def run(problem: Problem, labels: Tensor) -> PathBatch:
             scores = path_score(problem, self._prefix(labels))
-            return as_paths(problem, PathScores(found.neurons[labels], found.votes[labels].to(scores.dtype), scores))
+            return as_paths(problem, PathScores(paths.neurons[labels], paths.votes[labels].to(scores.dtype), scores))
 
         return PathBatch.cat(self._in_groups(images, labels, targets, run))
 
@@ -191,7 +194,7 @@ class CategorySearch:
         targets: Tensor | None,
         run: Callable[[Problem, Tensor], Result],
     ) -> list[Result]:
-        """`in_groups`, of checked arguments, with the labels of each group instead of its positions."""
+        """`in_groups` with checked arguments; `run` takes the labels of the group."""
         self._vit.check_images(images)
         check_labels(labels, len(images), self.num_classes)
         targets = labels if targets is None else targets
@@ -201,15 +204,15 @@ class CategorySearch:
 
     def _prefix(self, labels: Tensor) -> Tensor:
         """The path that each label's category has so far, (images, layers chosen, K)."""
-        if self.found is None:
+        if self.chosen is None:
             return labels.new_zeros(len(labels), 0, self.options.top_k)
-        return self.found.neurons[labels, :, : self.options.top_k]
+        return self.chosen.neurons[labels, :, : self.options.top_k]
 
     def _start_layer(self) -> None:
         if self.layer == self.depth:
             return
         device = self._vit.down[0].linear.weight.device
-        # Made in inference mode, they could not be added to outside it.
+        # Tensors created in inference mode could not be updated outside it.
         with torch.inference_mode(False):
             self._sums = torch.zeros(self.num_classes, self._vit.widths[self.layer], dtype=torch.float64, device=device)
             self._images = torch.zeros(self.num_classes, dtype=torch.int64, device=device)
@@ -219,27 +222,27 @@ class CategorySearch:
             raise NplightError(f"all {self.depth} layers are chosen; start a new search to add images")
 
     def _complete(self) -> CategoryPaths:
-        if self.found is None or self.layer < self.depth:
+        if self.chosen is None or self.layer < self.depth:
             raise NplightError(
                 f"{self.layer} of {self.depth} layers are chosen; `update` and `choose` the others first"
             )
-        return self.found
+        return self.chosen
 
-    def _resumed(self, found: CategoryPaths) -> CategoryPaths:
-        shape = tuple(found.neurons.shape)
-        wanted = (self.num_classes, min(shape[1], self.depth), self.options.ranked)
-        if shape != wanted:
-            raise ArgumentError(f"`found` must be of shape (categories, layers, R) like {wanted}, got {shape}")
-        check_neurons(found.neurons, self._vit.widths[: shape[1]], distinct=True)
+    def _resumed(self, chosen: CategoryPaths) -> CategoryPaths:
+        shape = tuple(chosen.neurons.shape)
+        expected = (self.num_classes, min(shape[1], self.depth), self.options.ranked)
+        if shape != expected:
+            raise ArgumentError(f"`chosen` must be of shape (categories, layers, R) like {expected}, got {shape}")
+        check_neurons(chosen.neurons, self._vit.widths[: shape[1]], distinct=True)
         device = self._vit.down[0].linear.weight.device
-        values = (found.neurons.to(device), found.votes.to(device), found.images.to(device))
-        return CategoryPaths(*values, found.method)
+        values = (chosen.neurons.to(device), chosen.votes.to(device), chosen.images.to(device))
+        return CategoryPaths(*values, chosen.method)
 
 
 def joint_search(
     vit: OpenViT, images: Tensor, targets: Tensor | None, options: SearchOptions, method: str
 ) -> PathBatch:
-    """Search the images of each target jointly, in this process alone.
+    """Search the images of each target jointly, in this process only.
 
     Args:
         vit: the opened model.

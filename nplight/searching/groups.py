@@ -1,4 +1,4 @@
-"""Problems on a guarded model, for as many images at a time as fit, and their solutions as paths."""
+"""Groups of images that fit a chunk, each searched as one `Problem`, and their results as paths."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def in_groups(
     options: SearchOptions,
     run: Callable[[Problem, slice], Result],
 ) -> list[Result]:
-    """On a guarded model, run something on as many images at a time as their node rows fit a chunk.
+    """Call `run` on groups of images whose node rows fit a chunk, with the model undisturbed.
 
     Args:
-        vit: the opened model, in whatever mode.
-        images: (images, channels, height, width), checked; also made under `torch.inference_mode`.
+        vit: the opened model, in any mode.
+        images: (images, channels, height, width), checked; also tensors made under `torch.inference_mode`.
         targets: (images,) int64; `None`: the predicted categories.
         options: of the search.
-        run: takes the problem of a group, and which of the images it holds.
+        run: takes the problem of a group and the slice of its images.
 
     Returns:
-        What `run` gave for each group.
+        The results of `run`, one per group.
 
     Raises:
-        NonFiniteError: from `run`, the positions counted from the first image of all.
+        NonFiniteError: raised in a group, with positions among all images.
     """
     results, frozen = [], options.patch_stream == "frozen"
     nodes_and_weights = quadrature(options.steps, options.rule)
@@ -58,10 +58,19 @@ def in_groups(
             part = slice(start, start + size)
             try:
                 clean = frozen_pass(vit, images[part]) if frozen else clean_pass(vit, images[part])
-                wanted = clean.logits.argmax(1) if targets is None else targets[part].to(images.device)
+                categories = clean.logits.argmax(1) if targets is None else targets[part].to(images.device)
                 nodes, weights = (values.to(clean.values[0]) for values in nodes_and_weights)
                 problem = Problem(
-                    vit, clean, wanted, nodes, weights, chunk, options.rule, options.top_k, options.ranked, options.seed
+                    vit,
+                    clean,
+                    categories,
+                    nodes,
+                    weights,
+                    chunk,
+                    options.rule,
+                    options.top_k,
+                    options.ranked,
+                    options.seed,
                 )
                 results.append(run(problem, part))
             except NonFiniteError as error:
@@ -70,7 +79,7 @@ def in_groups(
 
 
 def as_paths(problem: Problem, best: PathScores) -> PathBatch:
-    """The rankings of a group of images as their paths, the first `top_k` neurons of each layer.
+    """The paths of a group of images, the first `top_k` neurons of each layer, from their rankings.
 
     Raises:
         NonFiniteError: a score is NaN or infinite, naming the positions.

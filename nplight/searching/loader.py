@@ -1,4 +1,4 @@
-"""A search over more images than one call can hold: batch by batch, in the order of the data."""
+"""Search over a loader or a data set, batch by batch, in the order of the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Find = Callable[[Tensor, Tensor | None], PathBatch]
 
 TARGETS: tuple[Target, ...] = ("label", "prediction")
 BATCH_SIZE = 32
-"""Images at a time of a data set that comes without a loader."""
+"""Images per batch of a data set given without a loader."""
 
 
 def over_batches(
@@ -29,17 +29,17 @@ def over_batches(
     """Search every batch of a loader; only the paths are kept, on the CPU.
 
     Args:
-        vit: the opened model, to whose device the images are moved.
-        data: a DataLoader, a data set, or anything that gives batches as `nplight.data.read_batch` takes them.
-        targets: `label`, that of each image; `prediction` or `None`, the predicted category; or (images,) int64.
-        find: the paths of a batch: images and targets (`None`: predicted) on the model's device.
+        vit: the opened model; images are moved to its device.
+        data: a DataLoader, a data set, or an iterable of batches that `nplight.data.read_batch` can read.
+        targets: `label`, the label of each image; `prediction` or `None`, the predicted category; or (images,) int64.
+        find: returns the paths of a batch: images and targets (`None`: predicted) on the model's device.
         progress: show a bar; `None`: on a terminal and in a notebook.
 
     Raises:
         ArgumentError: the loader does not give every image in the order of the data, or a batch cannot be read.
         NonFiniteError: NaN or infinite values appeared, naming the images by their position in the data.
     """
-    from nplight.data.batch import ImageBatch, read_batch  # with Lightning, which a search of tensors does not need
+    from nplight.data.batch import ImageBatch, read_batch  # imports Lightning, which a search of tensors does not need
 
     if not isinstance(targets, Tensor) and targets is not None:
         check_choice("targets", targets, TARGETS)
@@ -49,7 +49,7 @@ def over_batches(
         check_dense("targets", targets)
         _check_number(targets, total)
 
-    def wanted(batch: ImageBatch, start: int) -> Tensor | None:
+    def targets_of(batch: ImageBatch, start: int) -> Tensor | None:
         if isinstance(targets, Tensor):
             if start + len(batch) > len(targets):
                 _check_number(targets, start + len(batch))
@@ -65,7 +65,7 @@ def over_batches(
             batch = read_batch(item)
             check_dense("images", batch.images)
             try:
-                parts.append(find(batch.images.to(device), wanted(batch, done)).to("cpu"))
+                parts.append(find(batch.images.to(device), targets_of(batch, done)).to("cpu"))
             except NonFiniteError as error:
                 positions = [done + position for position in error.positions]
                 raise NonFiniteError(error.what, positions, of="the data") from None
@@ -79,7 +79,7 @@ def over_batches(
 
 
 def _loader(data: Any) -> Iterable[Any]:
-    """What gives the batches of `data`, each image once and in order."""
+    """An iterable over the batches of `data`, with every image once and in order."""
     plain = isinstance(data, (str, bytes, Mapping, np.ndarray, type))
     sized = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if isinstance(data, DataLoader):
@@ -96,8 +96,8 @@ def _loader(data: Any) -> Iterable[Any]:
 
 
 def _check_order(loader: DataLoader[Any]) -> None:
-    """Refuse a loader that gives images in another order than its data, or leaves some out."""
-    from nplight.data.sampler import shuffles  # with Lightning, which a search of tensors does not need
+    """Refuse a loader that changes the order of its images, or drops some."""
+    from nplight.data.sampler import shuffles  # imports Lightning, which a search of tensors does not need
 
     if shuffles(loader):
         raise ArgumentError(
@@ -112,12 +112,12 @@ def _check_order(loader: DataLoader[Any]) -> None:
 
 
 def _count(loader: Iterable[Any]) -> int | None:
-    """How many images a loader gives, if it knows."""
+    """The number of images of a loader, if it is known."""
     if not isinstance(loader, DataLoader):
         return None
     sampler = loader.sampler if loader.batch_sampler is None else getattr(loader.batch_sampler, "sampler", None)
     try:
-        len(cast(Any, loader.dataset))  # of data without a length the sampler has none either
+        len(cast(Any, loader.dataset))  # raises for data without a length, whose sampler may claim one
         return len(cast(Any, sampler))
     except (TypeError, NotImplementedError):
         return None
@@ -143,7 +143,7 @@ def _collate(samples: list[Any]) -> Any:
 
 @contextmanager
 def _bar(show: bool | None, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar, called with the number of images that are done."""
+    """A progress bar; call it with the number of images that were added."""
     if show is False:
         yield lambda images: None
         return

@@ -1,4 +1,4 @@
-"""Searches by name: what a run compares, each with its own settings, checked before work starts."""
+"""Named searches: the searches that a run compares, each with its settings, checked before work starts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class ImageSearch:
-    """A search of every image whose paths are stored under a name of their own.
+    """A search of every image, whose paths are stored under a name.
 
     Attributes:
-        name: in the column `method`.
+        name: the value of the column `search`.
         method: one of `METHODS`.
         options: its settings.
-        sizes: numbers of neurons per layer of the category paths that its ranking forms.
+        sizes: neurons per layer of each of the category paths that are formed from its ranking.
     """
 
     name: str
@@ -35,14 +35,15 @@ class ImageSearch:
 
 @dataclass(frozen=True, slots=True)
 class NamedSearch:
-    """A method of `METHODS` with settings of its own, under a name.
+    """A method of `METHODS` with its settings, under a name.
 
     Attributes:
-        name: how results call it.
+        name: its name in results.
         method: one of `METHODS`.
-        granularity: `image`, one path per image and a vote; or `category`, one path for a category's images jointly.
-        search_per_t: search anew for every number of neurons kept, as the published program does, instead of taking
-            the first of one ranking.
+        granularity: `image`, one path per image, and category paths from these; or `category`, one joint path for the
+            images of a category.
+        search_per_t: run one search per number of neurons kept, as the published program does, instead of taking the
+            first neurons of a single ranking.
         options: the settings of `nplight.search`.
     """
 
@@ -57,7 +58,7 @@ class NamedSearch:
         check_choice("granularity", self.granularity, GRANULARITIES)
         if not isinstance(self.search_per_t, bool):
             raise ArgumentError(f"`search_per_t` must be true or false, got {described(self.search_per_t)}")
-        # Part of a file's name, and `@` parts the sizes of `search_per_t` from it.
+        # The name is part of file names, and `@` separates it from the sizes of `search_per_t`.
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise ArgumentError(
                 f"the `name` of a search must be of letters, digits, '_', '-' and '.', got {described(self.name)}"
@@ -70,49 +71,49 @@ class NamedSearch:
         check_patch_stream(self.options.patch_stream, self.method, self.granularity)
 
     def image_searches(self, sizes: Sequence[int]) -> tuple[ImageSearch, ...]:
-        """The searches that give category paths of these sizes; the first is that of the path itself."""
+        """The image searches for category paths of these sizes; the first is the search of the path of `top_k`."""
         options, top_k = self.options, self.options.top_k
         if not self.search_per_t:
             return (ImageSearch(self.name, self.method, replace(options, ranked=max(sizes)), tuple(sizes)),)
-        others = (size for size in sizes if size != top_k)
+        other_sizes = (size for size in sizes if size != top_k)
         return (
             ImageSearch(self.name, self.method, replace(options, ranked=top_k), (top_k,)),
             *(
                 ImageSearch(f"{self.name}@{size}", self.method, replace(options, top_k=size, ranked=size), (size,))
-                for size in others
+                for size in other_sizes
             ),
         )
 
     def settings(self) -> dict[str, Any]:
-        """What its results depend on, as plain values; a setting that the method ignores has its default."""
+        """The settings that its results depend on, as plain values; one that the method ignores has its default."""
         defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
         values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
-        chosen = {name: value for name, value in values.items() if name in ("top_k", *_OPTIONS)}
-        return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **chosen}
+        options = {name: value for name, value in values.items() if name in ("top_k", *_OPTIONS)}
+        return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **options}
 
 
 def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchOptions) -> tuple[NamedSearch, ...]:
-    """Read a list of methods as a configuration file gives it.
+    """Read a list of searches from a configuration file.
 
     Args:
-        entries: names of `METHODS`, or mappings with `method` and, where wanted, `name` (that of the method),
+        entries: names of `METHODS`, or mappings with `method` and optionally `name` (default: the method),
             `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`.
-        defaults: the settings of what an entry leaves out; a `patch_stream` that is not `exact` is for the searches
-            that have it.
+        defaults: the settings that an entry does not give; a `patch_stream` other than `exact` applies to the searches
+            that support it.
 
     Raises:
-        ArgumentError: no entry, an unknown key or value, two entries of one name, or a `patch_stream` that no search
-            has.
+        ArgumentError: no entry, an unknown key or value, two entries with one name, or a `patch_stream` that no search
+            supports.
     """
     if not isinstance(entries, Sequence) or isinstance(entries, (str, bytes)):
         raise ArgumentError(f"`methods` must be a list of searches, got {described(entries)}")
     searches = tuple(_named_search(entry, defaults) for entry in entries)
     names = [search.name for search in searches]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not searches or twice:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if not searches or repeated:
         raise ArgumentError(
-            "`methods` must be at least one search, each of a name of its own (give `name`), got "
-            + (f"{listed(twice)} more than once" if twice else "none")
+            "`methods` must be at least one search, each with a unique name (give `name`), got "
+            + (f"{listed(repeated)} more than once" if repeated else "none")
         )
     stream = defaults.patch_stream
     if stream != "exact" and all(search.options.patch_stream == "exact" for search in searches):
@@ -128,20 +129,20 @@ def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> Na
         raise ArgumentError(
             f"an entry of `methods` must be a method's name, or a mapping with `method`, got {described(entry)}"
         )
-    wanted: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
-    _check_keys(wanted)
-    granularity = wanted.get("granularity", "image")
-    check_choice("method", wanted["method"], METHODS)
+    values: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
+    _check_keys(values)
+    granularity = values.get("granularity", "image")
+    check_choice("method", values["method"], METHODS)
     check_choice("granularity", granularity, GRANULARITIES)
-    if "patch_stream" in ignored(wanted["method"], granularity):
-        wanted = {"patch_stream": "exact", **wanted}
-    options = replace(defaults, **{key: wanted[key] for key in _OPTIONS if key in wanted})
+    if "patch_stream" in ignored(values["method"], granularity):
+        values = {"patch_stream": "exact", **values}
+    options = replace(defaults, **{key: values[key] for key in _OPTIONS if key in values})
     return NamedSearch(
-        name=str(wanted.get("name", wanted["method"])),
-        method=wanted["method"],
+        name=str(values.get("name", values["method"])),
+        method=values["method"],
         options=options,
         granularity=granularity,
-        search_per_t=wanted.get("search_per_t", False),
+        search_per_t=values.get("search_per_t", False),
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings of a search, checked once, for every method alike."""
+"""The settings of a search, checked once for all methods."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PATCH_STREAMS = ("exact", "frozen")
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """What `nplight.search` was asked for, apart from the method.
+    """The settings of `nplight.search`, without the method.
 
     Attributes:
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return, R; at least `top_k`.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`; or `frozen`, for methods that have it (`Method.frozen`), of each image alone.
-        chunk_size: (image, node) rows in flight; `None` picks one.
-        seed: for methods that draw (`Method.seeded`); at least 0.
+        patch_stream: `exact`; or `frozen`, for methods that support it (`Method.frozen`), with granularity `image`.
+        chunk_size: node rows in flight; `None`: chosen from the available memory.
+        seed: for methods that draw random numbers (`Method.seeded`); at least 0.
     """
 
     top_k: int = 1
@@ -46,28 +46,28 @@ class SearchOptions:
 
 
 def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:
-    """The settings that a method does not use; a joint search of a category's images has no frozen patch stream."""
+    """The settings that a method ignores; a search with granularity `category` has no frozen patch stream."""
     row = METHODS[method]
     used = {"patch_stream": row.frozen and granularity == "image", "seed": row.seeded}
     return tuple(name for name, uses in used.items() if not uses)
 
 
 def frozen_for() -> str:
-    """For messages: what a frozen patch stream is for."""
+    """For messages: the searches that support a frozen patch stream."""
     methods = listed(name for name, row in METHODS.items() if row.frozen)
     return f"'frozen' is for method {methods} with granularity 'image'"
 
 
 def joint_methods() -> str:
-    """For messages: the methods that can search the images of a category jointly."""
+    """For messages: the methods that support granularity `category`."""
     return listed(repr(name) for name, row in METHODS.items() if row.joint)
 
 
 def check_patch_stream(patch_stream: str, method: str, granularity: str = "image") -> None:
-    """Refuse a frozen patch stream for a method that would ignore it, so that no result is called what it is not.
+    """Refuse a frozen patch stream for a method that would ignore it: its results would be mislabelled.
 
     Raises:
-        ArgumentError: naming the methods that have it.
+        ArgumentError: naming the methods that support it.
     """
     check_choice("patch_stream", patch_stream, PATCH_STREAMS)
     if patch_stream != "exact" and "patch_stream" in ignored(method, granularity):

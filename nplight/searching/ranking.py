@@ -1,4 +1,4 @@
-"""From what a method gives to a ranking, and the joint score of the path at its head."""
+"""The ranking of a method's scores, and the joint score of the path of its first neurons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rank(problem: Problem, scores: Sequence[Tensor] | PathScores) -> PathScores:
 
     Args:
         problem: the search.
-        scores: what the method gave: for each layer (images, width), larger is better; or the rankings, as they are.
+        scores: the result of the method: per layer (images, width), larger is better; or rankings, returned unchanged.
     """
     if isinstance(scores, PathScores):
         return scores

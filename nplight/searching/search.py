@@ -1,4 +1,4 @@
-"""`search` and `joint_score`: arguments checked, the model guarded, images in groups that fit."""
+"""`search` and `joint_score`: they check the arguments and run the images in groups that fit a chunk."""
 
 from __future__ import annotations
 
@@ -42,48 +42,48 @@ def search(
     seed: int = 0,
     progress: bool | None = None,
 ) -> PathBatch:
-    """Find the neuron path of each image, or of the images of each category together.
+    """Search the neuron path of each image, or of the images of each category jointly.
 
-    An image's path does not depend on the others in the batch, but for `granularity="category"`, which couples the
-    images of a call on purpose: those of one target get one path, chosen at every layer by the sum of their joint
-    attribution scores. `CategorySearch` does the same for more images than one call can hold.
+    The path of an image does not depend on the other images of the batch, except for `granularity="category"`: there
+    the images of one target get one path, chosen at every layer by the sum of their joint attribution scores.
+    `CategorySearch` does the same for more images than fit one call.
 
-    `scores` of the result are joint attribution scores of the whole paths, whatever the method: the path's neurons are
+    `scores` of the result are joint attribution scores of the whole paths, for every method: the path's neurons are
     scaled from 0 to their clean values together, and all other neurons of its layers at the path tokens are held at
     their clean values. `neuron_scores` are those of the search step that chose the neuron (for `jas` the whole layer is
     scaled, with the neurons chosen before it): they order a layer's neurons, and are no shares of the path's score.
 
-    Works in any mode, also inside `torch.inference_mode`, and leaves the model as it was.
+    Works in any mode, also inside `torch.inference_mode`, and leaves the model unchanged.
 
     Args:
-        model: a supported model, in whatever mode, dtype and device.
-        images: (images, channels, height, width), normalised as the model expects, of its dtype. Or any number of them:
-            a DataLoader, a data set, or batches one after the other: tensors, (images, labels, …) or mappings with
-            `image` and `label`. Batches are moved to the model's device; one is held at a time, and the paths.
+        model: a supported model, in any mode, dtype and device.
+        images: (images, channels, height, width), normalised as the model expects, of its dtype. Or a DataLoader, a
+            data set, or an iterable of batches: tensors, (images, labels, …) or mappings with `image` and `label`.
+            Batches are moved to the model's device; only the paths and one batch at a time are held.
         targets: (images,) int64, the category whose probability is attributed; `None` or `prediction`: the predicted
-            one; `label`: that of a loader's batches.
+            category; `label`: the label in a loader's batches.
         method: one of `METHODS`; `jas` is the paper's Algorithm 1.
-        granularity: `image`; or `category`, for method `jas` alone: one path for all images of a target.
+        granularity: `image`; or `category`, for method `jas` only: one path for all images of a target.
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return in order, R; `None`: K. One search with K = 1 ranks the sets for every
             size up to R.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`; or `frozen`, an approximation, for method `jas` alone and for models that classify from
-            the class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
-        chunk_size: (image, node) rows in flight, which bounds the memory; `None` picks from the memory there is.
-        seed: changes what method `random` draws; the others ignore it.
+        patch_stream: `exact`; or `frozen`, an approximation, for method `jas` and for models that classify from the
+            class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
+        chunk_size: node rows in flight, which bounds the memory; `None`: chosen from the available memory.
+        seed: changes the draws of method `random`; the others ignore it.
         progress: show a progress bar over a loader; `None`: on a terminal and in a notebook.
 
     Returns:
-        The paths, without a graph, on the device of the images; of a loader in the order of the data, on the CPU. For
-        `granularity="category"` images of one target share neurons and their scores, the mean over these images;
-        `scores` are each image's own, of the shared path.
+        The paths, without a graph, on the device of the images; for a loader in the order of the data, on the CPU. With
+        `granularity="category"` the images of one target share neurons and neuron scores, the means over these images;
+        `scores` are those of the shared path for each image.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
-        NonFiniteError: NaN or infinite values appeared, naming the images.
+        NonFiniteError: NaN or infinite values occurred, naming the images.
     """
     check_choice("method", method, METHODS)
     check_choice("granularity", granularity, GRANULARITIES)
@@ -100,8 +100,8 @@ def search(
     if not isinstance(images, Tensor):
         if granularity == "category":
             raise ArgumentError(
-                "`granularity` must be 'image' over a loader, got 'category', which couples all of its images; "
-                "CategorySearch (from nplight.searching import CategorySearch) goes through them once per layer"
+                "`granularity` must be 'image' over a loader, got 'category', which needs one data pass per layer; "
+                "use CategorySearch (from nplight.searching import CategorySearch)"
             )
         find = partial(_search, vit, method=method, granularity=granularity, options=options)
         return over_batches(vit, images, targets, find, progress=progress)
@@ -148,19 +148,19 @@ def joint_score(
 ) -> Tensor:
     """The joint attribution score of given paths (Wang et al., ICLR 2025, Eq. 3).
 
-    The neurons of the path are scaled from 0 to their clean values together. Meanwhile all other
-    neurons of its layers at the path tokens are held at their clean values, so that what one neuron of the path does
-    through others in its later layers is not part of the score; a removal by `intervene` lets those run free.
+    The neurons of the path are scaled from 0 to their clean values together. All other neurons of its layers at the
+    path tokens are held at their clean values, so that the effect of a path neuron through other neurons of later path
+    layers is not part of the score; under a removal by `intervene` those run free.
 
     Args:
-        model: a supported model, in whatever mode, dtype and device.
+        model: a supported model, in any mode, dtype and device.
         images: (images, channels, height, width), normalised as the model expects, of its dtype.
         targets: (images,) int64; `None`: the predicted categories.
-        neurons: (images, layers, K) int64 or a `PathBatch`, or (layers, K) for one path for all; distinct in a layer.
-            Of `CategoryPaths` each image has that of its target.
+        neurons: (images, layers, K) int64 or a `PathBatch`; or (layers, K), one path for all images; distinct in a
+            layer. With `CategoryPaths` each image has the path of its target.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        chunk_size: (image, node) rows in flight; `None` picks from the memory there is.
+        chunk_size: node rows in flight; `None`: chosen from the available memory.
 
     Returns:
         (images,), float32 at least, without a graph.
@@ -168,7 +168,7 @@ def joint_score(
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
-        NonFiniteError: NaN or infinite values appeared, naming the images.
+        NonFiniteError: NaN or infinite values occurred, naming the images.
     """
     options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size)
     vit = open_vit(model)
@@ -188,7 +188,7 @@ def joint_score(
 def _path_of(
     neurons: Tensor | PathBatch | CategoryPaths, vit: OpenViT, images: Tensor, targets: Tensor | None
 ) -> Callable[[slice, Tensor], Tensor]:
-    """What gives the paths of some of the images, by their positions and targets; on their device."""
+    """A function that returns the paths of a slice of the images with given targets, on their device."""
     if isinstance(neurons, CategoryPaths) and len(neurons) > 1:
         check_neurons(neurons.neurons, vit.widths, distinct=True)
         if targets is None and len(neurons) < vit.num_classes:
@@ -198,8 +198,8 @@ def _path_of(
             )
         if targets is not None:
             neurons.of(targets)
-        return lambda part, wanted: neurons.of(wanted)
+        return lambda part, categories: neurons.of(categories)
     paths = one_path_per_image(neurons)
     check_neurons(paths, vit.widths, images=len(images), distinct=True)
     paths = paths.to(images.device).expand(len(images), -1, -1)
-    return lambda part, wanted: paths[part]
+    return lambda part, categories: paths[part]

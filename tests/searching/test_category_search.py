@@ -261,11 +261,11 @@ def test_an_interrupted_search_goes_on(vit: VisionTransformer, images: Tensor) -
         first.update(images, LABELS, TARGETS)
         first.choose()
     first.update(images[:2], LABELS[:2], TARGETS[:2])  # lost
-    second = CategorySearch(vit, 3, OPTIONS, found=first.found)
+    second = CategorySearch(vit, 3, OPTIONS, chosen=first.chosen)
     assert second.layer == 2
     assert torch.equal(streamed(second, (images, LABELS, TARGETS)).ranking_scores, whole.ranking_scores)
     assert torch.equal(second.ranking, whole.ranking)
-    finished = CategorySearch(vit, 3, OPTIONS, found=whole.found)
+    finished = CategorySearch(vit, 3, OPTIONS, chosen=whole.chosen)
     assert torch.equal(finished.paths(6).neurons, whole.ranking)
 
 
@@ -385,13 +385,13 @@ def test_what_is_not_finished_says_so(vit: VisionTransformer, images: Tensor) ->
 def test_what_was_found_for_something_else_is_refused(vit: VisionTransformer, images: Tensor) -> None:
     paths = streamed(CategorySearch(vit, 3, OPTIONS), (images, LABELS, TARGETS)).paths(6)
     for arguments in ((2, OPTIONS), (3, SearchOptions(ranked=5))):
-        with pytest.raises(ArgumentError, match=r"`found` must .* got \(3, 3, 6\)"):
-            CategorySearch(vit, *arguments, found=paths)
-    with pytest.raises(ArgumentError, match=r"`found` must .* \(3, 2, 6\), got \(3, 3, 6\)"):
-        CategorySearch(make_vit(depth=2), 3, OPTIONS, found=paths)
+        with pytest.raises(ArgumentError, match=r"`chosen` must .* got \(3, 3, 6\)"):
+            CategorySearch(vit, *arguments, chosen=paths)
+    with pytest.raises(ArgumentError, match=r"`chosen` must .* \(3, 2, 6\), got \(3, 3, 6\)"):
+        CategorySearch(make_vit(depth=2), 3, OPTIONS, chosen=paths)
     wide = CategoryPaths(paths.neurons + 64, paths.votes, paths.images, "joint")
     with pytest.raises(ArgumentError, match="`neurons` of layer 0 must be in 0 … 63"):
-        CategorySearch(vit, 3, OPTIONS, found=wide)
+        CategorySearch(vit, 3, OPTIONS, chosen=wide)
 
 
 def test_the_seed_is_that_of_random_alone(vit: VisionTransformer, images: Tensor) -> None:
