@@ -1,4 +1,4 @@
-"""Reading and editing neurons with hooks that live inside a `with`."""
+"""Recording and editing neurons, by hooks that exist only inside a `with`."""
 
 from nplight.neurons.edits import Edit, edited, replacing, scaling
 from nplight.neurons.fills import FILLS, Fill, References

@@ -1,4 +1,4 @@
-"""Values of another image: a pool of donors, and for each image one of them."""
+"""Resampling: a pool of donor images, one of which gives its neurons to each image."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nplight.processes import process_rank, sum_over_processes, values_of_proces
 from nplight.seeds import checksums, stream
 from nplight.vit import OpenViT, named_dtypes, undisturbed
 
-# A candidate: its priority, checksum, the process that holds it, and its shape. This one stands for none.
+# A candidate: its priority, its checksum, the rank of the process that holds it, and its shape. This one is empty.
 _NONE = (1 << 62, -1, -1, 0, 0, 0)
 
 
 class DonorImages(Gathering):
-    """The pool of images whose neurons `resample` writes: those of the smallest seeded hash of their checksum.
+    """The pool of images whose neurons `resample` writes: those with the smallest seeded hash of their checksum.
 
-    So the pool is the same for every batch size, order and number of processes. An image that comes twice counts once.
+    The pool does not depend on the batch size, the order and the number of processes. Repeated images count once.
 
     Args:
         vit: the opened model.
@@ -40,45 +40,46 @@ class DonorImages(Gathering):
         check_at_least("size", size, 1)
         super().__init__(vit, tokens=tokens, seed=seed)
         self._size = size
-        self._rows = torch.tensor([_NONE] * size, device=self.device)
-        self._held: dict[int, Tensor] = {}
+        self._candidates = torch.tensor([_NONE] * size, device=self.device)
+        self._pool: dict[int, Tensor] = {}
 
     def update(self, images: Tensor) -> None:
-        """Add images, of which those that may be in the pool are held."""
+        """Add images; those that may be in the pool are kept."""
         self.vit.check_images(images)
-        found = dict(zip(checksums(images), images))
-        new = [(_draws(self.seed, key)[0], key, process_rank(), *image.shape) for key, image in found.items()]
-        self._rows = _smallest(torch.cat([self._rows, torch.tensor(new, device=self.device)]), self._size)
-        kept = set(self._rows[:, 1].tolist())
-        # Copies: a part of a batch would hold the whole of it.
-        added = {key: image.detach().clone() for key, image in found.items() if key in kept and key not in self._held}
-        self._held = {key: image for key, image in {**self._held, **added}.items() if key in kept}
+        by_key = dict(zip(checksums(images), images))
+        new = [(_draws(self.seed, key)[0], key, process_rank(), *image.shape) for key, image in by_key.items()]
+        self._candidates = _smallest(torch.cat([self._candidates, torch.tensor(new, device=self.device)]), self._size)
+        keys = set(self._candidates[:, 1].tolist())
+        # Copies: a view would keep the whole batch alive.
+        added = {key: image.detach().clone() for key, image in by_key.items() if key in keys - self._pool.keys()}
+        self._pool = {key: image for key, image in {**self._pool, **added}.items() if key in keys}
 
     @torch.inference_mode(False)
     def finish(self) -> DonorReferences:
         """The pool as references.
 
         Raises:
-            ArgumentError: there were no images, or images of several shapes.
+            ArgumentError: there were no images, or images of different shapes.
         """
-        rows = _smallest(values_of_processes(self._rows).flatten(0, 1), self._size)
-        rows = rows[rows[:, 1] >= 0]
-        if not len(rows):
+        candidates = _smallest(values_of_processes(self._candidates).flatten(0, 1), self._size)
+        candidates = candidates[candidates[:, 1] >= 0]
+        if not len(candidates):
             refuse_none()
-        shapes = rows[:, 3:].unique(dim=0).tolist()
+        shapes = candidates[:, 3:].unique(dim=0).tolist()
         if len(shapes) > 1:
             raise ArgumentError(f"the donors of 'resample' must be images all of one shape, got shapes {shapes}")
-        pixels = torch.zeros(len(rows), *shapes[0], dtype=self.vit.down[0].linear.weight.dtype, device=self.device)
-        for slot, (_, key, holder, *_) in enumerate(rows.tolist()):
-            if holder == process_rank():
-                pixels[slot] = self._held[key]
-        keys = tuple(rows[:, 1].tolist())
+        dtype = self.vit.down[0].linear.weight.dtype
+        pixels = torch.zeros(len(candidates), *shapes[0], dtype=dtype, device=self.device)
+        for position, (_, key, rank, *_) in enumerate(candidates.tolist()):
+            if rank == process_rank():
+                pixels[position] = self._pool[key]
+        keys = tuple(candidates[:, 1].tolist())
         return DonorReferences("resample", self.tokens, self.vit, sum_over_processes(pixels), keys, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
 class DonorReferences(References):
-    """For each image the neurons of another, its donor, chosen by a seeded hash of the image's own checksum.
+    """For each image the neurons of its donor, another image chosen by a seeded hash of the image's checksum.
 
     Attributes:
         vit: the opened model.
@@ -93,18 +94,18 @@ class DonorReferences(References):
     seed: int
 
     def donors(self, images: Tensor) -> Tensor:
-        """The place in the pool of each image's donor, (images,) int64; never the image itself.
+        """The position in the pool of each image's donor, (images,) int64; never the image itself.
 
         Raises:
-            ArgumentError: the pool holds no image but the very one.
+            ArgumentError: the pool holds no other image than the image itself.
         """
         return torch.tensor([self._donor(key) for key in checksums(images)], device=self.images.device)
 
     def of(self, images: Tensor | None = None) -> Mapping[int, Tensor]:
-        """The donors' neurons, from one clean pass: call it outside any `intervene`.
+        """The donors' neurons, from one clean pass; call it outside any `intervene`.
 
         Raises:
-            ArgumentError: no images, or the pool holds no image but one of them.
+            ArgumentError: no images, or the pool holds no other image than one of them.
         """
         if images is None:
             raise ArgumentError(
@@ -122,25 +123,25 @@ class DonorReferences(References):
         return values
 
     def _donor(self, key: int) -> int:
-        others = [place for place, donor in enumerate(self.keys) if donor != key]
-        if not others:
+        positions = [position for position, donor in enumerate(self.keys) if donor != key]
+        if not positions:
             raise ArgumentError(
-                "'resample' needs a donor other than the image itself, but the pool holds that image alone; "
+                "'resample' needs a donor other than the image itself, but the pool holds only that image; "
                 "gather the references from more images, of which at least two differ"
             )
-        return others[_draws(self.seed, key)[1] % len(others)]
+        return positions[_draws(self.seed, key)[1] % len(positions)]
 
 
 def _draws(seed: int, key: int) -> list[int]:
-    """Two numbers that hash an image's checksum: one for its place in the pool, one for its own donor."""
+    """Two hashes of an image's checksum: one for its priority in the pool, one for the choice of its donor."""
     draws: list[int] = torch.randint(_NONE[0], (2,), generator=stream(seed, key)).tolist()
     return draws
 
 
-def _smallest(rows: Tensor, size: int) -> Tensor:
-    """The `size` candidates of smallest priority, each image once: (rows, 6) -> (size, 6)."""
-    rows = rows.unique(dim=0)
-    again = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    again[1:] = rows[1:, 1] == rows[:-1, 1]
-    rows = rows[~again][:size]
-    return torch.cat([rows, rows.new_tensor(_NONE).expand(size - len(rows), -1)])
+def _smallest(candidates: Tensor, size: int) -> Tensor:
+    """The `size` candidates of smallest priority, each image once: (candidates, 6) -> (size, 6)."""
+    candidates = candidates.unique(dim=0)
+    repeated = torch.zeros(len(candidates), dtype=torch.bool, device=candidates.device)
+    repeated[1:] = candidates[1:, 1] == candidates[:-1, 1]
+    candidates = candidates[~repeated][:size]
+    return torch.cat([candidates, candidates.new_tensor(_NONE).expand(size - len(candidates), -1)])

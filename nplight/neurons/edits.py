@@ -1,4 +1,4 @@
-"""What an edit makes of a layer's neurons, apart from how it gets there: through hooks, or from hand to hand."""
+"""Edits as functions of a layer's neurons, applied by hooks or directly."""
 
 from __future__ import annotations
 
@@ -14,53 +14,65 @@ from nplight.neurons.sites import Tokens, at_sites
 from nplight.vit import OpenViT
 
 Edit = Callable[[int, Tensor], Tensor]
-"""A layer and its neurons, (images, tokens, width), to what stands there instead."""
+"""A layer and its neurons, (images, tokens, width) -> the edited neurons, of the same shape."""
 
 
 def edited(vit: OpenViT, edit: Edit, *, tokens: Tokens = "path") -> AbstractContextManager[None]:
-    """Pass every layer's neurons through `edit` in every forward pass inside.
+    """Apply `edit` to the neurons of every layer in every forward pass inside the `with`.
 
     Raises:
-        EditNotAppliedError: on leaving, when some layer never ran.
+        EditNotAppliedError: on leaving, if a layer never ran.
     """
     return at_sites(vit, {layer: partial(edit, layer) for layer in range(vit.depth)}, tokens=tokens)
 
 
 def scaling(masks: Sequence[Tensor], factor: float, *, shared: bool = False) -> Edit:
-    """Multiplies the masked neurons, for each layer (images or 1, width) bool; `shared`: one mask for every image."""
+    """The edit that multiplies the masked neurons.
 
-    def scale(layer: int, found: Tensor) -> Tensor:
-        # Zeros and not a product: an infinite neuron that is removed is gone.
-        return found * factor if factor else torch.zeros_like(found)
+    Args:
+        masks: per layer (images or 1, width) bool.
+        factor: multiplies them.
+        shared: whether one mask applies to every image.
+    """
+
+    def scale(layer: int, neurons: Tensor) -> Tensor:
+        # Zeros instead of a product: 0 times an infinite neuron would be NaN.
+        return neurons * factor if factor else torch.zeros_like(neurons)
 
     return _masked(masks, scale, shared)
 
 
 def replacing(masks: Sequence[Tensor], values: Mapping[int, Tensor], *, shared: bool = False) -> Edit:
-    """Writes values, layer -> (1 or images, 1 or tokens, width), over the masked neurons; masks as of `scaling`."""
+    """The edit that writes values over the masked neurons.
 
-    def replace(layer: int, found: Tensor) -> Tensor:
-        given = values[layer]
-        if any(size not in (1, there) for size, there in zip(given.shape, found.shape)):
+    Args:
+        masks: per layer (images or 1, width) bool.
+        values: layer -> (1 or images, 1 or tokens, width).
+        shared: whether one mask applies to every image.
+    """
+
+    def replace(layer: int, neurons: Tensor) -> Tensor:
+        reference = values[layer]
+        if any(size not in (1, expected) for size, expected in zip(reference.shape, neurons.shape)):
             raise ArgumentError(
-                f"`references` of layer {layer} are for {given.shape[0]} images of {given.shape[1]} tokens, but the "
-                f"batch has {found.shape[0]} of {found.shape[1]}; gather them for the same images and tokens"
+                f"`references` of layer {layer} are for {reference.shape[0]} images of {reference.shape[1]} tokens, "
+                f"but the batch has {neurons.shape[0]} of {neurons.shape[1]}; gather them for these images and tokens"
             )
-        return given.to(found).expand_as(found)
+        return reference.to(neurons).expand_as(neurons)
 
     return _masked(masks, replace, shared)
 
 
 def _masked(masks: Sequence[Tensor], change: Edit, shared: bool) -> Edit:
-    """Give the masked neurons of each layer what `change` makes of the layer's neurons."""
+    """The edit that applies `change` to the masked neurons of each layer."""
 
-    def edit(layer: int, found: Tensor) -> Tensor:
+    def edit(layer: int, neurons: Tensor) -> Tensor:
         mask = masks[layer]
-        if not shared and len(mask) != len(found):
+        if not shared and len(mask) != len(neurons):
             raise ArgumentError(
-                f"`neurons` hold paths of {len(mask)} images, but the batch has {len(found)}; "
-                f"give one path an image, or one (layers, K) path for all"
+                f"`neurons` hold paths of {len(mask)} images, but the batch has {len(neurons)}; "
+                f"give one path per image, or one (layers, K) path for all"
             )
-        return torch.where(mask.to(found.device).unsqueeze(1), change(layer, found), found)
+        return torch.where(mask.to(neurons.device).unsqueeze(1), change(layer, neurons), neurons)
 
     return edit

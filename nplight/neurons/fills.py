@@ -1,4 +1,4 @@
-"""What is written over neurons: nothing but zeros, or reference values gathered from images."""
+"""Fills, the values written over neurons: zeros, or references gathered from images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FILLS: tuple[Fill, ...] = ("zero", "mean", "peak", "resample")
 
 @dataclass(frozen=True, slots=True)
 class References(ABC):
-    """Values that a fill writes over neurons.
+    """The values that a fill writes over neurons.
 
     Attributes:
-        fill: the fill they are for.
+        fill: the fill of the values.
         tokens: the tokens at which they were gathered.
     """
 
@@ -34,19 +34,19 @@ class References(ABC):
         """The values for a batch of images.
 
         Args:
-            images: (images, channels, height, width), what will pass the model; only `resample` needs them.
+            images: (images, channels, height, width), the input of the edited forward pass; required by `resample`.
 
         Returns:
             layer -> (1 or images, 1 or tokens, width).
 
         Raises:
-            ArgumentError: the values depend on the images and there are none.
+            ArgumentError: the values depend on the images, and `images` is `None`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FixedReferences(References):
-    """One value for each neuron, the same for every image and token.
+    """One value per neuron, the same for every image and token.
 
     Attributes:
         values: layer -> (1, 1, width), in float64.
@@ -55,7 +55,7 @@ class FixedReferences(References):
     values: Mapping[int, Tensor]
 
     def of(self, images: Tensor | None = None) -> Mapping[int, Tensor]:
-        """The values, whatever the images."""
+        """The values; `images` is ignored."""
         return self.values
 
 
@@ -65,13 +65,13 @@ def resolve(
     """The values of a fill by layer; `None` for `zero`.
 
     Raises:
-        ArgumentError: the fill and the references, their tokens or their shapes do not fit.
+        ArgumentError: the references do not match the fill, its tokens or the shape of the neurons.
     """
     check_choice("fill", fill, FILLS)
     if fill == "zero":
         if references is not None:
             raise ArgumentError(
-                "`references` must be None for fill 'zero', got some; name the fill that they are for, such as 'mean'"
+                "`references` must be None for fill 'zero', got values; name their fill, such as 'mean'"
             )
         return None
     if references is None:
@@ -80,10 +80,10 @@ def resolve(
             f"gather them with nplight.references(model, batches, {fill!r})"
         )
     if isinstance(references, References):
-        for argument, wanted, found in (("fill", fill, references.fill), ("tokens", tokens, references.tokens)):
-            if wanted != found:
+        for argument, value, gathered in (("fill", fill, references.fill), ("tokens", tokens, references.tokens)):
+            if value != gathered:
                 raise ArgumentError(
-                    f"`references` were gathered for {argument}={found!r}, got {argument}={wanted!r}; "
+                    f"`references` were gathered for {argument}={gathered!r}, got {argument}={value!r}; "
                     f"gather them with nplight.references(model, batches, {fill!r}, tokens={tokens!r})"
                 )
         references = references.of()
@@ -95,16 +95,16 @@ def check_values(values: Mapping[int, Tensor], widths: Sequence[int]) -> None:
     """Refuse values that are not (1 or images, 1 or tokens, width) for every layer.
 
     Raises:
-        ArgumentError: naming the layers that lack values, or the first whose shape is wrong.
+        ArgumentError: naming the layers without values, or the first with a wrong shape.
     """
     if not isinstance(values, Mapping):
         raise ArgumentError(
             f"`references` must be those of nplight.references, or a mapping of layers to tensors, "
             f"got {described(values)}"
         )
-    lacking = [layer for layer in range(len(widths)) if layer not in values]
-    if lacking:
-        raise ArgumentError(f"`references` must hold values for every layer, got none for layers {listed(lacking)}")
+    missing = [layer for layer in range(len(widths)) if layer not in values]
+    if missing:
+        raise ArgumentError(f"`references` must hold values for every layer, got none for layers {listed(missing)}")
     for layer, width in enumerate(widths):
         if not isinstance(values[layer], Tensor):
             raise ArgumentError(f"`references` of layer {layer} must be a tensor, got {described(values[layer])}")

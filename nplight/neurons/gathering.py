@@ -1,4 +1,4 @@
-"""Passes over images that gather what a fill writes."""
+"""Data passes that gather the references of a fill."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nplight.vit import OpenViT, named_dtypes, undisturbed
 
 
 class Gathering(ABC):
-    """One pass over images towards the references of a fill, exact on any number of processes.
+    """One data pass towards the references of a fill, exact on any number of processes.
 
-    Every image passes once in `update`, in whatever batches and order; then every process calls `finish`, which gives
-    the next pass, for the same images, or the references::
+    `update` takes every image once, in any batches and order; then every process calls `finish`, which returns the next
+    data pass, over the same images, or the references::
 
         step = gathering(vit, "peak")
         while isinstance(step, Gathering):
@@ -31,13 +31,13 @@ class Gathering(ABC):
     Args:
         vit: the opened model.
         tokens: the tokens at which neurons are read, `path` or `all`.
-        seed: chooses, where there is something to choose.
+        seed: for fills that draw random images.
 
     Raises:
         ArgumentError: `tokens` is neither.
     """
 
-    # No torchmetrics.Metric: importing that imports transformers, and it would gather every state of every process.
+    # Not a torchmetrics.Metric: that imports transformers, and would gather the states of all processes.
 
     def __init__(self, vit: OpenViT, *, tokens: Tokens = "path", seed: int = 0) -> None:
         tokens_of(vit, tokens)
@@ -47,7 +47,7 @@ class Gathering(ABC):
 
     @property
     def device(self) -> torch.device:
-        """The model's device, on which images are taken."""
+        """The model's device, on which images must be."""
         return self.vit.down[0].linear.weight.device
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Gathering(ABC):
 
     @abstractmethod
     def finish(self) -> Gathering | References:
-        """The next pass or the references, from the images of all processes; every process must call it.
+        """The next data pass or the references, from the images of all processes; every process must call it.
 
         Raises:
             ArgumentError: there were no images, or they give no finite values.
@@ -64,14 +64,14 @@ class Gathering(ABC):
 
 
 class NeuronGathering(Gathering):
-    """A pass that looks at the neurons of every layer; it holds statistics of all neurons, layer after layer."""
+    """A data pass over the neurons of every layer; its statistics hold the neurons of all layers, concatenated."""
 
     def update(self, images: Tensor) -> None:
-        """Run the model on images, unedited, and add the neurons of every layer as the layer runs."""
+        """Run the unedited model on images, and add the neurons of every layer as the layer runs."""
         self.vit.check_images(images)
         ends = itertools.accumulate(self.vit.widths)
-        places = [slice(end - width, end) for width, end in zip(self.vit.widths, ends)]
-        readers = {layer: self._reader(place) for layer, place in enumerate(places)}
+        slices = [slice(end - width, end) for width, end in zip(self.vit.widths, ends)]
+        readers = {layer: self._reader(positions) for layer, positions in enumerate(slices)}
         with (
             undisturbed(self.vit.model),
             torch.no_grad(),
@@ -80,39 +80,39 @@ class NeuronGathering(Gathering):
         ):
             self.vit.forward(images)
 
-    def _reader(self, place: slice) -> SiteFunction:
-        def read(found: Tensor) -> Tensor:
-            self.add(place, found)
-            return found
+    def _reader(self, positions: slice) -> SiteFunction:
+        def read(neurons: Tensor) -> Tensor:
+            self.add(positions, neurons)
+            return neurons
 
         return read
 
     @abstractmethod
-    def add(self, place: slice, values: Tensor) -> None:
-        """Add the neurons of one layer, (images, tokens, width), to the statistics of the neurons at `place`."""
+    def add(self, positions: slice, values: Tensor) -> None:
+        """Add the neurons of one layer, (images, tokens, width), to the statistics at `positions`."""
 
     def for_all(self, value: float, dtype: torch.dtype) -> Tensor:
-        """`value` for each neuron of the model, (neurons,)."""
+        """`value` for every neuron of the model, (neurons,)."""
         return torch.full((sum(self.vit.widths),), value, dtype=dtype, device=self.device)
 
     def by_layer(self, values: Tensor) -> Mapping[int, Tensor]:
         """Values of all neurons, (neurons,), as references: layer -> (1, 1, width).
 
         Raises:
-            ArgumentError: some are NaN or infinite.
+            ArgumentError: a value is NaN or infinite.
         """
         layers = dict(enumerate(values.view(1, 1, -1).split(self.vit.widths, dim=2)))
-        broken = [layer for layer, found in layers.items() if not found.isfinite().all()]
-        if broken:
+        not_finite = [layer for layer, reference in layers.items() if not reference.isfinite().all()]
+        if not_finite:
             raise ArgumentError(
                 f"references must be gathered from finite neurons, got NaN or infinite neurons in layers "
-                f"{listed(broken)}; leave out the images that give them"
+                f"{listed(not_finite)}; leave out the images that cause them"
             )
         return layers
 
 
 def refuse_none() -> NoReturn:
-    """Refuse to gather from nothing, in the process that finds that there were no images in any.
+    """Refuse to gather without images; for use when no process has any.
 
     Raises:
         ArgumentError: always.

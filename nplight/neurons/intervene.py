@@ -1,4 +1,4 @@
-"""Remove, enhance or keep neurons in every forward pass inside a `with`."""
+"""`intervene`: remove, enhance or keep neurons in every forward pass inside a `with`."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ def intervene(
 ) -> AbstractContextManager[None]:
     """Edit the neurons of a path in every forward pass inside the `with`.
 
-    `remove` fills the path's neurons (with 0, if nothing else is said), `enhance` multiplies them by 2; `keep` fills
-    the neurons outside the path, all of them or a random `fraction`. Contexts nest, and the model has no trace of them
-    afterwards, also after an error.
+    `remove` fills the path's neurons (with 0 by default), `enhance` multiplies them by 2; `keep` fills the neurons
+    outside the path, all of them or a random `fraction`. Contexts nest, and leave no trace in the model, also after an
+    error.
 
     Args:
-        model: a supported model, in whatever mode.
-        neurons: (images, layers, K) int64 or a `PathBatch`, a path for each image of the batches that will pass; or
-            (layers, K), or the `CategoryPaths` of one category, one path for every image. Of several categories,
-            `category_paths.of(labels)` for the labels of the images that will pass.
+        model: a supported model, in any mode.
+        neurons: (images, layers, K) int64 or a `PathBatch`, one path per image of the batches of the forward passes; or
+            (layers, K), or the `CategoryPaths` of one category, one path for every image. For several categories,
+            `category_paths.of(labels)` with the labels of these images.
         operation: `remove`, `enhance` or `keep`.
-        fill: what stands in a removed or pruned neuron: `zero`; `mean` or `peak`, its mean or most frequent value over
-            some images; `resample`, its value in another image.
+        fill: the value of a removed or pruned neuron: `zero`; `mean` or `peak`, its mean or most frequent value over a
+            set of images; `resample`, its value in another image.
         fraction: share of the other neurons of each layer that `keep` prunes, in [0, 1].
-        generator: draws which, on the CPU, when `fraction` is below 1: once for a (layers, K) path, once for each
-            image otherwise; `None` draws from torch's global state.
-        references: the values of a fill other than `zero`, from `nplight.references`; or any of your own, layer ->
-            (1 or images, 1 or tokens, width). For `resample`, `references.of(images)` of the images that will pass.
-        tokens: `path` edits the path tokens, as the paper does; `all` every token.
+        generator: draws the pruned neurons, on the CPU, if `fraction` is below 1: once for a (layers, K) path, once per
+            image otherwise; `None`: torch's global generator.
+        references: the values of a fill other than `zero`, from `nplight.references`; or a mapping layer -> (1 or
+            images, 1 or tokens, width). For `resample`, `references.of(images)` of the images of the forward passes.
+        tokens: `path` edits the path tokens, as the paper does; `all` edits every token.
 
     Returns:
         The context manager.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
-        ArgumentError: an argument is wrong; or, in a forward pass, the batch is not of as many images as `neurons` or
-            `references`.
-        EditNotAppliedError: on leaving the context, when some layer never ran.
+        ArgumentError: an argument is wrong; or, in a forward pass, the batch differs in its number of images from
+            `neurons` or `references`.
+        EditNotAppliedError: on leaving the context, if a layer never ran.
     """
     vit = open_vit(model)
     neurons = one_path_per_image(neurons)
@@ -92,5 +92,5 @@ def intervene(
 
 def _check_generator(generator: torch.Generator | None) -> None:
     if generator is not None and (not isinstance(generator, torch.Generator) or generator.device.type != "cpu"):
-        got = f"one on {generator.device}" if isinstance(generator, torch.Generator) else described(generator)
+        got = f"a generator on {generator.device}" if isinstance(generator, torch.Generator) else described(generator)
         raise ArgumentError(f"`generator` must be a torch.Generator on the CPU or None, got {got}")

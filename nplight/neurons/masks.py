@@ -1,4 +1,4 @@
-"""Which neurons an operation touches, as masks over a layer's width."""
+"""Masks over a layer's width: the neurons on a path, and those that are pruned."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def path_masks(neurons: Tensor, widths: Sequence[int]) -> list[Tensor]:
     """Masks of the neurons on the path.
 
     Args:
-        neurons: (images, layers, K) int64; a neuron that stands twice counts once.
-        widths: neurons in each layer.
+        neurons: (images, layers, K) int64; repeated neurons count once.
+        widths: neurons per layer.
 
     Returns:
-        For each layer (images, width) bool.
+        Per layer (images, width) bool.
     """
     masks = []
     for layer, width in enumerate(widths):
@@ -26,48 +26,50 @@ def path_masks(neurons: Tensor, widths: Sequence[int]) -> list[Tensor]:
 
 
 def prune_order(path: Sequence[Tensor], priority: Sequence[Tensor]) -> list[Tensor]:
-    """The place of every neuron in the order in which they are pruned, those on the path last.
+    """The position of every neuron in the order of pruning, the neurons on the path last.
 
     Args:
-        path: for each layer (images, width) bool, the neurons on the path.
-        priority: for each layer (images, width), the smallest are pruned first.
+        path: per layer (images, width) bool, the neurons on the path.
+        priority: per layer (images, width), the smallest are pruned first.
 
     Returns:
-        For each layer (images, width) int64.
+        Per layer (images, width) int64.
     """
-    places = []
+    positions = []
     for mask, values in zip(path, priority):
         order = values.masked_fill(mask, float("inf")).argsort(dim=1, stable=True)
-        place = torch.arange(order.shape[1], device=order.device).expand_as(order)
-        places.append(torch.empty_like(order).scatter_(1, order, place))
-    return places
+        position = torch.arange(order.shape[1], device=order.device).expand_as(order)
+        positions.append(torch.empty_like(order).scatter_(1, order, position))
+    return positions
 
 
 def pruned_masks(path: Sequence[Tensor], fraction: float, order: Sequence[Tensor] | None = None) -> list[Tensor]:
     """Masks of the neurons outside the path that are pruned.
 
-    For one `order` the sets are nested: what 10% prunes, 30% prunes too.
+    For the same `order` the masks are nested: the neurons pruned at 10% are also pruned at 30%.
 
     Args:
-        path: for each layer (images, width) bool, the neurons on the path.
+        path: per layer (images, width) bool, the neurons on the path.
         fraction: share of the others that is pruned, in [0, 1], rounded to whole neurons.
-        order: for each layer (images, width) int64, from `prune_order`; not needed for all of them.
+        order: per layer (images, width) int64, from `prune_order`; not needed for fraction 1.
 
     Returns:
-        For each layer (images, width) bool.
+        Per layer (images, width) bool.
     """
     if order is None:
         if fraction != 1:
-            raise ValueError("a fraction below 1 needs an order")
+            raise ValueError(
+                f"`order` must be given for a `fraction` below 1, got {fraction}; take it from prune_order"
+            )
         return [~mask for mask in path]
-    others = ((~mask).sum(1, keepdim=True) for mask in path)
-    return [places < (count * fraction + 0.5).floor() for places, count in zip(order, others)]
+    counts = ((~mask).sum(1, keepdim=True) for mask in path)
+    return [positions < (count * fraction + 0.5).floor() for positions, count in zip(order, counts)]
 
 
 def random_priority(images: int, widths: Sequence[int], generator: torch.Generator | None) -> list[Tensor]:
-    """Uniform random priorities, for each layer (images, width), in [0, 1), on the CPU.
+    """Uniform random priorities, per layer (images, width), in [0, 1).
 
-    On the CPU so that a seed means the same neurons on every device.
+    Drawn on the CPU, so that a seed gives the same neurons on every device.
     """
     drawn = torch.rand(images, sum(widths), generator=generator, dtype=torch.float32)
     return list(drawn.split(list(widths), dim=1))

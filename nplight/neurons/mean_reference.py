@@ -13,17 +13,17 @@ from nplight.vit import OpenViT
 
 
 class MeanReference(NeuronGathering):
-    """The mean of each neuron over all images and edited tokens, from sums in float64 and counts."""
+    """The mean of each neuron over all images and edited tokens, from float64 sums and counts."""
 
     def __init__(self, vit: OpenViT, *, tokens: Tokens = "path", seed: int = 0) -> None:
         super().__init__(vit, tokens=tokens, seed=seed)
         self._total = self.for_all(0, torch.float64)
         self._count = self.for_all(0, torch.int64)
 
-    def add(self, place: slice, values: Tensor) -> None:
+    def add(self, positions: slice, values: Tensor) -> None:
         """Add to the sums and the counts."""
-        self._total[place] += values.sum((0, 1), dtype=torch.float64)
-        self._count[place] += values.shape[0] * values.shape[1]
+        self._total[positions] += values.sum((0, 1), dtype=torch.float64)
+        self._count[positions] += values.shape[0] * values.shape[1]
 
     @torch.inference_mode(False)
     def finish(self) -> FixedReferences:

@@ -1,4 +1,4 @@
-"""Read the neurons of a forward pass."""
+"""`record`: the neurons of a forward pass."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from nplight.vit import OpenViT, open_vit
 def record(model: nn.Module | OpenViT, *, tokens: Tokens = "path") -> Iterator[dict[int, Tensor]]:
     """Record the neurons of every layer, at the path tokens or at all tokens.
 
-    Opened inside an `intervene`, it sees the edited values; around one, the unedited values.
+    Opened inside an `intervene` it records the edited values, outside of it the unedited values.
 
     Args:
         model: a supported model.
         tokens: `path`: the tokens at which paths are searched; `all`: every token.
 
     Yields:
-        A dictionary that a forward pass fills: layer -> (images, tokens, width), detached. A second pass replaces
-        the values of the first.
+        A dictionary that a forward pass fills: layer -> (images, tokens, width), detached. A second forward pass
+        replaces the values of the first.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: `tokens` is neither.
-        EditNotAppliedError: on leaving, when no forward pass reached some layer.
+        EditNotAppliedError: on leaving, if a layer never ran.
     """
     vit = open_vit(model)
     values: dict[int, Tensor] = {}
 
     def read(layer: int) -> SiteFunction:
-        def keep(found: Tensor) -> Tensor:
-            values[layer] = found.detach().clone()
-            return found
+        def keep(neurons: Tensor) -> Tensor:
+            values[layer] = neurons.detach().clone()
+            return neurons
 
         return keep
 

@@ -1,4 +1,4 @@
-"""Gather the values that a fill writes over neurons."""
+"""`references`: gather the values that a fill writes over neurons."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FIRST_PASS: Mapping[str, type[Gathering]] = MappingProxyType(
 
 @torch.inference_mode(False)
 def gathering(model: nn.Module | OpenViT, fill: Fill, *, tokens: Tokens = "path", seed: int = 0) -> Gathering:
-    """The first pass towards the references of a fill, on the model's device, for a loop of your own.
+    """The first data pass towards the references of a fill, on the model's device, for a custom loop.
 
-    `Gathering` shows the loop. In several processes each passes its own share of the images.
+    `Gathering` shows the loop. With several processes each takes its share of the images.
 
     Args:
         model: a supported model.
-        fill: `mean`, `peak` (three passes) or `resample`.
-        tokens: the tokens at which neurons are read and will be edited, `path` or `all`.
+        fill: `mean`, `peak` (three data passes) or `resample`.
+        tokens: the tokens at which neurons are read and edited, `path` or `all`.
         seed: for `resample`, chooses the donors.
 
     Raises:
@@ -54,18 +54,18 @@ def references(
     """Gather the values of a fill from images, for `intervene(..., references=...)`.
 
     The mean and the peak of a neuron are over all images and all edited tokens. For `resample` a pool of 64 images is
-    held, and each image takes the neurons of one that is not itself, at the same tokens: `references.of(images)`.
+    held, and each image gets the neurons of another image at the same tokens: `references.of(images)`.
 
     Args:
-        model: a supported model, in whatever mode; left exactly as found.
+        model: a supported model, in any mode; left unchanged.
         batches: batches of images (images, channels, height, width), normalised, or tuples that begin with them, on
-            any device; a list or a DataLoader, since `peak` goes through them three times.
+            any device; a list or a DataLoader, since `peak` iterates over them three times.
         fill: `mean`, `peak` or `resample`.
-        tokens: the tokens that will be edited: `path` or `all`.
+        tokens: the tokens to be edited: `path` or `all`.
         seed: for `resample`, chooses the donors.
 
     Returns:
-        The references. In several processes, each with its own share of the images, those of all images.
+        The references. With several processes, each with its share of the images, those of all images.
 
     Raises:
         UnsupportedModelError: the model cannot be opened.

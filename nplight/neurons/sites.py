@@ -1,4 +1,4 @@
-"""Hooks on the sites of the neurons: they live inside a `with`, and every one must fire."""
+"""Hooks on the sites of the neurons, which exist only inside a `with` and must all fire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nplight.errors import EditNotAppliedError, check_choice, listed
 from nplight.vit import OpenViT, SiteHook, Uncompiled, one_thread
 
 SiteFunction = Callable[[Tensor], Tensor]
-"""The neurons at the tokens of a site, (images, tokens, width), to what stands there instead."""
+"""The neurons at the tokens of a site, (images, tokens, width) -> their replacement, of the same shape."""
 
 Tokens = Literal["path", "all"]
 
@@ -23,7 +23,7 @@ TOKENS: tuple[Tokens, ...] = ("path", "all")
 
 
 def tokens_of(vit: OpenViT, tokens: Tokens) -> slice:
-    """Where neurons are read and edited: at the model's path tokens (`path`, the paper) or at every token (`all`).
+    """The tokens at which neurons are read and edited: the model's path tokens (`path`, the paper) or all (`all`).
 
     Raises:
         ArgumentError: `tokens` is neither.
@@ -34,15 +34,15 @@ def tokens_of(vit: OpenViT, tokens: Tokens) -> slice:
 
 @contextmanager
 def at_sites(vit: OpenViT, functions: Mapping[int, SiteFunction], *, tokens: Tokens = "path") -> Iterator[None]:
-    """Pass each layer's neurons at the path tokens, or at all tokens, through a function in every forward inside.
+    """Apply a function per layer to its neurons at the path tokens, or all tokens, in every forward pass inside.
 
-    A function that returns the very tensor it was given only reads. Contexts nest: the inner one sees the outer one's
-    values. A context acts in the thread that opened it, as torch's own do, and what was compiled runs as it was
-    written: compiled code does not see new hooks.
+    A function that returns its argument, the same tensor, only reads. Contexts nest: the inner one sees the values of
+    the outer one. A context acts in the thread that opened it, as torch's own contexts do. Compiled models run
+    uncompiled inside, since compiled code does not see new hooks.
 
     Raises:
         ArgumentError: `tokens` is neither `path` nor `all`.
-        EditNotAppliedError: on leaving without an error, when some site never ran.
+        EditNotAppliedError: on leaving without an error, if a site never ran.
     """
     where = tokens_of(vit, tokens)
 
@@ -57,7 +57,7 @@ def at_sites(vit: OpenViT, functions: Mapping[int, SiteFunction], *, tokens: Tok
     hooks = {layer: hook_for(layer) for layer in functions}
     handles: list[RemovableHandle | Uncompiled] = []
     try:
-        # Torch numbers hooks without regard for threads.
+        # Torch's numbering of hooks is not thread-safe.
         with one_thread():
             handles.append(Uncompiled())
             for layer, hook in hooks.items():
@@ -68,7 +68,7 @@ def at_sites(vit: OpenViT, functions: Mapping[int, SiteFunction], *, tokens: Tok
         try:
             _remove(handles)
         finally:
-            # Ctrl-C may have come on the way there; to remove twice is to remove once.
+            # Ctrl-C may have interrupted the first call; removing a second time does nothing.
             _remove(handles)
 
 
@@ -95,17 +95,17 @@ def _check_fired(hooks: Mapping[int, SiteHook]) -> None:
 
 @contextmanager
 def overwrite(vit: OpenViT, values: Mapping[int, Tensor]) -> Iterator[None]:
-    """Write `values[layer]`, (images, path tokens, width), over the neurons of each layer in every forward inside."""
+    """Write `values[layer]`, (images, path tokens, width), over each layer's neurons in every forward pass inside."""
 
     def write(layer: int) -> SiteFunction:
-        # Under autocast the stream is of a lower precision than the values.
-        return lambda found: values[layer].to(found.dtype)
+        # Under autocast the stream has a lower precision than the values.
+        return lambda neurons: values[layer].to(neurons.dtype)
 
     with at_sites(vit, {layer: write(layer) for layer in values}):
         yield
 
 
 def replace_tokens(stream: Tensor, tokens: slice, values: Tensor) -> Tensor:
-    """`stream` (images, tokens, …) with `values` in the rows of `tokens`; the inputs stay as they are."""
+    """`stream`, (images, tokens, …), with `values` at `tokens`; a new tensor."""
     start, stop, _ = tokens.indices(stream.shape[1])
     return torch.cat([stream[:, :start], values, stream[:, stop:]], dim=1)
