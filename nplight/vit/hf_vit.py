@@ -1,4 +1,4 @@
-"""ViT and DeiT classifiers of Hugging Face's transformers, which need not be installed."""
+"""ViT and DeiT classifiers of Hugging Face's transformers, an optional dependency."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nplight.vit.refusals import is_linear, merge_first
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How transformers names what a family is made of; the rest is alike.
+    """The names in which the families of transformers differ.
 
     Attributes:
         library: the module that defines the classes.
-        prefix: of the names of its classes.
+        prefix: the prefix of the names of its classes.
         backbone: the attribute that holds the model without its head.
         heads: the classes that can be opened, each with its classifiers: of the first token, the second, and so on.
     """
@@ -31,14 +31,14 @@ class Names:
     backbone: str
     heads: Mapping[str, tuple[str, ...]]
 
-    def own(self, kind: type, name: str) -> bool:
-        """Whether a class is the one that the library defines by a name, its prefix left out."""
+    def defines(self, kind: type, name: str) -> bool:
+        """Whether `kind` is the library's class of this name, given without the prefix."""
         return kind.__module__ == self.library and kind.__name__ == self.prefix + name
 
     def classifiers(self, kind: type) -> tuple[str, ...]:
-        """The classifiers of a class, or of what it derives from; none for a class of another family."""
-        known = (self.heads.get(base.__name__, ()) for base in kind.__mro__ if base.__module__ == self.library)
-        return next(filter(None, known), ())
+        """The classifiers of a class or of its base class; none for a class of another family."""
+        heads = (self.heads.get(base.__name__, ()) for base in kind.__mro__ if base.__module__ == self.library)
+        return next(filter(None, heads), ())
 
 
 _ATTENTION = ("sdpa", "eager")
@@ -46,9 +46,9 @@ _BLOCK = ("attention", "layernorm_before", "layernorm_after", "mlp", "dropout")
 
 
 class HuggingFaceViT(OpenViT):
-    """ViT as transformers builds it, of version 5 or 4; path token: the class token.
+    """ViT of transformers, version 5 or 4; path token: the class token.
 
-    The classifier may have been replaced by another linear layer. One image size: the model's own.
+    The classifier may be replaced by another linear layer. One image size: that of the model.
     """
 
     supports = "transformers ViTForImageClassification (attention 'sdpa' or 'eager')"
@@ -59,7 +59,7 @@ class HuggingFaceViT(OpenViT):
     def __init__(self, model: nn.Module) -> None:
         self.refuse(model, _refusals(model, self.names))
         self.model = model
-        # transformers is not imported here, so that its types are not known.
+        # transformers is not imported here, so its types are not available.
         outer: Any = model
         self._backbone: Any = getattr(outer, self.names.backbone)
         self._heads = [getattr(outer, name) for name in self.names.classifiers(type(model))]
@@ -79,9 +79,9 @@ class HuggingFaceViT(OpenViT):
 
     def block(self, layer: int, stream: Tensor) -> Tensor:
         """One layer of the encoder."""
-        found = self._layers[layer](stream)
-        # A layer of early versions 4 returns a tuple: the stream, and the attention weights where they are asked for.
-        return cast(Tensor, found[0] if isinstance(found, tuple) else found)
+        output = self._layers[layer](stream)
+        # In early releases of version 4 a layer returns a tuple: the stream, and the attention weights on request.
+        return cast(Tensor, output[0] if isinstance(output, tuple) else output)
 
     def head(self, stream: Tensor) -> Tensor:
         """Norm, and mean of the classifiers of the path tokens: the logits, not transformers' output object."""
@@ -90,8 +90,8 @@ class HuggingFaceViT(OpenViT):
         return cast(Tensor, logits[0] if len(logits) == 1 else sum(logits) / len(logits))
 
     def output(self, logits: Tensor) -> Any:
-        """As transformers wraps them."""
-        from transformers.modeling_outputs import ImageClassifierOutput  # loaded already, as the model is its own
+        """The logits in transformers' output object."""
+        from transformers.modeling_outputs import ImageClassifierOutput  # loaded with the model
 
         return ImageClassifierOutput(logits=logits)
 
@@ -106,9 +106,9 @@ class HuggingFaceViT(OpenViT):
 
     def _parts(self, layer: int) -> BlockParts | None:
         block: Any = self._layers[layer]
-        # Of version 5, and not 'eager', whose softmax is in float32 whatever the model's dtype.
-        whole = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
-        if not whole or cast(Any, self.model).config._attn_implementation != "sdpa":
+        # Only version 5, and not 'eager', whose softmax is in float32 for every dtype of the model.
+        known = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
+        if not known or cast(Any, self.model).config._attn_implementation != "sdpa":
             return None
         attention, mlp = _attention(block.attention, self.names), block.mlp
         up = is_linear(mlp.fc1) and only(mlp, ("activation_fn", "fc1", "fc2"))
@@ -124,16 +124,16 @@ class HuggingFaceViT(OpenViT):
         )
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
-        """The one size the model was built for: it interpolates its positions only when its caller asks for that."""
+        """The size of the model's configuration: positions are interpolated only on request of the caller."""
         patches = self._backbone.embeddings.patch_embeddings
         height, width = patches.image_size
         return (patches.num_channels, height, width)
 
 
 class HuggingFaceDeiT(HuggingFaceViT):
-    """DeiT as transformers builds it; path tokens: the class token, and with a teacher the distillation token too.
+    """DeiT of transformers; path tokens: the class token, and with a teacher also the distillation token.
 
-    With a teacher the logits are the mean of a head on each of the two, as the model's own `logits` are.
+    With a teacher the logits are the mean of the two heads, as are the `logits` of the model.
     """
 
     supports = "transformers DeiTForImageClassification, also WithTeacher (attention 'sdpa' or 'eager')"
@@ -150,7 +150,7 @@ class HuggingFaceDeiT(HuggingFaceViT):
 
 def _attention(attention: Any, names: Names) -> AttentionParts | None:
     projections = ("q_proj", "k_proj", "v_proj", "o_proj")
-    if not names.own(type(attention), "Attention") or not only(attention, projections):
+    if not names.defines(type(attention), "Attention") or not only(attention, projections):
         return None
     layers = [getattr(attention, name, None) for name in projections]
     if not all(map(is_linear, layers)):
@@ -169,17 +169,17 @@ def _refusals(model: Any, names: Names) -> Iterator[str]:
     if attention not in _ATTENTION:
         yield (
             f"its attention is {attention!r}, which has no forward-mode derivative; "
-            f"choose one that has, as in model.set_attn_implementation('sdpa')"
+            f"choose another, as in model.set_attn_implementation('sdpa')"
         )
     yield from _head_refusals({name: getattr(model, name) for name in names.classifiers(type(model))})
     for index, layer in enumerate(_layers(backbone)):
-        if not names.own(type(layer), "Layer"):
+        if not names.defines(type(layer), "Layer"):
             yield f"block {index} is a {type(layer).__name__}"
         elif not is_linear(_down(layer)):
             yield f"the FFN of block {index} has no linear down projection{merge_first(_down(layer))}"
         else:
             continue
-        break  # the other blocks are alike
+        break  # the first refused block stands for all
 
 
 def _head_refusals(heads: Mapping[str, nn.Module]) -> Iterator[str]:
@@ -189,11 +189,11 @@ def _head_refusals(heads: Mapping[str, nn.Module]) -> Iterator[str]:
             return
     counts = [getattr(head, "out_features", 0) for head in heads.values()]
     if len(set(counts)) > 1:
-        yield f"its heads tell {' and '.join(map(str, counts))} categories apart, not as many each"
+        yield f"its heads have different numbers of categories, {' and '.join(map(str, counts))}"
 
 
 def _replayed(model: Any, backbone: Any) -> Iterator[tuple[str, nn.Module]]:
-    """The modules whose forwards are replayed piece by piece, which must be transformers' own."""
+    """The modules whose forwards are replayed piece by piece, so that they must be those of transformers."""
     yield "it", model
     yield "its backbone", backbone
     if hasattr(backbone, "encoder"):
@@ -201,10 +201,10 @@ def _replayed(model: Any, backbone: Any) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _layers(backbone: Any) -> nn.ModuleList:
-    # Version 5 dropped the encoder around the layers.
+    # Version 5 removed the encoder around the layers.
     return cast(nn.ModuleList, backbone.encoder.layer if hasattr(backbone, "encoder") else backbone.layers)
 
 
 def _down(layer: Any) -> object:
-    # Version 5 joined the two halves of the FFN, `intermediate` and `output`, in one module.
+    # Version 5 merged the halves of the FFN, `intermediate` and `output`, into one module.
     return layer.mlp.fc2 if hasattr(layer, "mlp") else layer.output.dense

@@ -1,4 +1,4 @@
-"""Somebody's hooks where the engine cannot take them in."""
+"""User hooks at places that a search bypasses."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from nplight.vit.wrapped import WrappedViT
 def refuse_hooks(vit: OpenViT) -> None:
     """Refuse hooks after the neurons of a block, and on modules that are run in pieces.
 
-    From a layer's neurons to the stream that leaves its block the engine uses the down projection alone. Hooks before
-    the neurons, and in the head, are part of the model that is searched, as are those on a wrapper.
+    From a layer's neurons to the stream that leaves its block the engine applies only the down projection. Hooks before
+    the neurons, in the head and on a wrapper are part of the searched model.
 
     Raises:
         UnsupportedModelError: naming the modules with such hooks.
     """
     names = {module: name for name, module in vit.transformer.named_modules()}
-    if found := list(dict.fromkeys(names[module] or "the model itself" for module in _misplaced(vit))):
+    if hooked := list(dict.fromkeys(names[module] or "the model itself" for module in _misplaced(vit))):
         raise UnsupportedModelError(
             f"`model` must have no hooks between the neurons of a block and the stream that leaves it, nor on modules "
-            f"that are run in pieces, but has on {listed(found)}: a search would not see what they change. Remove them "
-            f"while you search, or make what they do part of the module before the neurons"
+            f"that are run in pieces, but has on {listed(hooked)}: a search would not see what they change. Remove "
+            f"them while you search, or make what they do part of the module before the neurons"
         )
 
 
 def _misplaced(vit: OpenViT) -> Iterator[nn.Module]:
-    # A model that has hooks when it is opened is opened as a wrapper of itself.
+    # A model with hooks at opening is opened as a wrapper of itself.
     if not isinstance(vit, WrappedViT) and hooked_itself(vit.transformer):
         yield vit.transformer
     blocks = set(vit.blocks())
@@ -44,11 +44,11 @@ def _misplaced(vit: OpenViT) -> Iterator[nn.Module]:
 
 
 def _after_neurons(block: nn.Module, linear: nn.Module) -> Iterator[nn.Module]:
-    """What has a hook that runs after the neurons: in every family modules stand in the order in which they run."""
+    """The modules with a hook that runs after the neurons: in every family modules are listed in running order."""
     after = False
     for module in block.modules():
         holds = linear in module.modules()
-        # A forward pre-hook of what holds the projection, and of the projection, runs before the neurons are read.
+        # A forward pre-hook of the projection, or of a module that holds it, runs before the neurons are read.
         hooks = (module._forward_hooks, module._backward_hooks, module._backward_pre_hooks)
         if (holds and any(hooks)) or (after and hooked_itself(module)):
             yield module

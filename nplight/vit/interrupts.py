@@ -1,7 +1,7 @@
-"""Ctrl-C acts where nothing is half done.
+"""Deferred Ctrl-C: it acts only at points where no state is half changed.
 
-Python raises KeyboardInterrupt between any two instructions of the main thread, also in the middle of putting
-something back. Where the state of a model or of the process is changed, the signal is noted and acts a little later.
+Python raises KeyboardInterrupt between any two instructions of the main thread, also while state is being restored.
+Where the state of a model or of the process is changed, the signal is recorded and handled later.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from types import FrameType
 from typing import Any
 
 PATIENCE = 10.0
-"""Seconds after which another Ctrl-C no longer waits: something hangs, and has to be ended as it is."""
+"""Seconds after which a repeated Ctrl-C acts at once, since the program may hang."""
 
 
 class _Deferred:
-    """A handler of SIGINT that notes the signal for the handler before it."""
+    """A handler of SIGINT that records the signal for the previous handler."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any]) -> None:
         self.handler = handler
-        self.noted = 0
+        self.pending = 0
         self._first = 0.0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._first = self._first if self.noted else time.monotonic()
-        self.noted += 1
+        self._first = self._first if self.pending else time.monotonic()
+        self.pending += 1
         if time.monotonic() - self._first > PATIENCE:
             self.deliver()
 
     def deliver(self) -> None:
-        """What the signals would have done: as a rule, raise KeyboardInterrupt."""
-        while self.noted:
-            self.noted -= 1
+        """Call the previous handler for the recorded signals; by default it raises KeyboardInterrupt."""
+        while self.pending:
+            self.pending -= 1
             self.handler(signal.SIGINT, inspect.currentframe())
 
 
@@ -46,10 +46,10 @@ _deferred: _Deferred | None = None
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Inside, Ctrl-C waits for the next `interrupt_point`, or for the end. Nests; in other threads it does nothing."""
+    """Defer Ctrl-C to the next `interrupt_point` or to the end. Nests; without effect in other threads."""
     global _deferred
     handler = signal.getsignal(signal.SIGINT)
-    # Python runs handlers in the main thread alone. One that is no function ends the process, or does nothing.
+    # Python runs handlers only in the main thread. One that is not callable ends the process or ignores the signal.
     if threading.current_thread() is not threading.main_thread() or not callable(handler) or _deferred is not None:
         yield
         return
@@ -66,13 +66,13 @@ def interrupts_deferred() -> Iterator[None]:
 
 
 def interrupt_point() -> None:
-    """Here Ctrl-C may act, if it was noted: whatever is open is closed by its `with`."""
-    if _deferred is not None and _deferred.noted and threading.current_thread() is threading.main_thread():
+    """Handle a deferred Ctrl-C, if there is one; every open context is closed by its `with`."""
+    if _deferred is not None and _deferred.pending and threading.current_thread() is threading.main_thread():
         _deferred.deliver()
 
 
 def _after_fork() -> None:
-    """In the child: it may never come to the end that puts the handler back."""
+    """In the child, which may never reach the end that restores the handler."""
     global _deferred
     if _deferred is not None:
         handler = _deferred.handler

@@ -1,4 +1,4 @@
-"""Is a module what it seems, down to its last piece?"""
+"""Checks of a module's submodules, forward and hooks."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _TOKEN_WISE = (*LAYER_NORMS, LayerNormFp32, RmsNorm, nn.RMSNorm, nn.Identity)
 
 
 def only(module: nn.Module, names: Collection[str]) -> bool:
-    """Whether a module holds no submodule but those of `names`, and its class alone says what it does."""
+    """Whether a module holds no submodules except those of `names`, and its forward is that of its class."""
     return {name for name, _ in module.named_children()} <= set(names) and "forward" not in vars(module)
 
 
 def hooked(*modules: nn.Module) -> bool:
-    """Whether somebody's hook waits for the modules, or for what they hold, to be called in this thread."""
+    """Whether the modules or their submodules have user hooks that act in this thread."""
     return any(hooked_itself(inner) for module in modules for inner in module.modules())
 
 
 def hooked_itself(module: nn.Module) -> bool:
-    """Whether somebody's hook waits for a module to be called in this thread, not for what it holds."""
-    found = (list(getattr(module, name, {}).values()) for name in _HOOKS)
-    return any(not isinstance(hook, SiteHook) or hook.acts for hooks in found for hook in hooks)
+    """Whether a module, without its submodules, has user hooks that act in this thread."""
+    hooks = [hook for name in _HOOKS for hook in list(getattr(module, name, {}).values())]
+    return any(not isinstance(hook, SiteHook) or hook.acts for hook in hooks)
 
 
 def identity(*modules: nn.Module | None) -> bool:
-    """Whether modules change nothing in evaluation mode; `None` is no module."""
+    """Whether modules are the identity in evaluation mode; `None` stands for no module."""
     return all(module is None or type(module) in _IDENTITIES for module in modules)
 
 
 def token_wise(*norms: nn.Module | None) -> bool:
-    """Whether norms take every token for itself; `None` is no norm."""
+    """Whether norms treat every token separately; `None` stands for no norm."""
     return all(norm is None or type(norm) in _TOKEN_WISE for norm in norms)

@@ -1,6 +1,6 @@
-"""One thread of a process works at a time, where threads share what they change.
+"""A lock for the state that the threads of a process share.
 
-Forward-mode AD has one level for the whole process, and a model's hooks and flags are the same for all threads.
+Forward-mode AD has one level per process, and a model's hooks and flags are shared by all threads.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ from contextlib import contextmanager
 
 from nplight.vit.interrupts import interrupts_deferred
 
-# One lock and not one for each model: forward-mode AD is shared by all, and several locks could be taken crosswise.
+# One lock for all models: they share forward-mode AD, and several locks could deadlock.
 _lock = threading.RLock()
 
-# How to undo what the working thread has changed, in order.
+# The undo functions of the changes made by the thread that holds the lock, in order.
 _changes: list[Callable[[], None]] = []
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, other threads wait that come here too, and Ctrl-C acts at an `interrupt_point`, or at the end.
+    """Hold the lock: other threads wait to enter, and Ctrl-C acts at an `interrupt_point` or at the end.
 
-    Nests. Not for a time that a caller controls: two threads could wait for each other.
+    Nests. Do not hold it while user code decides when to leave: two threads could wait for each other.
     """
-    # Ctrl-C while waiting for another thread acts at once.
+    # Ctrl-C acts at once while waiting for the lock.
     with _lock, interrupts_deferred():
         yield
 
 
 @contextmanager
 def changed(undo: Callable[[], None]) -> Iterator[None]:
-    """Inside `one_thread`: `undo` what is changed inside, at the end, after an error, and in a forked process.
+    """Within `one_thread`: call `undo` at the end, after an error, and in a forked process.
 
-    A process that is forked while another thread works has its changes, and not the thread that would undo them.
+    A process that is forked while another thread holds the lock inherits its changes without the thread that would undo
+    them.
     """
     _changes.append(undo)
     try:
@@ -47,7 +48,7 @@ def changed(undo: Callable[[], None]) -> Iterator[None]:
 
 
 def _after_fork() -> None:
-    """In the child: it has one thread, the one that forked."""
+    """In the child, whose only thread is the one that forked."""
     global _lock
     if _lock.acquire(blocking=False):
         _lock.release()

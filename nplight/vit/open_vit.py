@@ -1,4 +1,4 @@
-"""A Vision Transformer opened at its neurons, whatever its family."""
+"""`OpenViT`: the base class of the families of Vision Transformers, opened at their neurons."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from nplight.vit.state import undisturbed
 class OpenViT(ABC):
     """A ViT as `embed | block 0 … block L-1 | head`, with the sites of its feed-forward neurons.
 
-    Running the pieces in order equals the model's own forward. One subclass a family; `open_vit` picks it.
+    Running the pieces in order equals the model's forward. There is one subclass per family; `open_vit` chooses it.
 
     Attributes:
-        model: the module that is searched, never changed: a ViT, or a wrapper with its ViT.
+        model: the searched module, never changed: a ViT, or a wrapper with its ViT.
         down: the down projection of each block.
         path_tokens: the tokens at which neurons are read and edited.
-        num_classes: categories the head tells apart.
+        num_classes: categories of the head.
     """
 
     supports: ClassVar[str]
-    """What the family covers, for people."""
+    """The models of the family, for messages."""
 
     model: nn.Module
     down: tuple[DownProjection, ...]
@@ -40,18 +40,19 @@ class OpenViT(ABC):
     @classmethod
     @abstractmethod
     def matches(cls, model: nn.Module) -> bool:
-        """Whether `model` is of this family, supported variant or not."""
+        """Whether `model` belongs to this family, as a supported variant or not."""
 
     @classmethod
     def refuse(cls, model: nn.Module, reasons: Iterable[str]) -> None:
-        """Refuse a model of the family for some reasons; none is no refusal.
+        """Refuse a model of the family, if there are reasons.
 
         Raises:
             UnsupportedModelError: with the class, the reasons and what is supported.
         """
-        if found := list(reasons):
+        reasons = list(reasons)
+        if reasons:
             raise UnsupportedModelError(
-                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(found)}. "
+                f"`model` is a {type(model).__name__} that cannot be opened: {'; '.join(reasons)}. "
                 f"Supported: {cls.supports}"
             )
 
@@ -69,32 +70,32 @@ class OpenViT(ABC):
 
     @abstractmethod
     def image_shape(self) -> tuple[int | None, int | None, int | None]:
-        """Channels, height and width that the model takes; `None` where any will do."""
+        """Channels, height and width that the model takes; `None` for any."""
 
     def image_multiple(self) -> tuple[int, int]:
-        """What the height and the width of an image must be multiples of, where `image_shape` leaves them open."""
+        """The numbers of which the height and the width must be multiples, where `image_shape` leaves them open."""
         return (1, 1)
 
     @property
     def transformer(self) -> nn.Module:
-        """The Vision Transformer itself, without what a wrapper does around it."""
+        """The Vision Transformer, without a wrapper around it."""
         return self.model
 
     @property
     def searched(self) -> nn.Module:
-        """The module whose weights decide the results: the ViT, or a wrapper that does something around it."""
+        """The module whose weights determine the results: the ViT, or a wrapper that computes something around it."""
         return self.model
 
     def entering(self, images: Tensor) -> Tensor:
-        """The images (images, channels, height, width) as they enter the ViT: a wrapper may prepare them."""
+        """The images (images, channels, height, width) as they enter the ViT, after the wrapper's preprocessing."""
         return images
 
     def output(self, logits: Tensor) -> Any:
-        """What the ViT's own forward returns for logits (images, categories)."""
+        """The return value of the ViT's forward for logits (images, categories)."""
         return logits
 
     def head_width(self) -> int:
-        """How many logits, or features, `head` gives."""
+        """The number of logits, or features, that `head` returns."""
         weight = self.down[0].linear.weight
         tokens = (self.path_tokens.start or 0) + 2
         with undisturbed(self.model), torch.no_grad():
@@ -105,25 +106,25 @@ class OpenViT(ABC):
         return ()
 
     def after_blocks(self) -> Sequence[nn.Module]:
-        """The modules that `head` runs, where it reads the path tokens and nothing else; none otherwise."""
+        """The modules that `head` runs, if it reads only the path tokens; none otherwise."""
         return ()
 
     def parts(self, layer: int) -> BlockParts | None:
-        """A block in parts, which in evaluation mode give what `block` gives and have both derivatives.
+        """A block in parts, which equal `block` in evaluation mode and have JVP and VJP.
 
-        `None` where the block holds something they do not cover, or where somebody's hook waits for one of its modules
-        to be called: then only `block` does what the model does.
+        `None` if the block holds something that parts do not cover, or has user hooks: then only `block` equals the
+        model.
         """
         blocks = self.blocks()
         return None if not blocks or hooked(blocks[layer]) else self._parts(layer)
 
     def head_takes_path_tokens(self) -> bool:
-        """Whether `head` gives the same logits for a stream that holds the path tokens alone."""
+        """Whether `head` returns the same logits for a stream of the path tokens only."""
         modules = self.after_blocks()
         return bool(modules) and not hooked(*modules)
 
     def _parts(self, layer: int) -> BlockParts | None:
-        """The parts of a block without hooks; families that know them override this."""
+        """The parts of a block without hooks; overridden by families that know them."""
         return None
 
     @property
@@ -137,7 +138,7 @@ class OpenViT(ABC):
         return tuple(down.width for down in self.down)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The whole model by its pieces: images -> logits (images, categories)."""
+        """The whole model, piece by piece: images -> logits (images, categories)."""
         return self.forward_from(0, self.embed(images))
 
     def forward_from(self, layer: int, stream: Tensor) -> Tensor:
@@ -148,7 +149,7 @@ class OpenViT(ABC):
         return self.head(stream)
 
     def check_images(self, images: Tensor) -> None:
-        """Refuse images of another shape, dtype or device than the model's.
+        """Refuse images whose shape, dtype or device differs from the model's.
 
         Raises:
             ArgumentError: naming the rule that is broken.
@@ -157,18 +158,18 @@ class OpenViT(ABC):
             kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise ArgumentError(f"`images` must be a floating-point tensor of normalised images, got {kind}")
         check_dense("images", images)
-        wanted = self.image_shape()
-        fits = images.ndim == 4 and all(w in (None, g) for w, g in zip(wanted, images.shape[1:]))
+        shape = self.image_shape()
+        fits = images.ndim == 4 and all(size in (None, given) for size, given in zip(shape, images.shape[1:]))
         if not fits or len(images) == 0:
-            sizes = ", ".join("any" if size is None else str(size) for size in wanted)
+            sizes = ", ".join("any" if size is None else str(size) for size in shape)
             raise ArgumentError(
                 f"`images` must have shape (images, {sizes}) with at least one image, got {tuple(images.shape)}"
             )
         multiple = self.image_multiple()
         open_sizes = [
-            (size, whole) for want, size, whole in zip(wanted[1:], images.shape[2:], multiple) if want is None
+            (given, factor) for size, given, factor in zip(shape[1:], images.shape[2:], multiple) if size is None
         ]
-        if any(size < 1 or size % whole for size, whole in open_sizes):
+        if any(given < 1 or given % factor for given, factor in open_sizes):
             raise ArgumentError(
                 f"`images` must have a height and a width that are multiples of the model's patches, {multiple}, "
                 f"got {tuple(images.shape[2:])}; resize or crop them"
@@ -203,7 +204,7 @@ class OpenViT(ABC):
             )
 
     def check_top_k(self, top_k: int, argument: str = "top_k") -> None:
-        """Refuse a number of neurons a layer that some layer does not have.
+        """Refuse a number of neurons per layer that exceeds the width of a layer.
 
         Raises:
             ArgumentError: naming the rule that is broken.

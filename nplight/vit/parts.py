@@ -1,7 +1,7 @@
-"""A block in parts, for who need not run the whole: some tokens only, or a tangent beside the values.
+"""A block in parts, for callers that need only part of it: a few tokens, or its JVP.
 
-The parts stand for the block in evaluation mode and have both derivatives; `OpenViT.parts` gives them where a block is
-known down to its last piece.
+The parts equal the block in evaluation mode and have JVP and VJP. `OpenViT.parts` returns them for blocks all of whose
+submodules are known.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Affine(NamedTuple):
         return dual_ops.affine(stream, self.weight, self.bias)
 
     def cut(self, start: int, stop: int) -> Affine:
-        """Some of the outputs; views."""
+        """The layer of a slice of the outputs; views."""
         return Affine(self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
 
     @classmethod
     def of(cls, layer: nn.Linear) -> Affine:
-        """That of a linear layer."""
+        """The weight and bias of a linear layer."""
         return cls(layer.weight, layer.bias)
 
 
 class Projections(NamedTuple):
-    """Queries, keys and values of all heads from a normed stream; `packed`: the three in one, if the model has that.
+    """Queries, keys and values of all heads from a normed stream; `packed`: one layer for all three, if there is one.
 
-    Keys and values may have fewer heads, each for several of the queries.
+    Keys and values may have fewer heads, each shared by several heads of queries.
     """
 
     query: Affine
@@ -53,12 +53,12 @@ class Projections(NamedTuple):
 
     @classmethod
     def of_packed(cls, weight: Tensor, bias: Tensor | None) -> Projections:
-        """From weights (3 x heads x d, features) that stand one below the other."""
+        """From stacked weights, (3 x heads x d, features)."""
         packed, width = Affine(weight, bias), len(weight) // 3
         return cls(packed.cut(0, width), packed.cut(width, 2 * width), packed.cut(2 * width, 3 * width), packed)
 
     def keys_values(self, normed: Tensor) -> tuple[Tensor, Tensor]:
-        """Both, in one product where they stand together."""
+        """Keys and values, in one product if they are packed."""
         if self.packed is None:
             return self.key(normed), self.value(normed)
         key, value = self.packed.cut(len(self.query.weight), len(self.packed.weight))(normed).chunk(2, -1)
@@ -71,8 +71,8 @@ class Rotation:
 
     Attributes:
         embedding: (tokens after the prefix, 2 d) or (heads, tokens after the prefix, 2 d).
-        prefix: how many tokens come first and have none.
-        half: the layout, as timm calls it.
+        prefix: number of leading tokens without an embedding.
+        half: the layout, `rotate_half` in timm.
     """
 
     embedding: Tensor
@@ -80,15 +80,15 @@ class Rotation:
     half: bool
 
     def __call__(self, heads: Tensor, first: int) -> Tensor:
-        """Rotate (rows, heads, tokens, d), which are the tokens from `first` on."""
-        still = min(max(self.prefix - first, 0), heads.shape[2])
-        begin = max(first - self.prefix, 0)
-        turned = heads.shape[2] - still
-        if turned == 0:
+        """Rotate (rows, heads, tokens, d), the tokens from `first` on."""
+        prefix = min(max(self.prefix - first, 0), heads.shape[2])
+        start = max(first - self.prefix, 0)
+        count = heads.shape[2] - prefix
+        if count == 0:
             return heads
-        embedding = self.embedding[..., begin : begin + turned, :]
-        rotated = apply_rot_embed_cat(heads[:, :, still:], embedding, half=self.half)
-        return torch.cat([heads[:, :, :still], rotated.to(heads.dtype)], dim=2)
+        embedding = self.embedding[..., start : start + count, :]
+        rotated = apply_rot_embed_cat(heads[:, :, prefix:], embedding, half=self.half)
+        return torch.cat([heads[:, :, :prefix], rotated.to(heads.dtype)], dim=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,10 @@ class AttentionParts:
         projections: normed stream -> queries, keys and values.
         head_width: features of a head, d.
         project: attended values of all heads -> features.
-        query_norm: on each head's queries, or `None`.
-        key_norm: on each head's keys, or `None`.
+        query_norm: on the queries of each head, or `None`.
+        key_norm: on the keys of each head, or `None`.
         inner_norm: on the attended values of all heads, or `None`.
-        gate: normed stream -> what multiplies the attended values, through a sigmoid; or `None`.
+        gate: normed stream -> the gate whose sigmoid multiplies the attended values; or `None`.
         rotation: rotary position embedding, or `None`.
         layer_scale: (features,), or `None`.
     """
@@ -119,45 +119,55 @@ class AttentionParts:
 
     def queries(self, normed: Tensor, first: int = 0) -> Tensor:
         """Queries of the tokens from `first` on: (rows, tokens, features) -> (rows, heads, tokens, d)."""
-        return self._placed(self._heads(self.projections.query(normed)), self.query_norm, first)
+        return self._prepared(self._heads(self.projections.query(normed)), self.query_norm, first)
 
     def keys_values(self, normed: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
         """Keys and values of the tokens from `first` on, (rows, heads, tokens, d) each."""
         key, value = self.projections.keys_values(normed)
-        return self._shared(self._placed(self._heads(key), self.key_norm, first)), self._shared(self._heads(value))
+        return self._shared(self._prepared(self._heads(key), self.key_norm, first)), self._shared(self._heads(value))
 
     def queries_keys_values(self, normed: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """All three, in one product where the model keeps them packed."""
+        """Queries, keys and values of the tokens from `first` on, in one product if they are packed."""
         if self.projections.packed is None:
             return self.queries(normed, first), *self.keys_values(normed, first)
-        # Not all three as one tensor: the backward pass would write their gradients twice.
-        query, key, value = (self._heads(one) for one in self.projections.packed(normed).chunk(3, -1))
-        return self._placed(query, self.query_norm, first), self._placed(key, self.key_norm, first), value
+        # Three tensors: for a single one the backward pass would write the gradients twice.
+        query, key, value = (self._heads(part) for part in self.projections.packed(normed).chunk(3, -1))
+        return (
+            self._prepared(query, self.query_norm, first),
+            self._prepared(key, self.key_norm, first),
+            value,
+        )
 
     def attended(self, normed: Tensor, tokens: slice) -> Tensor:
-        """What `tokens` read from all tokens: (rows, all tokens, features) -> (rows, heads, tokens, d).
+        """Attended values of `tokens` over all tokens: (rows, all tokens, features) -> (rows, heads, tokens, d).
 
-        For a few tokens no key and no value is made where that can be helped: queries go back through the weights of
-        the keys to the normed stream, and what they read there goes through the weights of the values. A bias of the
-        keys shifts all scores of a query alike, which softmax takes out.
+        For a subset of the tokens keys and values are not computed, if possible: the queries are multiplied by the
+        weights of the keys, attend to the normed stream, and the result is multiplied by the weights of the values. The
+        bias of the keys adds a constant to all scores of a query, which softmax cancels.
         """
         if tokens == ALL:
             return dual_ops.attention(*self.queries_keys_values(normed), self.scale)
         query = self.queries(normed[:, tokens], tokens.indices(normed.shape[1])[0]) * self.scale
         if self.key_norm is not None or self.rotation is not None or self._groups > 1:
             key, value = self.keys_values(normed)
-            found: Tensor = (query @ key.mT).softmax(-1) @ value
-            return found
+            attended: Tensor = (query @ key.mT).softmax(-1) @ value
+            return attended
         _, keys, values, _ = self.projections
         by_head = (-1, self.head_width)
-        seen = torch.einsum("rhtd,hdf->rhtf", query, keys.weight.unflatten(0, by_head))
-        weight = (seen.flatten(1, 2) @ normed.mT).softmax(-1)
-        read = (weight @ normed).unflatten(1, seen.shape[1:3])
-        value = torch.einsum("rhtf,hdf->rhtd", read, values.weight.unflatten(0, by_head))
+        on_stream = torch.einsum("rhtd,hdf->rhtf", query, keys.weight.unflatten(0, by_head))
+        weight = (on_stream.flatten(1, 2) @ normed.mT).softmax(-1)
+        mean = (weight @ normed).unflatten(1, on_stream.shape[1:3])
+        value = torch.einsum("rhtf,hdf->rhtd", mean, values.weight.unflatten(0, by_head))
         return value if values.bias is None else value + values.bias.unflatten(0, by_head).unsqueeze(1)
 
     def merge(self, stream: Tensor, attended: Tensor, normed: Tensor) -> Tensor:
-        """The stream with what attention adds: (rows, heads, tokens, d) to the tokens, beside which are the normed."""
+        """The stream after the attention.
+
+        Args:
+            stream: (rows, tokens, features), before it.
+            attended: (rows, heads, tokens, d), the attended values.
+            normed: (rows, tokens, features), the normed stream.
+        """
         merged = attended.transpose(1, 2).flatten(2)
         if self.inner_norm is not None:
             merged = dual_ops.normalised(self.inner_norm, merged)
@@ -170,22 +180,22 @@ class AttentionParts:
         heads: Tensor = joined.unflatten(-1, (-1, self.head_width))
         return heads.transpose(1, 2)
 
-    def _placed(self, heads: Tensor, norm: nn.Module | None, first: int) -> Tensor:
+    def _prepared(self, heads: Tensor, norm: nn.Module | None, first: int) -> Tensor:
         heads = heads if norm is None else dual_ops.normalised(norm, heads)
         return heads if self.rotation is None else self.rotation(heads, first)
 
     @property
     def scale(self) -> float:
-        """What multiplies the products of queries and keys."""
+        """The factor of the products of queries and keys."""
         return float(self.head_width**-0.5)
 
     @property
     def _groups(self) -> int:
-        """Heads of queries that share keys and values."""
+        """Heads of queries per head of keys and values."""
         return len(self.projections.query.weight) // len(self.projections.key.weight)
 
     def _shared(self, heads: Tensor) -> Tensor:
-        """Keys or values, once for each head of queries."""
+        """Keys or values, repeated for each head of queries."""
         return heads if self._groups == 1 else heads.repeat_interleave(self._groups, dim=1)
 
 
@@ -198,7 +208,7 @@ class BlockParts:
         attention: its parts.
         norm2: before the FFN.
         up: normed stream -> neurons, (…, features) -> (…, width).
-        down: neurons -> what is added to the stream.
+        down: neurons -> the addition to the stream.
     """
 
     norm1: nn.Module
@@ -214,5 +224,5 @@ class BlockParts:
         return parts.merge(stream[:, tokens], attended, normed[:, tokens])
 
     def feed(self, stream: Tensor) -> Tensor:
-        """From after the attention to after the block, token by token: (rows, tokens, features), the same shape."""
+        """The stream after the FFN, token by token: (rows, tokens, features) -> the same shape."""
         return self.down.add(stream, self.up(dual_ops.normalised(self.norm2, stream)))

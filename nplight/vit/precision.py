@@ -1,4 +1,4 @@
-"""A model whose weights are of several dtypes, told apart from a fault in the work."""
+"""Errors of a model that mixes dtypes."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from nplight.errors import NplightError, UnsupportedModelError, listed
 
 @contextmanager
 def named_dtypes(model: nn.Module) -> Iterator[None]:
-    """Say which weights are of another dtype, where a pass fails since the model does not convert between them.
+    """Explain an error inside that is caused by weights of different dtypes.
 
     Raises:
-        UnsupportedModelError: naming them and the way out.
+        UnsupportedModelError: naming the weights and the way out.
     """
     try:
         yield
     except RuntimeError as error:
-        others = _of_other_dtypes(model)
-        ours = isinstance(error, (NplightError, torch.OutOfMemoryError))
-        if ours or not others or "type" not in str(error):
+        mixed = _mixed_dtypes(model)
+        explained = isinstance(error, (NplightError, torch.OutOfMemoryError))
+        if explained or not mixed or "type" not in str(error):
             raise
-        body, found = others
+        body, exceptions = mixed
         reason = str(error).splitlines()[0]
         raise UnsupportedModelError(
-            f"`model` must convert between its dtypes, but it is of {body} with {listed(found, 4)}, "
+            f"`model` must convert between its dtypes, but it is of {body} with {listed(exceptions, 4)}, "
             f"and fails: {reason}; convert it with model.to({body}), or run under torch.autocast"
         ) from error
 
 
-def _of_other_dtypes(model: nn.Module) -> tuple[torch.dtype, list[str]] | None:
-    """The dtype of most weights, and each of another dtype by name; `None` where there is only one."""
+def _mixed_dtypes(model: nn.Module) -> tuple[torch.dtype, list[str]] | None:
+    """The most frequent dtype, and the names of the weights of other dtypes; `None` if there is only one dtype."""
     dtypes = {name: weight.dtype for name, weight in model.named_parameters() if weight.is_floating_point()}
     if len(set(dtypes.values())) < 2:
         return None

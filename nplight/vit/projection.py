@@ -1,4 +1,4 @@
-"""The way from a layer's neurons back into the residual stream."""
+"""The down projection: from a layer's neurons to the residual stream."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nplight.vit import dual_ops
 
 @dataclass(frozen=True, slots=True)
 class DownProjection:
-    """The down projection of one FFN: neurons in, an addition to the residual stream out.
+    """The down projection of one FFN, from neurons to the addition to the residual stream.
 
-    Its input is where the neurons of the layer are read and edited. The addition is affine in the neurons:
-    `scale * (linear(z))`.
+    The neurons of the layer are read and edited at its input. The addition is affine in the neurons:
+    `scale * linear(z)`.
 
     Attributes:
         linear: the projection; a forward pre-hook on it is the site of the layer's neurons.
-        scale: (features,), the layer scale that multiplies its output, or `None`.
+        scale: (features,), the layer scale of its output, or `None`.
     """
 
     linear: nn.Linear
@@ -31,17 +31,17 @@ class DownProjection:
         return self.linear.in_features
 
     def add(self, stream: Tensor, neurons: Tensor) -> Tensor:
-        """The stream with all that the neurons add, bias included: (…, features), (…, neurons) -> (…, features)."""
+        """The stream plus the addition, bias included: (…, features), (…, neurons) -> (…, features)."""
         return dual_ops.added(stream, neurons, self.linear.weight, self.linear.bias, self.scale)
 
     def increment(self, change: Tensor) -> Tensor:
-        """What a change of the neurons adds to the stream: (…, neurons) -> (…, features); no bias."""
+        """The addition for a change of the neurons, without bias: (…, neurons) -> (…, features)."""
         with torch.autocast(change.device.type, enabled=False):
             added = change @ self.linear.weight.to(change.dtype).T
             return added if self.scale is None else added * self.scale.to(change.dtype)
 
     def pull_back(self, gradient: Tensor) -> Tensor:
-        """The transposed map: a gradient on the stream (…, features) -> on the neurons (…, neurons)."""
+        """The VJP: a gradient of the stream (…, features) -> of the neurons (…, neurons)."""
         with torch.autocast(gradient.device.type, enabled=False):
             scaled = gradient if self.scale is None else gradient * self.scale.to(gradient.dtype)
             return scaled @ self.linear.weight.to(gradient.dtype)

@@ -1,4 +1,4 @@
-"""A hook on the site of a layer's neurons, which acts in one thread."""
+"""`SiteHook`: a hook on the site of a layer's neurons, which acts in one thread."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ class SiteHook:
     """A forward pre-hook of a down projection.
 
     Args:
-        change: what the projection is to get, of what it was to get: (images, tokens, width) -> the same shape, or
-            `None` for no change.
+        change: the input of the projection -> its new input, (images, tokens, width) each; `None` for no change.
         thread: the thread in which it acts.
 
     Attributes:
-        fired: how often it acted.
-        elsewhere: how often another thread came by.
+        fired: number of calls in which it acted.
+        elsewhere: number of calls in other threads.
     """
 
     def __init__(self, change: Callable[[Tensor], Tensor | None], thread: int) -> None:
@@ -31,7 +30,7 @@ class SiteHook:
     @property
     def acts(self) -> bool:
         """Whether it acts in this thread."""
-        # A backward pass runs checkpointed blocks once more, on a GPU in a thread of autograd's own.
+        # A backward pass runs checkpointed blocks again, on a GPU in a thread of autograd.
         return threading.get_ident() == self._thread or torch._C._current_graph_task_id() != -1
 
     def __call__(self, module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -1,4 +1,4 @@
-"""Work on somebody's model and leave it exactly as it was found."""
+"""Contexts that change the state of a model or of autograd, and restore it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from nplight.vit.one_thread import changed, one_thread
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients for the weights inside; every flag back as it was after, also after an error.
+    """Evaluation mode and no gradients for the weights inside; all flags are restored, also after an error.
 
-    Modules that were compiled in place run as they were written: compiled code does not see new hooks. Other threads
-    that come here wait; Ctrl-C acts at an `interrupt_point`, or at the end.
+    Modules compiled in place run uncompiled inside, since compiled code does not see new hooks. Other threads wait to
+    enter; Ctrl-C acts at an `interrupt_point` or at the end.
 
     Raises:
-        UnsupportedModelError: the weights were made under `torch.inference_mode`, which autograd cannot use.
+        UnsupportedModelError: the weights were created under `torch.inference_mode`, so that autograd cannot use them.
     """
     if any(parameter.is_inference() for parameter in model.parameters()):
         raise UnsupportedModelError(
-            "`model` was built under torch.inference_mode, so that no gradient can pass it; build it outside"
+            "`model` was built under torch.inference_mode, so that autograd cannot use it; build it outside"
         )
     with one_thread():
         training = [module for module in model.modules() if module.training]
@@ -50,12 +50,12 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether somebody has compiled a module in place, by `module.compile()`."""
+    """Whether a module was compiled in place, by `module.compile()`."""
     return module._compiled_call_impl is not None
 
 
 @contextmanager
 def gradients() -> Iterator[None]:
-    """Autograd works inside, whatever the caller's mode: `inference_mode` switches off both AD directions silently."""
+    """Enable autograd in any mode of the caller: `inference_mode` silently disables both directions of AD."""
     with torch.inference_mode(False), torch.enable_grad():
         yield

@@ -10,12 +10,12 @@ from nplight.vit.timm_vit import TimmViT
 
 
 class TimmDistilledViT(TimmViT):
-    """Distilled DeiT: its logits are the mean of a head on the class token and one on the distillation token.
+    """Distilled DeiT: its logits are the mean of the heads of the class token and of the distillation token.
 
     Path tokens: those two.
     """
 
-    own_class = VisionTransformerDistilled
+    replayed_class = VisionTransformerDistilled
     supports = "timm VisionTransformerDistilled (DeiT with a distillation token)"
 
     @classmethod

@@ -15,18 +15,18 @@ from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
 from nplight.vit.timm_parts import block_parts, patch_multiple
 
-# The methods that `TimmEva` replays piece by piece: a subclass with its own would give other numbers.
+# The methods that `TimmEva` replays piece by piece: a subclass that overrides one computes other logits.
 _REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
 
 
 class TimmEva(OpenViT):
-    """EVA, EVA-02 and DINOv3 as timm builds them.
+    """EVA, EVA-02 and DINOv3 of timm.
 
-    Path tokens: the class token where it is what the head sees (global_pool='token'), every patch token where their
-    mean is (global_pool='avg'). Every kind of rotary embedding, the one that differs from block to block too.
+    Path tokens: the class token if the head reads it (global_pool='token'), every patch token if the head reads their
+    mean (global_pool='avg'). All kinds of rotary embedding, also the one that differs between blocks.
 
-    A model with a rotary embedding is open at its own image size alone, also with dynamic_img_size: the embedding
-    follows from the grid of patches, which a stream of tokens does not tell. `set_input_size` changes that size.
+    A model with a rotary embedding takes only images of its own size, also with dynamic_img_size: the embedding depends
+    on the grid of patches, which is not known from a stream of tokens. `set_input_size` changes the size.
     """
 
     supports = "timm Eva that classifies from its class token or the mean of its patches (timm's EvaBlock)"
@@ -44,10 +44,10 @@ class TimmEva(OpenViT):
         return isinstance(model, Eva)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Patches, prefix tokens and the absolute position; the rotary one enters in each block.
+        """Patches, prefix tokens and the absolute position; the rotary embedding enters in each block.
 
         Raises:
-            ArgumentError: images of another size, for which the rotary embedding would be that of another grid.
+            ArgumentError: images of another size, for which the rotary embedding would be wrong.
         """
         if self.model.rope is not None and self.model.dynamic_img_size:
             self.check_images(images)
@@ -77,7 +77,7 @@ class TimmEva(OpenViT):
         return block_parts(self.model.blocks[layer], self.down[layer], self._rope(layer))
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
-        """Any size only for a model with dynamic_img_size and no rotary embedding."""
+        """Any size for a model with dynamic_img_size and without rotary embedding."""
         patch_embed = self.model.patch_embed
         channels = patch_embed.proj.in_channels
         if self.model.rope is None and self.model.dynamic_img_size:
@@ -89,9 +89,9 @@ class TimmEva(OpenViT):
         return patch_multiple(self.model.patch_embed)
 
     def _rope(self, layer: int) -> Tensor | None:
-        """The rotary embedding of one block for the model's own grid, asked for in the way the model asks for it.
+        """The rotary embedding of one block for the model's grid, by the same calls as in the model's forward.
 
-        Never kept from call to call: the mixed kind follows from weights, and the model may change its size.
+        Not cached: the mixed kind depends on weights, and the model's size may change.
         """
         rope: Any = self.model.rope
         if rope is None:
@@ -99,10 +99,10 @@ class TimmEva(OpenViT):
         if self.model.dynamic_img_size or not hasattr(rope, "feat_shape"):
             patch_embed = self.model.patch_embed
             size = cast("tuple[int, int]", patch_embed.img_size)
-            found = rope.get_embed(shape=patch_embed.dynamic_feat_size(size))
+            embedding = rope.get_embed(shape=patch_embed.dynamic_feat_size(size))
         else:
-            found = rope.get_embed()
-        return cast(Tensor, found[layer] if getattr(self.model, "rope_mixed", False) else found)
+            embedding = rope.get_embed()
+        return cast(Tensor, embedding[layer] if getattr(self.model, "rope_mixed", False) else embedding)
 
 
 def _refusals(model: Eva) -> Iterator[str]:
@@ -115,5 +115,5 @@ def _refusals(model: Eva) -> Iterator[str]:
 
 
 def _down(block: EvaBlock) -> DownProjection:
-    # What enters `fc2` has passed the gate, and the norm that some variants put before it.
+    # The input of `fc2` has passed the gate, and the norm of some variants.
     return DownProjection(block.mlp.fc2, block.gamma_2)

@@ -1,4 +1,4 @@
-"""timm's attentions and FFNs in parts; `None` for whatever is not known down to its last piece."""
+"""timm's blocks in parts; `None` for a block with unknown submodules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MLP = {"act", "drop1", "gate", "norm", "fc2", "drop2"}
 
 
 def block_parts(block: Any, down: DownProjection, rope: Tensor | None = None) -> BlockParts | None:
-    """The parts of timm's `Block` or `EvaBlock`, with its rotary position embedding if it has one."""
+    """The parts of timm's `Block` or `EvaBlock`; `rope`: its rotary position embedding, if any."""
     scales = (getattr(block, "ls1", None), getattr(block, "ls2", None))
     attention, up = _attention(block, rope), _up(block.mlp)
     if attention is None or up is None or not only(block, _BLOCK):
@@ -37,7 +37,7 @@ def block_parts(block: Any, down: DownProjection, rope: Tensor | None = None) ->
 
 
 def patch_multiple(patch_embed: Any) -> tuple[int, int]:
-    """What height and width must be multiples of for a patch embedding; one that pads or crops takes any size."""
+    """The numbers of which height and width must be multiples; 1 for a patch embedding that pads or crops."""
     if patch_embed.img_size is None or getattr(patch_embed, "dynamic_img_pad", False):
         return (1, 1)
     height, width = patch_embed.patch_size
@@ -45,24 +45,24 @@ def patch_multiple(patch_embed: Any) -> tuple[int, int]:
 
 
 def _attention(block: Any, rope: Tensor | None) -> AttentionParts | None:
-    found = block.attn
-    if type(found) not in (Attention, AttentionRope, EvaAttention) or not only(found, _ATTENTION):
+    attention = block.attn
+    if type(attention) not in (Attention, AttentionRope, EvaAttention) or not only(attention, _ATTENTION):
         return None
-    projections = _projections(found)
-    gate = getattr(found, "gate", None)
-    if projections is None or not is_linear(found.proj) or not (gate is None or is_linear(gate)):
+    projections = _projections(attention)
+    gate = getattr(attention, "gate", None)
+    if projections is None or not is_linear(attention.proj) or not (gate is None or is_linear(gate)):
         return None
-    norms = (_norm(found.q_norm), _norm(found.k_norm), _norm(getattr(found, "norm", None)))
-    if not identity(found.attn_drop, found.proj_drop) or not token_wise(*norms):
+    norms = (_norm(attention.q_norm), _norm(attention.k_norm), _norm(getattr(attention, "norm", None)))
+    if not identity(attention.attn_drop, attention.proj_drop) or not token_wise(*norms):
         return None
-    half = getattr(found, "rotate_half", False)
+    half = getattr(attention, "rotate_half", False)
     return AttentionParts(
         projections,
-        len(projections.query.weight) // found.num_heads,
-        Affine.of(found.proj),
+        len(projections.query.weight) // attention.num_heads,
+        Affine.of(attention.proj),
         *norms,
         gate=None if gate is None else Affine.of(gate),
-        rotation=None if rope is None else Rotation(rope, found.num_prefix_tokens, half),
+        rotation=None if rope is None else Rotation(rope, attention.num_prefix_tokens, half),
         layer_scale=getattr(block, "gamma_1", getattr(getattr(block, "ls1", None), "gamma", None)),
     )
 
@@ -80,7 +80,7 @@ def _projections(attention: Any) -> Projections | None:
 
 
 def _up(mlp: Any) -> Callable[[Tensor], Tensor] | None:
-    """The way to the neurons of timm's FFNs."""
+    """The function from the normed stream to the neurons, of timm's FFNs."""
     kind = type(mlp)
     if kind not in _UP or not only(mlp, _MLP | set(_UP[kind][0])) or not identity(mlp.drop1):
         return None
@@ -102,8 +102,8 @@ def _plain(mlp: Any, normed: Tensor) -> Tensor:
 
 
 def _halves(mlp: Any, normed: Tensor) -> Tensor:
-    one, other = Affine.of(mlp.fc1)(normed).chunk(2, -1)
-    return one * _activated(mlp, other) if mlp.gate_last else _activated(mlp, one) * other
+    first, second = Affine.of(mlp.fc1)(normed).chunk(2, -1)
+    return first * _activated(mlp, second) if mlp.gate_last else _activated(mlp, first) * second
 
 
 def _two(mlp: Any, normed: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""timm's `VisionTransformer`, whatever tokens it classifies from."""
+"""timm's `VisionTransformer`, with any pooling of tokens."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
 from nplight.vit.timm_parts import block_parts, patch_multiple
 
-# The methods that `TimmViT` replays piece by piece, or that say which tokens the head reads: a subclass with its own
-# would give other numbers.
+# The methods that `TimmViT` replays piece by piece, or that select the tokens of the head: a subclass that overrides
+# one computes other logits.
 _REPLAYED = ("forward", "forward_features", "forward_head", "pool")
 
 
 class TimmViT(OpenViT):
-    """ViT, DeiT, DINOv2, CLIP, MAE and SigLIP models as timm builds them of its plain `Block`.
+    """ViT, DeiT, DINOv2, CLIP, MAE and SigLIP models that timm builds from its plain `Block`.
 
-    Path tokens: the class token (`global_pool='token'`); every token that is averaged (`'avg'`) or that the attention
-    pool reads (`'map'`), which leaves out class and register tokens unless the model pools them too.
+    Path tokens: the class token (`global_pool='token'`); every token that is averaged (`'avg'`) or read by the
+    attention pool (`'map'`), without class and register tokens unless the model pools them too.
     """
 
-    own_class: ClassVar[type[VisionTransformer]] = VisionTransformer
+    replayed_class: ClassVar[type[VisionTransformer]] = VisionTransformer
     supports = "timm VisionTransformer of plain blocks, global_pool 'token', 'avg' or 'map'"
 
     def __init__(self, model: VisionTransformer) -> None:
-        self.refuse(model, refusals(model, type(self).own_class))
+        self.refuse(model, refusals(model, type(self).replayed_class))
         self.model: VisionTransformer = model
         self.down = tuple(_down(cast(Block, block)) for block in model.blocks)
         self.path_tokens = self._path_tokens(model)
@@ -60,7 +60,7 @@ class TimmViT(OpenViT):
         return list(self.model.blocks)
 
     def after_blocks(self) -> Sequence[nn.Module]:
-        # Pooling the class token, and the distilled pair, reads from the front of the stream.
+        # Pooling of the class token, and of the distilled pair, reads the first tokens of the stream.
         if self.path_tokens.start != 0 or self.model.global_pool != "token" or not token_wise(self.model.norm):
             return ()
         heads = (getattr(self.model, name, None) for name in ("norm", "fc_norm", "head_drop", "head", "head_dist"))
@@ -82,7 +82,7 @@ class TimmViT(OpenViT):
 
 
 def refusals(model: VisionTransformer, known: type[VisionTransformer]) -> Iterator[str]:
-    """Why a model cannot be opened as one of class `known`, if it cannot."""
+    """The reasons why a model cannot be opened as one of class `known`."""
     yield from overridden(model, known, _REPLAYED)
     if model.global_pool not in ("token", "avg", "map"):
         yield f"its head pools tokens by {model.global_pool!r}"

@@ -19,9 +19,9 @@ from nplight.vit.refusals import is_linear, merge_first
 
 
 class TorchvisionViT(OpenViT):
-    """ViT as torchvision builds it; path token: the class token.
+    """ViT of torchvision; path token: the class token.
 
-    The head may have been replaced, as long as a linear layer ends it. One image size: the model's own.
+    The head may be replaced by one that ends with a linear layer. One image size: that of the model.
     """
 
     supports = "torchvision VisionTransformer (its own Encoder and EncoderBlock)"
@@ -29,7 +29,7 @@ class TorchvisionViT(OpenViT):
     def __init__(self, model: VisionTransformer) -> None:
         self.refuse(model, _refusals(model))
         self.model = model
-        # torchvision carries no types.
+        # torchvision has no type annotations.
         self._vit: Any = model
         self.down = tuple(DownProjection(block.mlp[3]) for block in self._vit.encoder.layers)
         self.path_tokens = slice(0, 1)
@@ -47,7 +47,7 @@ class TorchvisionViT(OpenViT):
         return cast(Tensor, self._vit.encoder.dropout(stream + self._vit.encoder.pos_embedding))
 
     def block(self, layer: int, stream: Tensor) -> Tensor:
-        """One `EncoderBlock`, by operations that have a derivative in both directions."""
+        """One `EncoderBlock`, by operations that have JVP and VJP."""
         with _plain_attention():
             return cast(Tensor, self._vit.encoder.layers[layer](stream))
 
@@ -72,7 +72,7 @@ class TorchvisionViT(OpenViT):
         return BlockParts(block.ln_1, attention, block.ln_2, up, down)
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
-        """Three channels and the one square size the model was built for."""
+        """Three channels and the square size of the model."""
         return (3, self._vit.image_size, self._vit.image_size)
 
 
@@ -94,11 +94,11 @@ def _up(mlp: MLPBlock) -> Callable[[Tensor], Tensor] | None:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Without the fused attention of inference, which has no forward-mode derivative; the switch is put back after."""
-    # The switch is the process's.
+    """Disable the fused attention of inference, which has no JVP; the setting is restored."""
+    # The setting is global.
     with one_thread():
-        found = torch.backends.mha.get_fastpath_enabled()
-        with changed(lambda: torch.backends.mha.set_fastpath_enabled(found)):
+        enabled = torch.backends.mha.get_fastpath_enabled()
+        with changed(lambda: torch.backends.mha.set_fastpath_enabled(enabled)):
             torch.backends.mha.set_fastpath_enabled(False)
             yield
 
@@ -119,11 +119,11 @@ def _refusals(model: VisionTransformer) -> Iterator[str]:
             yield f"the FFN of block {layer}, a {kind}, has no linear down projection `mlp[3]`{merge_first(down)}"
         else:
             continue
-        break  # the other blocks are alike
+        break  # the first refused block stands for all
 
 
 def _categories(model: VisionTransformer) -> int:
-    """What the last layer of the head tells apart; 0 where that is not linear."""
-    # `num_classes` stays as it was when somebody replaces the head.
+    """The number of categories of the head's last layer; 0 if that is not linear."""
+    # `num_classes` is not updated if the head is replaced.
     last = list(model.heads.modules())[-1]
     return last.out_features if isinstance(last, nn.Linear) else 0

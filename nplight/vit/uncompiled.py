@@ -1,4 +1,4 @@
-"""Compiled code put aside for a while."""
+"""`Uncompiled`: run compiled models uncompiled for a while."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 import torch
 
-# The stance is the process's: how many handles are open in all threads, and what puts the stance back after the last.
+# The stance of torch.compile is global: the number of open handles in all threads, and the context that restores it.
 _open = 0
 _stance: Any = None
 
 
 class Uncompiled:
-    """Until `remove`, whatever somebody has compiled, by `torch.compile` or `compile()`, runs as it was written.
+    """Until `remove`, everything compiled by `torch.compile` or `compile()` runs uncompiled.
 
-    In other threads too, which costs them time and changes nothing. Both are to be called inside `one_thread`.
+    Applies to all threads, which costs them time but does not change their results. Create and remove it inside
+    `one_thread`.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class Uncompiled:
         self._removed = False
 
     def remove(self) -> None:
-        """Compiled code runs again, unless another handle is open; the second time nothing."""
+        """Let compiled code run again, unless another handle is open; a second call does nothing."""
         global _open
         if self._removed:
             return

@@ -77,7 +77,7 @@ def test_biases_and_norms_do_not_decay() -> None:
         ({"model_args": {"num_heads": 7}}, "`model_args` do not fit vit_tiny_patch16_224: dim should be divisible"),
         ({"model_args": {"patch_size": 0}}, "`model_args` do not fit vit_tiny_patch16_224: integer division"),
         ({"model_args": {"pos_embed": "x"}}, "`model_args` do not fit vit_tiny_patch16_224: AssertionError"),
-        ({"num_classes": 1}, "its head tells 1 categories apart, at least 2 are needed"),
+        ({"num_classes": 1}, "its head has 1 categories, at least 2 are needed"),
         ({"checkpoint": "x" * 5000}, "`checkpoint` must be a file that exists, got x+\\.\\.\\."),
         ({"pretrained": True, "checkpoint": "x"}, "`pretrained` and `checkpoint` exclude each other"),
     ],

@@ -232,7 +232,7 @@ UNSUPPORTED = {
         lambda: _changed(lambda model: setattr(model.vit.layers[2].mlp, "fc2", Adapter(model.vit.layers[2].mlp.fc2))),
         r"FFN of block 2 has no linear down projection: it is a .*\.Adapter, an adapter .* merge_and_unload\(\)",
     ),
-    "one logit": (lambda: make_hf(num_labels=1), "tells 1 categories apart, at least 2"),
+    "one logit": (lambda: make_hf(num_labels=1), "has 1 categories, at least 2"),
 }
 
 
@@ -250,11 +250,11 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     [
         (
             lambda model: setattr(model, "distillation_classifier", nn.Linear(16, 7)),
-            "its heads tell 5 and 7 categories apart, not as many each",
+            "its heads have different numbers of categories, 5 and 7",
         ),
         (
             lambda model: setattr(model, "distillation_classifier", nn.Identity()),
-            "its heads tell 5 and 0 categories apart, not as many each",
+            "its heads have different numbers of categories, 5 and 0",
         ),
         (
             lambda model: setattr(model, "distillation_classifier", nn.Sequential(nn.Linear(16, 5))),

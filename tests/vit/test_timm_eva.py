@@ -214,8 +214,8 @@ UNSUPPORTED = {
     "attention pooling": (lambda: make_eva(global_pool="map"), "it classifies from an attention pooling"),
     "maximum pooling": (lambda: make_eva(global_pool="max"), r"\(global_pool='max'\)"),
     "no pooling": (lambda: make_eva(global_pool=""), r"\(global_pool=''\)"),
-    "no head": (lambda: make_eva(num_classes=0), "tells 0 categories apart, at least 2"),
-    "one logit": (lambda: make_eva(num_classes=1), "tells 1 categories apart, at least 2"),
+    "no head": (lambda: make_eva(num_classes=0), "has 0 categories, at least 2"),
+    "one logit": (lambda: make_eva(num_classes=1), "has 1 categories, at least 2"),
     "a method of its own": (
         lambda: _Changed(img_size=8, patch_size=4, embed_dim=16, depth=1, num_heads=2),
         "_Changed .*overrides pool",

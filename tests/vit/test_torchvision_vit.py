@@ -179,8 +179,8 @@ UNSUPPORTED = {
         r"the FFN of block 2, a Sequential, has no linear down projection `mlp\[3\]`",
     ),
     "another encoder": (lambda: _changed(lambda model: setattr(model, "encoder", nn.Identity())), "is a Identity"),
-    "no head": (lambda: _changed(lambda model: setattr(model, "heads", nn.Identity())), "tells 0 .*at least 2"),
-    "one logit": (lambda: make_torchvision(num_classes=1), "tells 1 categories apart, at least 2"),
+    "no head": (lambda: _changed(lambda model: setattr(model, "heads", nn.Identity())), "has 0 .*at least 2"),
+    "one logit": (lambda: make_torchvision(num_classes=1), "has 1 categories, at least 2"),
 }
 
 
