@@ -17,7 +17,8 @@ from nplight.vit.timm_distilled import TimmDistilledViT
 from nplight.vit.timm_eva import TimmEva
 from nplight.vit.timm_vit import TimmViT
 from nplight.vit.torchvision_vit import TorchvisionViT
-from nplight.vit.wrapped import NotCalledError, WrappedViT
+from nplight.vit.wrapped import WrappedViT
+from nplight.vit.wrapper_forward import NotCalledError
 
 # The first match opens a model: derived classes precede their base classes.
 FAMILIES: tuple[type[OpenViT], ...] = (

@@ -1,27 +1,24 @@
-"""A Vision Transformer inside another module, with what that module's forward does around it.
+"""A Vision Transformer inside another module, with the computation of that module's forward around it.
 
-Nothing needs to be known of the wrapper. Its forward is called with a stand-in for the ViT's forward: what the stand-in
-is given is the images as they enter the ViT, and what the wrapper makes of the stand-in's logits is what follows it.
+Works for any wrapper: its forward is called with a stand-in for the ViT's forward. The argument of the stand-in is the
+images as they enter the ViT, and the wrapper's output for logits that the stand-in returns is the output after the ViT.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError
-from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.state import gradients, undisturbed
-from nplight.vit.uncompiled import Uncompiled
+from nplight.vit.wrapper_forward import WrapperForward, logits_of
 
-# The side of the images that a wrapper is tried with where its ViT takes any size.
+# The size of the trial image for a wrapper whose ViT takes any size.
 _ANY_SIZE = 224
 
 
@@ -30,11 +27,11 @@ class WrappedViT(OpenViT):
 
     Args:
         wrapper: the module whose forward is searched.
-        inner: the ViT in it, opened.
+        inner: the opened ViT in it.
 
     Raises:
-        NotCalledError: the wrapper's forward does not run the ViT as a whole, or cannot be called with images alone.
-        UnsupportedModelError: its forward runs the ViT in a way that cannot be taken apart.
+        NotCalledError: the wrapper's forward does not run the ViT as a whole, or cannot be called with images only.
+        UnsupportedModelError: its forward cannot be split into the computation before and after the ViT.
     """
 
     def __init__(self, wrapper: nn.Module, inner: OpenViT) -> None:
@@ -44,7 +41,7 @@ class WrappedViT(OpenViT):
         self.path_tokens = inner.path_tokens
         self._width = inner.head_width()
         self._images = self._example()
-        self._compiled_inside = any(hasattr(module, "_orig_mod") for module in wrapper.modules())
+        self._forward = WrapperForward(wrapper, inner.transformer)
         self._open()
 
     @property
@@ -61,14 +58,14 @@ class WrappedViT(OpenViT):
         return False
 
     def embed(self, images: Tensor) -> Tensor:
-        """The wrapper's own way to its ViT, then the ViT's embedding."""
+        """The wrapper's preprocessing, then the ViT's embedding."""
         return self.inner.embed(self.entering(images))
 
     def block(self, layer: int, stream: Tensor) -> Tensor:
         return self.inner.block(layer, stream)
 
     def head(self, stream: Tensor) -> Tensor:
-        """The ViT's head, then what the wrapper makes of its logits."""
+        """The ViT's head, then the wrapper's computation after it."""
         return self._leaving(self.inner.head(stream))
 
     def blocks(self) -> Sequence[nn.Module]:
@@ -81,15 +78,15 @@ class WrappedViT(OpenViT):
         return self.inner._parts(layer)
 
     def image_shape(self) -> tuple[int | None, int | None, int | None]:
-        """That of the ViT, where the wrapper leaves the shape of images as it is; any otherwise."""
+        """The image shape of the ViT, if the wrapper does not change the shape of images; any otherwise."""
         return self.inner.image_shape() if self._same_shape else (None, None, None)
 
     def check_images(self, images: Tensor) -> None:
-        """Refuse images that do not fit, and a wrapper that does something else for them than its pieces in order.
+        """Refuse images of a wrong kind, and a wrapper whose forward differs for them from its pieces in order.
 
         Raises:
             ArgumentError: naming the rule that is broken.
-            UnsupportedModelError: its forward gives other logits.
+            UnsupportedModelError: the forward gives other logits.
         """
         super().check_images(images)
         with undisturbed(self.model), gradients(), torch.no_grad():
@@ -99,8 +96,8 @@ class WrappedViT(OpenViT):
                 self.inner.check_images(entering)
             except ArgumentError as error:
                 raise ArgumentError(f"as {self._name} passes them to its Vision Transformer, {error}") from None
-            # Two images whole, one in pieces: logits that depend on the other images of a batch differ too.
-            whole = logits_of(self._call(images.clone()), self._name)[:1]
+            # Two images in the forward, one in pieces: they differ too if logits depend on the other images of a batch.
+            whole = self._forward.logits(images.clone())[:1]
             pieces = self.forward(images[:1])
         self._compare(whole.double(), pieces.double(), _tolerance(whole))
 
@@ -117,36 +114,32 @@ class WrappedViT(OpenViT):
             )
 
     def _open(self) -> None:
-        """Try the wrapper with an image of zeros and logits of no meaning; the ViT itself does not run."""
+        """Try the wrapper with an image of zeros and random logits; the ViT does not run."""
         with undisturbed(self.model), gradients(), _same_random_state(self._images.device):
             logits = torch.randn(1, self._width, generator=torch.Generator().manual_seed(0))
-            # Not a leaf, which a forward could not work on in place; what is so changed has another version.
-            given = logits.to(self._images).requires_grad_().clone()
+            # No leaf, so that a forward may change it in place, which changes its version.
+            logits = logits.to(self._images).requires_grad_().clone()
             images = self._images.clone()
-            versions = images._version, given._version
-            with self._standing_in(lambda: self.inner.output(given)) as entered:
-                try:
-                    out = self._call(images)
-                except UnsupportedModelError:
-                    raise
-                except Exception as error:
-                    raise NotCalledError(self._uncallable(error), missing=_has_no_forward(error)) from error
-            entering = self._once(entered)
-            found = logits_of(out, self._name)
+            versions = images._version, logits._version
+            with self._forward.standing_in(lambda: self.inner.output(logits)) as calls:
+                output = self._forward.first_output(images)
+            entering = self._forward.images_of(calls)
+            leaving = logits_of(output, self._name)
             self._same_before = entering is images and images._version == versions[0]
             self._same_shape = entering.shape[1:] == images.shape[1:]
-            self._same_after = found is given and given._version == versions[1]
+            self._same_after = leaving is logits and logits._version == versions[1]
             if not self._same_after:
-                self._check_after(found.detach().double(), requires_grad=found.requires_grad)
-            self.num_classes = self.inner.num_classes if self._same_after else found.shape[1]
+                self._check_after(leaving)
+            self.num_classes = self.inner.num_classes if self._same_after else leaving.shape[1]
 
-    def _check_after(self, found: Tensor, *, requires_grad: bool) -> None:
-        if not requires_grad:
+    def _check_after(self, leaving: Tensor) -> None:
+        if not leaving.requires_grad:
             raise UnsupportedModelError(
                 f"`model` is a {self._name} whose forward cuts the gradient (torch.no_grad or detach) after its Vision "
                 f"Transformer; leave that out, or give the ViT itself to search it alone"
             )
-        if (found >= 0).all() and torch.allclose(found.sum(1), torch.ones(len(found)).to(found), atol=1e-2):
+        leaving = leaving.detach().double()
+        if (leaving >= 0).all() and torch.allclose(leaving.sum(1), torch.ones(len(leaving)).to(leaving), atol=1e-2):
             raise UnsupportedModelError(
                 f"`model` is a {self._name} whose forward gives probabilities, where logits are needed: "
                 f"their softmax would be taken twice. Leave the softmax out of the forward"
@@ -156,13 +149,13 @@ class WrappedViT(OpenViT):
         """The images as the wrapper passes them to its ViT."""
         with gradients(), torch.no_grad():
             self._images = images.new_zeros(1, *images.shape[1:])
-            given = images.new_zeros(len(images), self._width)
-            version = given._version
-            with self._standing_in(lambda: self.inner.output(given)) as entered:
-                # A copy: a forward that works in place leaves the images as they are.
-                found = logits_of(self._call(images.clone()), self._name)
-        entering = self._once(entered)
-        same_after = found is given and given._version == version
+            logits = images.new_zeros(len(images), self._width)
+            version = logits._version
+            with self._forward.standing_in(lambda: self.inner.output(logits)) as calls:
+                # A copy, since a forward may change its argument in place.
+                leaving = self._forward.logits(images.clone())
+        entering = self._forward.images_of(calls)
+        same_after = leaving is logits and logits._version == version
         if same_after != self._same_after or len(entering) != len(images):
             raise UnsupportedModelError(
                 f"`model` is a {self._name} whose forward does something else for these images than for others; "
@@ -171,122 +164,23 @@ class WrappedViT(OpenViT):
         return entering
 
     def _leaving(self, logits: Tensor) -> Tensor:
-        """What the wrapper makes of the ViT's logits (rows, …): (rows, categories)."""
+        """The wrapper's logits, (rows, categories), for the ViT's logits or features, (rows, …)."""
         if self._same_after:
             return logits
-        with self._standing_in(lambda: self.inner.output(logits)):
-            return logits_of(self._call(self._images.repeat(len(logits), 1, 1, 1)), self._name)
-
-    @contextmanager
-    def _standing_in(self, output: Callable[[], Any]) -> Iterator[list[tuple[tuple[Any, ...], dict[str, Any]]]]:
-        """The ViT's forward replaced, in this thread, by one that gives `output`; yields the arguments of its calls."""
-        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        module: Any = self.transformer
-        real, thread = module.forward, threading.get_ident()
-
-        def forward(*arguments: Any, **named: Any) -> Any:
-            if threading.get_ident() != thread:
-                return real(*arguments, **named)
-            calls.append((arguments, named))
-            return output()
-
-        with one_thread(), changed(lambda: vars(module).pop("forward", None)):
-            module.forward = forward
-            yield calls
-
-    def _once(self, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> Tensor:
-        """The images of the one call of the ViT."""
-        kind = type(self.transformer).__name__
-        if not calls:
-            raise NotCalledError(
-                f"`model` is a {self._name} whose forward does not call its {kind} as a whole, so that what it does "
-                f"around it cannot be searched: call it, as in self.backbone(images), or {_ALONE}"
-            )
-        if len(calls) > 1:
-            raise UnsupportedModelError(
-                f"`model` is a {self._name} whose forward calls its {kind} {len(calls)} times, where a path is of one "
-                f"pass; let it call it once, or give the ViT itself to search it alone"
-            )
-        ((arguments, named),) = calls
-        # `return_dict=True` is what transformers' models do by themselves.
-        others = [name for name, value in named.items() if not _is_default(name, value)]
-        if len(arguments) + len(others) != 1:
-            raise UnsupportedModelError(
-                f"`model` is a {self._name} whose forward calls its {kind} with other arguments than images, "
-                f"{', '.join(others) or f'{len(arguments)} by position'}; leave them out"
-            )
-        return cast(Tensor, arguments[0] if arguments else named[others[0]])
-
-    def _call(self, images: Tensor) -> Any:
-        if not self._compiled_inside:
-            return self.model(images)
-        with one_thread():
-            # Compiled code would not see that the ViT's forward is replaced.
-            handle = Uncompiled()
-            try:
-                return self.model(images)
-            finally:
-                handle.remove()
+        with self._forward.standing_in(lambda: self.inner.output(logits)):
+            return self._forward.logits(self._images.repeat(len(logits), 1, 1, 1))
 
     def _example(self) -> Tensor:
         shape = [_ANY_SIZE if size is None else size for size in self.inner.image_shape()]
         return self.down[0].linear.weight.detach().new_zeros(1, *shape)
 
-    def _uncallable(self, error: Exception) -> str:
-        first, *_ = str(error).splitlines() or [""]
-        return (
-            f"`model` is a {self._name} whose forward cannot be called with a batch of images alone, so that what it "
-            f"does around its Vision Transformer cannot be searched ({type(error).__name__}: {first}); "
-            f"let it take images, or {_ALONE}"
-        )
-
     @property
     def _name(self) -> str:
-        return type(self.model).__name__
-
-
-_ALONE = "search the ViT alone by its dotted name, as `vit` of the callbacks or `name` of open_vit"
-
-
-class NotCalledError(UnsupportedModelError):
-    """A wrapper's forward does not run its ViT, or cannot be tried.
-
-    Attributes:
-        missing: whether the wrapper has no forward at all.
-    """
-
-    def __init__(self, message: str, *, missing: bool = False) -> None:
-        super().__init__(message)
-        self.missing = missing
-
-
-def logits_of(output: Any, name: str) -> Tensor:
-    """The logits (images, categories) in what a forward gave: a tensor, or what holds one as `logits`.
-
-    Raises:
-        UnsupportedModelError: there are none, in a module called `name`.
-    """
-    found = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", output)
-    if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point() or found.shape[1] < 2:
-        got = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(output).__name__}"
-        raise UnsupportedModelError(
-            f"`model` is a {name} whose forward must give logits (images, categories) of at least 2 categories, as a "
-            f"tensor or as `logits` of what it returns, but it gives {got}"
-        )
-    return found
-
-
-def _is_default(name: str, value: object) -> bool:
-    return value is None or value is (name == "return_dict")
-
-
-def _has_no_forward(error: Exception) -> bool:
-    # What torch raises for a module without one; a forward of somebody's that raises it has frames of its own.
-    return isinstance(error, NotImplementedError) and 'is missing the required "forward" function' in str(error)
+        return self._forward.name
 
 
 def _tolerance(logits: Tensor) -> float:
-    """How far rounding may move logits, as a share of the largest: half of the digits."""
+    """The tolerated rounding error of logits, relative to the largest: half of the digits."""
     kinds = [logits.dtype]
     if torch.is_autocast_enabled(logits.device.type):
         kinds.append(torch.get_autocast_dtype(logits.device.type))
@@ -295,7 +189,7 @@ def _tolerance(logits: Tensor) -> float:
 
 @contextmanager
 def _same_random_state(device: torch.device) -> Iterator[None]:
-    """Whatever a forward draws inside, nobody's random numbers change."""
+    """Restore torch's random state, which a forward inside may change."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         yield

@@ -226,7 +226,7 @@ UNSUPPORTED = {
     ),
     "no head": (
         lambda: make_hf(num_labels=0),
-        "tells 0 categories.*a backbone opens inside the module that holds",
+        "has 0 categories.*a backbone opens inside the module that holds",
     ),
     "a projection with an adapter": (
         lambda: _changed(lambda model: setattr(model.vit.layers[2].mlp, "fc2", Adapter(model.vit.layers[2].mlp.fc2))),
