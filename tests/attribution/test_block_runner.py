@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 from benchmarks.flops import flops
 from nplight import joint_score, open_vit, search
-from nplight.attribution import clean_pass, plain_search, progressive_search
+from nplight.attribution import plain_search
 from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.jvp import block_jvp
 from nplight.neurons import overwrite
 from nplight.vit import OpenViT, undisturbed
 from nplight.vit.parts import ALL
-from tests.attribution.problems import problem
 from tests.conftest import make_vit
 from tests.searching.test_search import EXACT, assert_same
 from tests.vit.test_parts import BUILDERS, CLOSE, stream_of
@@ -83,18 +82,6 @@ def test_what_somebody_hooks_is_searched_as_hooked(place: str, images: Tensor, t
     torch.testing.assert_close(scores, expected.scores, **EXACT)
 
 
-def test_the_search_does_less_than_half_of_what_a_gradient_a_layer_does(images: Tensor, targets: Tensor) -> None:
-    vit = open_vit(make_vit(depth=8, num_heads=1, img_size=16))
-    images = torch.nn.functional.interpolate(images[:1], size=16)
-
-    def engine() -> None:
-        progressive_search(problem(vit, clean_pass(vit, images), targets[:1], steps=4, chunk_size=4))
-
-    with undisturbed(vit.model):
-        # Both score the path at the end.
-        assert flops(engine) < 0.5 * flops(lambda: plain_search(vit, images, targets[:1], steps=4))
-
-
 def test_the_last_block_makes_neither_keys_nor_values_nor_other_tokens() -> None:
     """For one query a head, less work than one projection of all tokens."""
     vit = open_vit(make_vit(img_size=32, embed_dim=32))
@@ -113,3 +100,15 @@ def test_neurons_that_are_overwritten_are_not_computed() -> None:
     with undisturbed(vit.model), torch.no_grad():
         runner = BlockRunner(vit)
         assert flops(lambda: runner.block(1, stream, value)) == flops(lambda: runner.block(1, stream)) - up
+
+
+def test_a_block_that_is_not_known_in_parts_runs_as_a_whole_and_says_so_otherwise() -> None:
+    vit = open_vit(make_vit())
+    vit.model.blocks[1].attn.register_forward_hook(halve)
+    stream = stream_of(vit)
+    with undisturbed(vit.model), torch.no_grad():
+        runner = BlockRunner(vit)
+        assert not runner.in_parts
+        torch.testing.assert_close(runner.block(1, stream), vit.block(1, stream), **CLOSE)
+        with pytest.raises(RuntimeError, match="block 1 is not known in parts; check `in_parts` first"):
+            runner.attended(1, stream)

@@ -28,7 +28,7 @@ from tests.vit.families import torchvision_vit
 # Where something is changed or put back.
 PLACES = (
     "vit/state.py", "vit/one_thread.py", "vit/interrupts.py", "vit/uncompiled.py", "vit/torchvision_vit.py",
-    "neurons/sites.py", "attribution/tangent.py", "contextlib.py", "autograd/forward_ad.py", "autograd/grad_mode.py",
+    "neurons/sites.py", "attribution/jvp.py", "contextlib.py", "autograd/forward_ad.py", "autograd/grad_mode.py",
 )  # fmt: skip
 MOMENTS = 25
 PATH = torch.zeros(3, 1, dtype=torch.int64)

@@ -6,21 +6,16 @@ import numpy as np
 import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from nplight import intervene, references
 from nplight.errors import ArgumentError
-from nplight.neurons import Gathering, References, gathering
+from nplight.neurons import References
 from tests.by_hand import forward_by_hand
 from tests.conftest import make_vit
 
 FILLS = ("mean", "peak", "resample")
-
-
-@pytest.fixture
-def many() -> Tensor:
-    return torch.randn(23, 3, 8, 8, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
 
 @pytest.fixture
@@ -103,42 +98,6 @@ def test_references_do_not_depend_on_batches_or_their_order(
         torch.testing.assert_close(split, whole, rtol=1e-12, atol=1e-14)
 
 
-class FirstPixel:
-    """Makes neuron 3 of layer 1 hold the first pixel of each image, so that its values are known."""
-
-    def __init__(self, model: VisionTransformer) -> None:
-        model.patch_embed.register_forward_pre_hook(self.look)
-        model.blocks[1].mlp.fc2.register_forward_pre_hook(self.write)
-
-    def look(self, module: nn.Module, arguments: tuple[Tensor]) -> None:
-        self.pixels = arguments[0][:, 0, 0, 0]
-
-    def write(self, module: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
-        values = arguments[0].clone()
-        values[:, 0, 3] = self.pixels
-        return (values,)
-
-
-@pytest.mark.parametrize(
-    ("pixels", "peak"),
-    [
-        ([0, 1, 0.3035, 0.30355, 0.30358, 0.3099, 0.5], 0.30355),  # bin 30, in it fine bin 35
-        ([0, 0.2055, 0.2055, 0.8055, 0.8055, 1], 0.20555),  # two equally full bins: the lower
-        ([0, 0.2055, 0.20253, 1], 0.20255),  # bin 20; in it two equally full fine bins: the lower
-        ([0, 1], 0.00005),
-        ([0.25] * 3, 0.25),
-        ([0.0] * 3, 0.0),
-        ([-0.7], float(np.float32(-0.7))),
-    ],
-)
-def test_the_peak_of_known_values(vit: VisionTransformer, pixels: list[float], peak: float) -> None:
-    FirstPixel(vit)
-    images = torch.zeros(len(pixels), 3, 8, 8, dtype=torch.float64)
-    images[:, 0, 0, 0] = torch.tensor(pixels, dtype=torch.float64)
-    found = references(vit, images.split(2), "peak").of()[1][0, 0, 3]
-    assert found.item() == pytest.approx(peak, abs=1e-9)
-
-
 def test_all_zero_activations_have_zero_references(vit: VisionTransformer, many: Tensor) -> None:
     with torch.no_grad():
         for block in vit.blocks:
@@ -169,32 +128,6 @@ def test_the_model_is_left_as_it_was(many: Tensor, images: Tensor, neurons: Tens
         references(model, [broken.long() if fill == "resample" else broken], fill)
     assert not any(module._forward_pre_hooks for module in model.modules())
     assert [module.training for module in model.modules()] == modes
-
-
-@pytest.mark.parametrize("fill", FILLS)
-def test_references_gathered_under_inference_mode_work_with_gradients(
-    vit: VisionTransformer, many: Tensor, images: Tensor, neurons: Tensor, fill: str
-) -> None:
-    with torch.inference_mode():
-        step: Gathering | References = gathering(vit, fill)
-        assert isinstance(step, Gathering)
-        step.update(many[:9].clone())
-    step.update(many[9:])
-    while isinstance(step, Gathering):
-        with torch.inference_mode():
-            following = step.finish()
-        if isinstance(following, Gathering):
-            following.update(many)
-        step = following
-    expected = values_of(references(vit, [many], fill), images)
-    with torch.inference_mode():
-        values = step.of(images)
-        torch.testing.assert_close(values_of(step, images), expected, rtol=1e-12, atol=1e-14)
-    asked = images.clone().requires_grad_()
-    with intervene(vit, neurons, "keep", fill=fill, references=values):
-        vit(asked).sum().backward()
-    assert asked.grad is not None
-    assert asked.grad.any()
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -238,18 +171,6 @@ def test_bad_arguments_are_refused(
 def test_no_images_are_refused(vit: VisionTransformer, fill: str) -> None:
     with pytest.raises(ArgumentError, match="at least one image"):
         references(vit, [], fill)
-
-
-@pytest.mark.parametrize("fill", ["mean", "peak"])
-def test_neurons_that_are_not_finite_are_refused_after_one_pass(
-    vit: VisionTransformer, many: Tensor, fill: str
-) -> None:
-    with torch.no_grad():
-        vit.blocks[1].mlp.fc1.bias[7] = torch.inf
-    step = gathering(vit, fill)
-    step.update(many)
-    with pytest.raises(ArgumentError, match="NaN or infinite neurons in layers 1, 2"):
-        step.finish()
 
 
 def test_references_of_another_fill_or_other_tokens_are_refused(

@@ -8,12 +8,11 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from nplight import METHODS, RULES, PathBatch, UnsupportedModelError, joint_score, open_vit, search
+from nplight import METHODS, PathBatch, UnsupportedModelError, joint_score, open_vit, search
 from nplight.attribution import plain_joint_score, plain_search
 from nplight.errors import ArgumentError, NonFiniteError
 from nplight.vit import undisturbed
 from tests.conftest import Reference, make_vit
-from tests.vit.test_open_vit import VARIANTS
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -45,28 +44,6 @@ def test_joint_scores_of_the_published_program_are_reproduced(reference: Referen
         torch.testing.assert_close(found, reference.expected[scores], **EXACT)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("top_k", [1, 3])
-def test_the_engine_equals_the_oracle(
-    vit: VisionTransformer, images: Tensor, targets: Tensor, rule: str, top_k: int
-) -> None:
-    options = {"top_k": top_k, "ranked": 6, "steps": 5, "rule": rule}
-    expected = oracle(vit, images, targets, **options)
-    for chunk_size in (1, 7, None):
-        assert_same(search(vit, images, targets, chunk_size=chunk_size, **options), expected)
-    torch.testing.assert_close(
-        joint_score(vit, images, targets, expected.neurons, steps=5, rule=rule, chunk_size=7), expected.scores, **EXACT
-    )
-
-
-@pytest.mark.parametrize("top_k", [1, 3])
-def test_the_engine_equals_the_oracle_on_a_trained_model(reference: Reference, top_k: int) -> None:
-    some = slice(0, 80, 16)
-    expected = oracle(reference.model, reference.images[some], reference.labels[some], top_k=top_k, ranked=20)
-    found = search(reference.model, reference.images[some], reference.labels[some], top_k=top_k, ranked=20)
-    assert_same(found, expected)
-
-
 def test_every_path_and_score_of_the_published_program_is_reproduced_over_patch_tokens(
     pooled_reference: Reference,
 ) -> None:
@@ -79,30 +56,6 @@ def test_every_path_and_score_of_the_published_program_is_reproduced_over_patch_
     neurons = expected["activation_neurons"].long().unsqueeze(-1)
     scores = joint_score(model, pooled_reference.images, pooled_reference.labels, neurons)
     torch.testing.assert_close(scores, expected["activation_score"], **EXACT)
-
-
-@pytest.mark.parametrize("variant", [*VARIANTS, "one block"])
-def test_the_engine_equals_the_oracle_on_every_variant(images: Tensor, targets: Tensor, variant: str) -> None:
-    vit = make_vit(**VARIANTS.get(variant, {"depth": 1}))
-    options = {"steps": 4, "top_k": 2, "ranked": 5}
-    expected = oracle(vit, images, targets, **options)
-    for chunk_size in (3, 9, None):
-        assert_same(search(vit, images, targets, chunk_size=chunk_size, **options), expected)
-    scores = joint_score(vit, images, targets, expected.neurons, steps=4, chunk_size=3)
-    torch.testing.assert_close(scores, expected.scores, **EXACT)
-
-
-def test_a_prefix_whose_graph_fits_the_chunk_runs_once(images: Tensor) -> None:
-    vit = make_vit(global_pool="avg")
-    counts = [0] * 3
-    for layer, block in enumerate(vit.blocks):
-        block.register_forward_pre_hook(lambda *_, layer=layer: counts.__setitem__(layer, counts[layer] + 1))
-    search(vit, images[:1], steps=4, chunk_size=4)
-    # One for the clean pass; then block b once for each step before its own, and once as a prefix.
-    assert counts == [1, 3, 4]
-    search(vit, images[:1], steps=4, chunk_size=2)
-    # Two chunks, each of which runs its prefix again: in steps b … 3 as well.
-    assert counts == [1 + 1, 3 + 1 + 2 * 4, 4 + 1 + 2 * 4]
 
 
 def test_a_path_of_a_whole_layer_is_defined(vit: VisionTransformer, images: Tensor, targets: Tensor) -> None:

@@ -13,7 +13,7 @@ from nplight.vit import undisturbed
 from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
 from tests.neurons.test_intervene import hooks_of
 from tests.searching.test_search import EXACT, assert_same
-from tests.vit.test_open_vit import Adapter
+from tests.vit.test_refusals import Adapter
 
 pytest.importorskip("transformers")
 

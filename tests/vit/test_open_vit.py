@@ -6,11 +6,10 @@ import torch
 from timm.layers import GluMlp, SwiGLU, SwiGLUPacked
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from nplight import UnsupportedModelError, open_vit
 from nplight.errors import ArgumentError
-from nplight.vit import fingerprint, gradients, undisturbed
 from tests.conftest import make_vit
 
 VARIANTS = {
@@ -49,18 +48,6 @@ def test_the_pieces_in_order_are_the_model(variant: str, images: Tensor) -> None
         assert list(range(vit.embed(images).shape[1]))[vit.path_tokens] == PATH_TOKENS[variant]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_down_projection_is_what_the_neurons_add_to_the_stream(variant: str, images: Tensor) -> None:
-    vit = open_vit(make_vit(**VARIANTS[variant]))
-    block, down = vit.model.blocks[1], vit.down[1]
-    change = torch.randn(4, down.width, dtype=torch.float64)
-    neurons = torch.randn(4, down.width, dtype=torch.float64)
-    added = block.ls2(block.mlp.fc2(neurons + change)) - block.ls2(block.mlp.fc2(neurons))
-    torch.testing.assert_close(down.increment(change), added)
-    gradient = torch.randn(4, 16, dtype=torch.float64)
-    torch.testing.assert_close((down.pull_back(gradient) * change).sum(), (gradient * added).sum())
-
-
 class _Changed(VisionTransformer):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         return 2 * super().forward_head(x, pre_logits)
@@ -88,10 +75,6 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
         open_vit(build())
 
 
-def test_opening_twice_is_opening_once(vit: VisionTransformer) -> None:
-    assert open_vit(open_vit(vit)).model is vit
-
-
 @pytest.mark.parametrize(
     ("shape", "dtype", "reason"),
     [
@@ -108,100 +91,3 @@ def test_images_of_a_wrong_kind_are_refused(
 ) -> None:
     with pytest.raises(ArgumentError, match=rf"`images` must .*{reason}"):
         open_vit(vit).check_images(torch.zeros(shape, dtype=dtype))
-
-
-def test_the_only_vit_in_a_module_is_found(vit: VisionTransformer) -> None:
-    outer = nn.ModuleDict({"backbone": nn.ModuleDict({"vit": vit}), "other": nn.Linear(2, 2)})
-    assert open_vit(outer).model is vit
-    assert open_vit(outer, "backbone.vit").model is vit
-    assert open_vit(vit).model is vit
-
-
-def test_two_vits_must_be_told_apart(vit: VisionTransformer) -> None:
-    both = nn.ModuleDict({"student": vit, "teacher": make_vit()})
-    assert open_vit(both, "student").model is vit
-    with pytest.raises(UnsupportedModelError, match=r"holds 2 Vision Transformers, student, teacher; name one"):
-        open_vit(both)
-    with pytest.raises(UnsupportedModelError, match="`vit` must name a module inside ModuleDict, got 'pupil'"):
-        open_vit(both, "pupil")
-    with pytest.raises(UnsupportedModelError, match="Linear, which cannot be opened"):
-        open_vit(nn.Linear(2, 2))
-
-
-def test_a_guarded_model_is_left_as_found_also_after_an_error(vit: VisionTransformer) -> None:
-    vit.train()
-    vit.blocks[1].eval()
-    vit.head.weight.requires_grad_(False)
-    modes = [module.training for module in vit.modules()]
-    wants = [parameter.requires_grad for parameter in vit.parameters()]
-    with pytest.raises(KeyError), undisturbed(vit):  # noqa: PT012
-        assert not any(module.training for module in vit.modules())
-        assert not any(parameter.requires_grad for parameter in vit.parameters())
-        raise KeyError
-    assert [module.training for module in vit.modules()] == modes
-    assert [parameter.requires_grad for parameter in vit.parameters()] == wants
-
-
-def test_gradients_work_under_every_mode() -> None:
-    for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
-        with mode(), gradients():
-            leaf = torch.ones(2, requires_grad=True)
-            (found,) = torch.autograd.grad((leaf**2).sum(), leaf)
-            assert found.tolist() == [2, 2]
-
-
-def test_a_model_built_under_inference_mode_is_refused() -> None:
-    with torch.inference_mode():
-        model = make_vit()
-    with pytest.raises(UnsupportedModelError, match=r"built under torch\.inference_mode"), undisturbed(model):
-        pass
-
-
-def test_a_fingerprint_tells_weights_apart(vit: VisionTransformer) -> None:
-    before = fingerprint(vit)
-    assert before == fingerprint(make_vit())
-    with torch.no_grad():
-        vit.head.bias[0] += 1e-12
-    assert fingerprint(vit) != before
-
-
-class _LoRA(nn.Linear):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + x[..., : self.out_features]
-
-
-def test_a_projection_with_a_forward_of_its_own_is_refused(vit: VisionTransformer) -> None:
-    vit.blocks[1].mlp.fc2 = _LoRA(64, 16).double()
-    with pytest.raises(UnsupportedModelError, match="the FFN of block 1, a Mlp, has no linear down projection"):
-        open_vit(vit)
-
-
-class Adapter(nn.Module):
-    """A low-rank adapter (LoRA) as peft puts it around a linear layer."""
-
-    def __init__(self, base_layer: nn.Linear) -> None:
-        super().__init__()
-        self.base_layer = base_layer
-        self.lora_A = nn.ModuleDict({"default": nn.Linear(base_layer.in_features, 2, bias=False).double()})
-        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, base_layer.out_features, bias=False).double()})
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
-
-    def merge_and_unload(self) -> nn.Linear:
-        with torch.no_grad():
-            self.base_layer.weight += self.lora_B["default"].weight @ self.lora_A["default"].weight
-        return self.base_layer
-
-
-def test_an_adapter_on_a_down_projection_is_refused_until_it_is_merged(vit: VisionTransformer, images: Tensor) -> None:
-    adapter = Adapter(vit.blocks[1].mlp.fc2)
-    vit.blocks[1].mlp.fc2 = adapter
-    logits = vit(images)
-    with pytest.raises(
-        UnsupportedModelError,
-        match=r"block 1, a Mlp, .*`fc2`: it is a .*\.Adapter, an adapter .* first, with merge_and_unload\(\)",
-    ):
-        open_vit(vit)
-    vit.blocks[1].mlp.fc2 = adapter.merge_and_unload()
-    torch.testing.assert_close(open_vit(vit).forward(images), logits)
