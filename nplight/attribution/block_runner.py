@@ -98,8 +98,8 @@ class BlockRunner:
         parts = self._parts_of(layer)
         # Neurons that are overwritten are not computed.
         start, stop, _ = self.path_tokens(layer).indices(attended.shape[1])
-        others = (attended[:, :start], attended[:, stop:])
-        before, after = ([parts.feed(other)] if other.shape[1] else [] for other in others)
+        around = (attended[:, :start], attended[:, stop:])
+        before, after = ([parts.feed(tokens)] if tokens.shape[1] else [] for tokens in around)
         return torch.cat([*before, self.written(layer, attended, value), *after], dim=1)
 
     def written(self, layer: int, attended: Tensor, value: Tensor) -> Tensor:

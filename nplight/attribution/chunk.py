@@ -80,8 +80,8 @@ def in_chunks(
     while start < images * nodes:
         interrupt_point()
         size = min(chunk_size, _fitting.get(vit.model, chunk_size))
-        whole = size // nodes * nodes
-        stop = min(start + whole, images * nodes) if whole else _within(start, size, nodes)
+        whole_images = size // nodes * nodes
+        stop = min(start + whole_images, images * nodes) if whole_images else _within(start, size, nodes)
         rows = NodeRows(start, stop, nodes)
         try:
             result = run(rows)

@@ -1,4 +1,4 @@
-"""The frozen patch stream: an approximation in which an edit changes the class token alone.
+"""The frozen patch stream: an approximation in which an edit changes only the class token.
 
 Edits change the neurons of the class token. In the exact search the other tokens attend to the edited class token in
 the next block, and change with it. Here every block keeps the keys and values that its other tokens (patches,
@@ -96,14 +96,15 @@ def _through(
 
 def _blocks(vit: OpenViT) -> list[BlockParts]:
     """The parts of every block, of a model whose patch stream can be frozen."""
-    known = [vit.parts(layer) for layer in range(vit.depth)]
-    blocks = [parts for parts in known if parts is not None]
+    every_block = [vit.parts(layer) for layer in range(vit.depth)]
+    blocks = [parts for parts in every_block if parts is not None]
     if vit.path_tokens == CLASS and vit.head_takes_path_tokens() and len(blocks) == vit.depth:
         return blocks
     raise ArgumentError(
         f"`patch_stream` must be 'exact' for a {type(vit.model).__name__} "
         + (
-            f"whose block {known.index(None)} holds a hook or a module of another kind than its family's, got 'frozen'"
+            f"whose block {every_block.index(None)} holds a hook or a module of another kind than its family's, "
+            f"got 'frozen'"
             if len(blocks) < vit.depth
             else "that classifies from other tokens than the class token, or whose head has hooks, got 'frozen'"
         )

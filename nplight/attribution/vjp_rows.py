@@ -26,7 +26,7 @@ class VJPRows(EngineRows):
         super().__init__(problem, edited)
         self._corrections: list[tuple[Tensor, Tensor]] = []
         self._values: list[Tensor | None] = []
-        self._kept: tuple[Tensor, Tensor] | None = None
+        self._graph: tuple[Tensor, Tensor] | None = None
 
     def correct(self, change: Tensor, direction: Tensor) -> None:
         self._corrections.append((change.flatten(0, 1), direction))
@@ -35,25 +35,25 @@ class VJPRows(EngineRows):
         self._values.append(value)
 
         def run(rows: NodeRows) -> tuple[Tensor, Tensor]:
-            kept, self._kept = self._kept, None
-            whole = len(rows) == len(self.targets)
-            stream, offset = self._leaving(layer, rows, kept if whole else None)
+            graph, self._graph = self._graph, None
+            single_chunk = len(rows) == len(self.targets)
+            stream, offset = self._leaving(layer, rows, graph if single_chunk else None)
             probability = self.runner.probability(layer + 1, stream, self.targets[rows.positions]).sum()
             gradient, path_gradient = torch.autograd.grad(
-                probability, (stream, offset), retain_graph=whole, allow_unused=True
+                probability, (stream, offset), retain_graph=single_chunk, allow_unused=True
             )
-            if whole:
-                self._kept = (stream, offset)
+            if single_chunk:
+                self._graph = (stream, offset)
             # At the first step there is no path yet, and nothing depends on the offset.
             path_gradient = torch.zeros_like(offset) if path_gradient is None else path_gradient
             return gradient[:, self.runner.path_tokens(layer)].clone(), path_gradient
 
         return self.in_chunks(run)
 
-    def _leaving(self, layer: int, rows: NodeRows, kept: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """The stream that leaves block `layer`, and the offset it depends on; `kept`: those of the block before."""
-        if kept is not None:
-            stream, offset = kept
+    def _leaving(self, layer: int, rows: NodeRows, graph: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """The stream that leaves block `layer`, and the offset it depends on; `graph`: those of the block before."""
+        if graph is not None:
+            stream, offset = graph
             return self._through(layer, stream, offset, rows), offset
         stream = self.stream[rows.positions, self.runner.live(0)].detach().requires_grad_()
         tokens = stream[:, self.runner.path_tokens(0)].shape[1]

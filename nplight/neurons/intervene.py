@@ -69,7 +69,7 @@ def intervene(
     check_choice("tokens", tokens, TOKENS)
     check_fraction("fraction", fraction)
     if fraction != 1 and operation != "keep":
-        raise ArgumentError(f"`fraction` is for operation 'keep' alone, got {fraction} with {operation!r}")
+        raise ArgumentError(f"`fraction` is for operation 'keep' only, got {fraction} with {operation!r}")
     _check_generator(generator)
     values = resolve(fill, references, tokens, vit.widths)
     if values is not None and operation == "enhance":

@@ -36,7 +36,7 @@ class CategorySearch:
     forward and backward once per image and node.
 
     Args:
-        model: a supported model, in whatever mode, dtype and device; it stays there until the last layer is chosen.
+        model: a supported model, in any mode, dtype and device; do not move it until the last layer is chosen.
         num_classes: number of categories.
         options: of the search; `patch_stream` must be `exact`.
         method: one of `METHODS` that can search jointly (`Method.joint`).

@@ -107,8 +107,8 @@ class HuggingFaceViT(OpenViT):
     def _parts(self, layer: int) -> BlockParts | None:
         block: Any = self._layers[layer]
         # Only version 5, and not 'eager', whose softmax is in float32 for every dtype of the model.
-        known = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
-        if not known or cast(Any, self.model).config._attn_implementation != "sdpa":
+        all_known = only(block, _BLOCK) and hasattr(block, "mlp") and identity(getattr(block, "dropout", None))
+        if not all_known or cast(Any, self.model).config._attn_implementation != "sdpa":
             return None
         attention, mlp = _attention(block.attention, self.names), block.mlp
         up = is_linear(mlp.fc1) and only(mlp, ("activation_fn", "fc1", "fc2"))

@@ -66,8 +66,8 @@ class TorchvisionViT(OpenViT):
     def _parts(self, layer: int) -> BlockParts | None:
         block, down = self._vit.encoder.layers[layer], self.down[layer]
         attention, up = _attention(block.self_attention), _up(block.mlp)
-        known = only(block, ("ln_1", "self_attention", "dropout", "ln_2", "mlp")) and identity(block.dropout)
-        if attention is None or up is None or not known or not token_wise(block.ln_1, block.ln_2):
+        all_known = only(block, ("ln_1", "self_attention", "dropout", "ln_2", "mlp")) and identity(block.dropout)
+        if attention is None or up is None or not all_known or not token_wise(block.ln_1, block.ln_2):
             return None
         return BlockParts(block.ln_1, attention, block.ln_2, up, down)
 
@@ -77,8 +77,8 @@ class TorchvisionViT(OpenViT):
 
 
 def _attention(attention: nn.MultiheadAttention) -> AttentionParts | None:
-    known = type(attention) is nn.MultiheadAttention and only(attention, ("out_proj",))
-    weight = attention.in_proj_weight if known else None
+    plain = type(attention) is nn.MultiheadAttention and only(attention, ("out_proj",))
+    weight = attention.in_proj_weight if plain else None
     if weight is None or attention.bias_k is not None or attention.add_zero_attn or not is_linear(attention.out_proj):
         return None
     projections = Projections.of_packed(weight, attention.in_proj_bias)

@@ -97,14 +97,14 @@ class WrappedViT(OpenViT):
             except ArgumentError as error:
                 raise ArgumentError(f"as {self._name} passes them to its Vision Transformer, {error}") from None
             # Two images in the forward, one in pieces: they differ too if logits depend on the other images of a batch.
-            whole = self._forward.logits(images.clone())[:1]
+            logits = self._forward.logits(images.clone())[:1]
             pieces = self.forward(images[:1])
-        self._compare(whole.double(), pieces.double(), _tolerance(whole))
+        self._compare(logits.double(), pieces.double(), _tolerance(logits))
 
-    def _compare(self, whole: Tensor, pieces: Tensor, tolerance: float) -> None:
-        scale = whole.abs().nan_to_num(0).amax()
-        if whole.shape != pieces.shape or not torch.allclose(
-            whole, pieces, rtol=0, atol=float(scale) * tolerance, equal_nan=True
+    def _compare(self, logits: Tensor, pieces: Tensor, tolerance: float) -> None:
+        scale = logits.abs().nan_to_num(0).amax()
+        if logits.shape != pieces.shape or not torch.allclose(
+            logits, pieces, rtol=0, atol=float(scale) * tolerance, equal_nan=True
         ):
             raise UnsupportedModelError(
                 f"`model` is a {self._name} whose forward does more than pass images to its Vision Transformer and "

@@ -42,8 +42,8 @@ def test_values_and_jvps_are_those_of_torch_on_the_whole_block(model: str) -> No
             assert live == (vit.path_tokens if layer == 2 and vit.head_takes_path_tokens() else ALL)
             with overwrite(vit, {layer: value}):
                 expected = block_jvp(vit, layer, stream, tangent)
-            found = runner.block_jvp(layer, stream, tangent, value)
-            for one, other in zip(found, expected):
+            actual = runner.block_jvp(layer, stream, tangent, value)
+            for one, other in zip(actual, expected):
                 torch.testing.assert_close(one, other[:, live], **CLOSE)
             torch.testing.assert_close(runner.block(layer, stream, value), expected[0][:, live], **CLOSE)
             torch.testing.assert_close(runner.block(layer, stream), vit.block(layer, stream)[:, live], **CLOSE)
@@ -75,9 +75,9 @@ def test_what_somebody_hooks_is_searched_as_hooked(place: str, images: Tensor, t
     HOOKED[place](model)
     with undisturbed(model):
         expected = plain_search(open_vit(model), images, targets, steps=3, top_k=2)
-    found = search(model, images, targets, steps=3, top_k=2)
-    assert_same(found, expected)
-    assert not torch.allclose(found.scores, plain.scores)
+    actual = search(model, images, targets, steps=3, top_k=2)
+    assert_same(actual, expected)
+    assert not torch.allclose(actual.scores, plain.scores)
     scores = joint_score(model, images, targets, expected.neurons, steps=3)
     torch.testing.assert_close(scores, expected.scores, **EXACT)
 

@@ -138,8 +138,8 @@ def test_a_search_that_runs_out_of_memory_ends_as_if_it_had_not(
 
     monkeypatch.setattr(torch.autograd, "grad", limited)
     with pytest.warns(RuntimeWarning, match="do not fit in memory"):
-        found = search(model, images, targets, chunk_size=16, **options)
-    assert_same(found, expected)
+        actual = search(model, images, targets, chunk_size=16, **options)
+    assert_same(actual, expected)
 
 
 def test_many_more_rows_fit_of_a_frozen_stream(vit: VisionTransformer, images: Tensor) -> None:

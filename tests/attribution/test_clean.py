@@ -12,18 +12,18 @@ def test_the_targets_probability_has_the_gradient_of_a_softmax() -> None:
     logits = (3 * torch.randn(5, 7, generator=draw, dtype=torch.float64)).requires_grad_()
     targets, weights = torch.tensor([0, 6, 3, 3, 1]), torch.randn(5, generator=draw, dtype=torch.float64)
     plain = logits.softmax(1)[range(5), targets]
-    found = target_probability(logits, targets)
-    torch.testing.assert_close(found, plain)
+    actual = target_probability(logits, targets)
+    torch.testing.assert_close(actual, plain)
     (expected,) = torch.autograd.grad((plain * weights).sum(), logits)
-    (gradient,) = torch.autograd.grad((found * weights).sum(), logits)
+    (gradient,) = torch.autograd.grad((actual * weights).sum(), logits)
     torch.testing.assert_close(gradient, expected)
 
 
 def test_half_precision_is_summed_in_float32() -> None:
     logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
-    found = target_probability(logits, torch.tensor([0, 1, 2]))
-    assert found.dtype == torch.float32
-    (gradient,) = torch.autograd.grad(found.sum(), logits)
+    actual = target_probability(logits, torch.tensor([0, 1, 2]))
+    assert actual.dtype == torch.float32
+    (gradient,) = torch.autograd.grad(actual.sum(), logits)
     assert gradient.dtype == torch.bfloat16
 
 

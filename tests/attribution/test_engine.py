@@ -45,8 +45,8 @@ def test_the_engine_equals_the_oracle(
 def test_the_engine_equals_the_oracle_on_a_trained_model(reference: Reference, top_k: int) -> None:
     some = slice(0, 80, 16)
     expected = oracle(reference.model, reference.images[some], reference.labels[some], top_k=top_k, ranked=20)
-    found = search(reference.model, reference.images[some], reference.labels[some], top_k=top_k, ranked=20)
-    assert_same(found, expected)
+    actual = search(reference.model, reference.images[some], reference.labels[some], top_k=top_k, ranked=20)
+    assert_same(actual, expected)
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS, "one block"])

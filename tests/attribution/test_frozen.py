@@ -52,13 +52,13 @@ def test_every_class_token_family_is_among_these() -> None:
 def test_every_rule_and_a_trained_model(reference: Reference, rule: str) -> None:
     some = slice(0, 80, 20)
     images, labels = reference.images[some], reference.labels[some]
-    found = search(reference.model, images, labels, steps=5, rule=rule, patch_stream="frozen", ranked=9)
-    assert_same(found, oracle(reference.model, images, labels, steps=5, rule=rule, ranked=9))
+    actual = search(reference.model, images, labels, steps=5, rule=rule, patch_stream="frozen", ranked=9)
+    assert_same(actual, oracle(reference.model, images, labels, steps=5, rule=rule, ranked=9))
     # An approximation, but of the exact search of the same images.
     exact = search(reference.model, images, labels, steps=5, rule=rule, ranked=9)
-    torch.testing.assert_close(found.probability, exact.probability, **EXACT)
-    assert not torch.allclose(found.scores, exact.scores, rtol=1e-6)
-    assert (found.neurons == exact.neurons).double().mean() > 0.7
+    torch.testing.assert_close(actual.probability, exact.probability, **EXACT)
+    assert not torch.allclose(actual.scores, exact.scores, rtol=1e-6)
+    assert (actual.neurons == exact.neurons).double().mean() > 0.7
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -81,12 +81,12 @@ def test_an_image_does_not_depend_on_its_batch(images: Tensor, targets: Tensor) 
 def test_the_clean_pass_is_the_clean_pass(images: Tensor) -> None:
     vit = open_vit(make_vit(init_values=0.5))
     with undisturbed(vit.model):
-        plain, found = clean_pass(vit, images), frozen_pass(vit, images)
-    torch.testing.assert_close(found.logits, plain.logits, **EXACT)
-    torch.testing.assert_close(found.first, plain.first[:, :1], **EXACT)
+        plain, actual = clean_pass(vit, images), frozen_pass(vit, images)
+    torch.testing.assert_close(actual.logits, plain.logits, **EXACT)
+    torch.testing.assert_close(actual.first, plain.first[:, :1], **EXACT)
     for layer, value in plain.values.items():
-        torch.testing.assert_close(found.values[layer], value, **EXACT)
-        for kept in found.frozen[layer]:
+        torch.testing.assert_close(actual.values[layer], value, **EXACT)
+        for kept in actual.frozen[layer]:
             assert kept.shape == (4, 2, 5, 8)
             assert kept.is_contiguous()
             assert (kept[:, :, 0] == 0).all()
@@ -100,22 +100,22 @@ def test_the_clean_pass_runs_in_even_pieces(images: Tensor, at_once: int, pieces
         whole = frozen_pass(vit, images)
         through = patch.object(frozen_module, "_through", wraps=frozen_module._through)
         with patch.object(frozen_module, "_CPU_TOKENS", at_once * 5), through as run:
-            found = frozen_pass(vit, images)
+            actual = frozen_pass(vit, images)
     assert run.call_count == pieces
-    for one, other in ((found.first, whole.first), (found.logits, whole.logits)):
+    for one, other in ((actual.first, whole.first), (actual.logits, whole.logits)):
         torch.testing.assert_close(one, other, **EXACT)
     for layer in range(vit.depth):
-        torch.testing.assert_close(found.values[layer], whole.values[layer], **EXACT)
-        for one, other in zip(found.frozen[layer], whole.frozen[layer]):
+        torch.testing.assert_close(actual.values[layer], whole.values[layer], **EXACT)
+        for one, other in zip(actual.frozen[layer], whole.frozen[layer]):
             torch.testing.assert_close(one, other, **EXACT)
 
 
 def test_over_a_frozen_pass_the_method_is_the_frozen_search(images: Tensor, targets: Tensor) -> None:
     vit = open_vit(make_vit())
     with undisturbed(vit.model):
-        found = METHODS["jas"].run(problem(vit, frozen_pass(vit, images), targets, **OPTIONS))
-    assert isinstance(found, PathScores)
-    torch.testing.assert_close(found.scores, oracle(vit.model, images, targets, **OPTIONS).scores, **EXACT)
+        actual = METHODS["jas"].run(problem(vit, frozen_pass(vit, images), targets, **OPTIONS))
+    assert isinstance(actual, PathScores)
+    torch.testing.assert_close(actual.scores, oracle(vit.model, images, targets, **OPTIONS).scores, **EXACT)
 
 
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.frozen])
@@ -165,8 +165,8 @@ def test_float32_and_bfloat16_autocast_score_in_float32(images: Tensor) -> None:
     single = search(model, images.float(), steps=4, patch_stream="frozen")
     with torch.autocast("cpu", torch.bfloat16):
         mixed = search(model, images.float(), steps=4, patch_stream="frozen")
-    for found in (single, mixed):
-        assert {found.scores.dtype, found.neuron_scores.dtype, found.probability.dtype} == {torch.float32}
+    for actual in (single, mixed):
+        assert {actual.scores.dtype, actual.neuron_scores.dtype, actual.probability.dtype} == {torch.float32}
     torch.testing.assert_close(single.scores.double(), exact.scores, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(mixed.probability.double(), exact.probability, rtol=0.1, atol=0.05)
     assert (mixed.scores.double() - exact.scores).abs().max() < 0.1 * exact.scores.abs().max()

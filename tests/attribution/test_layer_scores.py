@@ -31,9 +31,9 @@ def scores_after(
     vit = open_vit(model)
     with undisturbed(model):
         clean = clean_pass(vit, images)
-        found = layer_scores(problem(vit, clean, targets, steps=steps, rule=rule, chunk_size=chunk_size), prefix)
-    assert not found.requires_grad
-    return found
+        actual = layer_scores(problem(vit, clean, targets, steps=steps, rule=rule, chunk_size=chunk_size), prefix)
+    assert not actual.requires_grad
+    return actual
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS, "one block"])
@@ -42,15 +42,15 @@ def test_after_its_own_path_they_are_the_rows_of_the_oracle(images: Tensor, targ
     expected = oracle(vit, images, targets, steps=4, top_k=2, ranked=64)
     for layer in range(len(vit.blocks)):
         for chunk_size in (1, 7, 100):
-            found = scores_after(vit, images, targets, expected.neurons[:, :layer], chunk_size=chunk_size)
-            torch.testing.assert_close(found, all_scores(expected)[:, layer], **EXACT)
+            actual = scores_after(vit, images, targets, expected.neurons[:, :layer], chunk_size=chunk_size)
+            torch.testing.assert_close(actual, all_scores(expected)[:, layer], **EXACT)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_they_follow_the_rule(vit: VisionTransformer, images: Tensor, targets: Tensor, rule: str) -> None:
     expected = oracle(vit, images, targets, steps=3, rule=rule, ranked=64)
-    found = scores_after(vit, images, targets, expected.neurons[:, :2], steps=3, rule=rule)
-    torch.testing.assert_close(found, all_scores(expected)[:, 2], **EXACT)
+    actual = scores_after(vit, images, targets, expected.neurons[:, :2], steps=3, rule=rule)
+    torch.testing.assert_close(actual, all_scores(expected)[:, 2], **EXACT)
 
 
 @pytest.mark.parametrize("folder", ["reference", "pooled_reference"])
@@ -61,9 +61,9 @@ def test_after_the_paths_of_a_trained_model_they_are_the_rows_of_its_search(
     images, labels = reference.images[::16], reference.labels[::16]
     expected = search(reference.model, images, labels, ranked=9)
     for layer in range(4):
-        found = scores_after(reference.model, images, labels, reference.neurons[::16, :layer], steps=20)
+        actual = scores_after(reference.model, images, labels, reference.neurons[::16, :layer], steps=20)
         torch.testing.assert_close(
-            found.sort(descending=True).values[:, :9], expected.ranking_scores[:, layer], **EXACT
+            actual.sort(descending=True).values[:, :9], expected.ranking_scores[:, layer], **EXACT
         )
 
 
@@ -75,11 +75,11 @@ def test_after_any_path_they_equal_their_definition_on_every_family(
     linears = [down.linear for down in open_vit(model).down]
     images, targets = images[:2], targets[:2]
     prefix = torch.tensor([[[5, 0, 9]], [[1, 12, 3]]])
-    found = scores_after(model, images, targets, prefix, steps=3, rule="gauss-legendre", chunk_size=4)
+    actual = scores_after(model, images, targets, prefix, steps=3, rule="gauss-legendre", chunk_size=4)
     options = {"steps": 3, "rule": "gauss-legendre"}
     for one in range(2):
         plain = Plain(model, linears, images[[one]], int(targets[one]), case.tokens, **options)
-        torch.testing.assert_close(found[one], layer_jas(plain, [prefix[one, 0]]), **EXACT)
+        torch.testing.assert_close(actual[one], layer_jas(plain, [prefix[one, 0]]), **EXACT)
 
 
 def test_they_are_float32_at_least(vit: VisionTransformer, images: Tensor, targets: Tensor) -> None:
@@ -88,6 +88,6 @@ def test_they_are_float32_at_least(vit: VisionTransformer, images: Tensor, targe
     single = scores_after(vit.float(), images.float(), targets, prefix)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = scores_after(vit, images.float(), targets, prefix)
-    for found, tolerance in ((single, 1e-4), (mixed, 0.1)):
-        assert found.dtype == torch.float32
-        assert (found - exact).norm() / exact.norm() < tolerance
+    for actual, tolerance in ((single, 1e-4), (mixed, 0.1)):
+        assert actual.dtype == torch.float32
+        assert (actual - exact).norm() / exact.norm() < tolerance

@@ -14,9 +14,9 @@ from tests.neurons.test_intervene import with_class_token
 def test_the_oracle_reproduces_the_published_program(reference: Reference) -> None:
     some = slice(0, 80, 10)
     with undisturbed(reference.model):
-        found = plain_search(open_vit(reference.model), reference.images[some], reference.labels[some])
-    assert torch.equal(found.neurons, reference.neurons[some])
-    torch.testing.assert_close(found.scores, reference.expected["jas_score"][some], rtol=1e-9, atol=1e-12)
+        actual = plain_search(open_vit(reference.model), reference.images[some], reference.labels[some])
+    assert torch.equal(actual.neurons, reference.neurons[some])
+    torch.testing.assert_close(actual.scores, reference.expected["jas_score"][some], rtol=1e-9, atol=1e-12)
 
 
 def test_the_joint_score_is_the_sum_it_is_defined_as(vit: VisionTransformer, images: Tensor, targets: Tensor) -> None:
@@ -43,5 +43,5 @@ def test_the_joint_score_is_the_sum_it_is_defined_as(vit: VisionTransformer, ima
         value = torch.stack([clean[layer].gather(1, neurons[:, layer]).sum(1) for layer in range(3)]).sum(0)
         expected = value * (torch.stack(slopes, 1) @ weights)
     with undisturbed(vit):
-        found = plain_joint_score(open_vit(vit), images, targets, neurons, steps=5, rule="gauss-legendre")
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+        actual = plain_joint_score(open_vit(vit), images, targets, neurons, steps=5, rule="gauss-legendre")
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-9)

@@ -74,6 +74,6 @@ def test_an_integral_is_summed_in_full_precision_under_autocast() -> None:
     values = torch.rand(3, 20, 5, 4, generator=torch.Generator().manual_seed(0))
     expected = torch.einsum("k,bktd->btd", weights, values.double())
     with torch.autocast("cpu", torch.bfloat16):
-        found = integral(weights.float(), values)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-7)
+        actual = integral(weights.float(), values)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-6, atol=1e-7)

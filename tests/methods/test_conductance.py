@@ -35,10 +35,10 @@ def captum(model: torch.nn.Module, images: Tensor, targets: Tensor, tokens: slic
     scores = []
     for block in model.blocks:
         layer = LayerConductance(lambda image: model(image).softmax(-1), block.mlp.fc2)
-        found = layer.attribute(
+        actual = layer.attribute(
             images, target=targets, n_steps=steps, method=METHOD_OF_CAPTUM[rule], attribute_to_layer_input=True
         )
-        scores.append(found[:, tokens].sum(1).detach())
+        scores.append(actual[:, tokens].sum(1).detach())
     return torch.stack(scores, 1)
 
 
@@ -50,14 +50,16 @@ def test_conductance_equals_that_of_captum(
     vit = make_vit(global_pool=pool)
     expected = captum(vit, images, targets, tokens, 7, rule)
     for chunk_size in (3, 8, None):
-        found = search(vit, images, targets, method="conductance", steps=7, rule=rule, ranked=64, chunk_size=chunk_size)
-        torch.testing.assert_close(all_scores(found), expected, rtol=1e-9, atol=1e-12)
+        actual = search(
+            vit, images, targets, method="conductance", steps=7, rule=rule, ranked=64, chunk_size=chunk_size
+        )
+        torch.testing.assert_close(all_scores(actual), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_conductance_equals_that_of_captum_on_a_trained_model(reference: Reference) -> None:
     model, images, labels = reference.model.eval(), reference.images[::16], reference.labels[::16]
     width = model.blocks[0].mlp.fc2.in_features
-    found = search(model, images, labels, method="conductance", ranked=width)
+    actual = search(model, images, labels, method="conductance", ranked=width)
     expected = captum(model, images, labels, slice(0, 1), 20, "riemann-left")
-    torch.testing.assert_close(all_scores(found), expected, rtol=1e-9, atol=1e-12)
-    assert torch.equal(found.neurons.squeeze(2), expected.argmax(2))
+    torch.testing.assert_close(all_scores(actual), expected, rtol=1e-9, atol=1e-12)
+    assert torch.equal(actual.neurons.squeeze(2), expected.argmax(2))

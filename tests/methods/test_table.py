@@ -26,9 +26,9 @@ POOLS = ["token", "avg"]
 ROOT = Path(__file__).parents[2]
 
 
-def all_scores(found: PathBatch) -> Tensor:
+def all_scores(paths: PathBatch) -> Tensor:
     """Of a search that ranked every neuron: (images, layers, width), by neuron."""
-    return torch.zeros_like(found.ranking_scores).scatter(2, found.ranking, found.ranking_scores)
+    return torch.zeros_like(paths.ranking_scores).scatter(2, paths.ranking, paths.ranking_scores)
 
 
 def test_every_method_has_a_definition() -> None:
@@ -67,17 +67,17 @@ def test_a_method_equals_its_definition_on_every_family(
     linears = [down.linear for down in open_vit(model).down]
     images, targets = images[:2], targets[:2]
     options: dict[str, Any] = {"steps": 3, "rule": "gauss-legendre", "top_k": 2}
-    found = search(model, images, targets, method=method, ranked=linears[0].in_features, **options)
+    actual = search(model, images, targets, method=method, ranked=linears[0].in_features, **options)
     expected = torch.stack(
         [
             torch.stack(DEFINITIONS[method](Plain(model, linears, image[None], int(target), case.tokens, **options)))
             for image, target in zip(images, targets)
         ]
     )
-    torch.testing.assert_close(all_scores(found), expected, **EXACT)
-    assert torch.equal(found.neurons, expected.topk(2).indices)
-    expected = joint_score(model, images, targets, found.neurons, steps=3, rule="gauss-legendre")
-    torch.testing.assert_close(found.scores, expected, **EXACT)
+    torch.testing.assert_close(all_scores(actual), expected, **EXACT)
+    assert torch.equal(actual.neurons, expected.topk(2).indices)
+    expected = joint_score(model, images, targets, actual.neurons, steps=3, rule="gauss-legendre")
+    torch.testing.assert_close(actual.scores, expected, **EXACT)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -95,13 +95,13 @@ def test_an_image_depends_on_no_batch_and_no_chunk(images: Tensor, targets: Tens
 @pytest.mark.parametrize("pool", POOLS)
 def test_one_block_is_enough(images: Tensor, targets: Tensor, pool: str) -> None:
     vit = make_vit(global_pool=pool, depth=1)
-    found = {method: search(vit, images, targets, method=method, steps=3, ranked=64) for method in OTHERS}
-    assert {result.ranking.shape for result in found.values()} == {(4, 1, 64)}
-    chain, pattern = found["influence_pattern_chain"], found["influence_pattern"]
+    actual = {method: search(vit, images, targets, method=method, steps=3, ranked=64) for method in OTHERS}
+    assert {result.ranking.shape for result in actual.values()} == {(4, 1, 64)}
+    chain, pattern = actual["influence_pattern_chain"], actual["influence_pattern"]
     torch.testing.assert_close(all_scores(chain), all_scores(pattern), **EXACT)
     if pool == "token":
-        product = all_scores(found["gradient_activation"]).abs()
-        torch.testing.assert_close(all_scores(found["cross_layer"]), product, **EXACT)
+        product = all_scores(actual["gradient_activation"]).abs()
+        torch.testing.assert_close(all_scores(actual["cross_layer"]), product, **EXACT)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -111,10 +111,10 @@ def test_equal_scores_go_to_the_lower_index(images: Tensor, method: str, pool: s
     with torch.no_grad():
         for block in vit.blocks:
             block.mlp.fc2.weight.zero_()  # no neuron matters
-    found = search(vit, images, method=method, top_k=2, ranked=4, steps=3)
-    assert found.ranking.tolist() == [[[0, 1, 2, 3]] * 3] * 4
-    assert found.ranking_scores.abs().sum() == 0
-    assert found.scores.tolist() == [0] * 4
+    actual = search(vit, images, method=method, top_k=2, ranked=4, steps=3)
+    assert actual.ranking.tolist() == [[[0, 1, 2, 3]] * 3] * 4
+    assert actual.ranking_scores.abs().sum() == 0
+    assert actual.scores.tolist() == [0] * 4
 
 
 # These score a neuron by what would follow from it, not by what it is.
@@ -129,17 +129,17 @@ def test_activations_that_are_all_zero_are_defined(images: Tensor, method: str, 
         for block in vit.blocks:
             block.mlp.fc1.weight.zero_()
             block.mlp.fc1.bias.zero_()
-    found = search(vit, images, method=method, top_k=2, ranked=64, steps=3)
+    actual = search(vit, images, method=method, top_k=2, ranked=64, steps=3)
     lowest_first = torch.arange(64).expand(4, 3, 64)
-    assert torch.equal(found.ranking.sort().values, lowest_first)
-    assert found.ranking_scores.isfinite().all()
-    assert found.scores.tolist() == [0] * 4
+    assert torch.equal(actual.ranking.sort().values, lowest_first)
+    assert actual.ranking_scores.isfinite().all()
+    assert actual.scores.tolist() == [0] * 4
     if method not in BLIND_TO_ZEROS:
-        assert torch.equal(found.ranking, lowest_first)
-        assert found.ranking_scores.abs().sum() == 0
+        assert torch.equal(actual.ranking, lowest_first)
+        assert actual.ranking_scores.abs().sum() == 0
     if method == "influence_pattern_chain":  # nothing flows from neuron to neuron
-        assert torch.equal(found.ranking[:, 1:], lowest_first[:, 1:])
-        assert (found.ranking_scores[:, 0, 0] > 0).all()
+        assert torch.equal(actual.ranking[:, 1:], lowest_first[:, 1:])
+        assert (actual.ranking_scores[:, 0, 0] > 0).all()
 
 
 @pytest.mark.parametrize("method", OTHERS)
@@ -150,10 +150,10 @@ def test_every_method_works_in_inference_mode_and_leaves_the_model_as_it_was(
     vit.train()
     before = images.clone()
     with torch.inference_mode():
-        found = search(vit, images.clone(), targets.clone(), method=method, steps=3)
-    assert_same(found, expected)
+        actual = search(vit, images.clone(), targets.clone(), method=method, steps=3)
+    assert_same(actual, expected)
     assert torch.equal(images, before)
-    assert not any(tensor.requires_grad for tensor in (found.scores, found.neuron_scores, found.ranking_scores))
+    assert not any(tensor.requires_grad for tensor in (actual.scores, actual.neuron_scores, actual.ranking_scores))
     assert all(module.training for module in vit.modules())
     assert all(weight.requires_grad and weight.grad is None for weight in vit.parameters())
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in vit.modules())
@@ -167,17 +167,17 @@ def test_half_precision_scores_in_float32(vit: VisionTransformer, images: Tensor
     single = search(vit, images.float(), targets, method=method, steps=4, ranked=64)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = search(vit, images.float(), targets, method=method, steps=4, ranked=64)
-    for found, tolerance in ((single, 1e-4), (mixed, 0.1)):
-        assert {found.scores.dtype, found.neuron_scores.dtype, found.ranking_scores.dtype} == {torch.float32}
-        error = (all_scores(found) - exact).norm() / exact.norm()
+    for actual, tolerance in ((single, 1e-4), (mixed, 0.1)):
+        assert {actual.scores.dtype, actual.neuron_scores.dtype, actual.ranking_scores.dtype} == {torch.float32}
+        error = (all_scores(actual) - exact).norm() / exact.norm()
         assert error < tolerance
 
 
 def test_a_bfloat16_model_is_searched(vit: VisionTransformer, images: Tensor) -> None:
     vit.bfloat16()
     for method in OTHERS:
-        found = search(vit, images.bfloat16(), method=method, steps=3)
-        assert found.neuron_scores.dtype == torch.float32
+        actual = search(vit, images.bfloat16(), method=method, steps=3)
+        assert actual.neuron_scores.dtype == torch.float32
 
 
 def test_the_rows_in_flight_stay_within_the_chunk(vit: VisionTransformer, images: Tensor) -> None:
@@ -205,8 +205,8 @@ def test_a_method_is_one_function_and_one_row(
         return [-value.sum(1) for value in problem.clean.values.values()]
 
     monkeypatch.setitem(table._ROWS, "negated", Method(negated, seeded=True))
-    found = search(vit, images, method="negated", ranked=64)
-    torch.testing.assert_close(all_scores(found), -all_scores(search(vit, images, method="activation", ranked=64)))
+    actual = search(vit, images, method="negated", ranked=64)
+    torch.testing.assert_close(all_scores(actual), -all_scores(search(vit, images, method="activation", ranked=64)))
     (named,) = named_searches([{"method": "negated", "seed": 3}], SearchOptions())
     assert named.settings()["seed"] == 3
     with pytest.raises(ArgumentError, match="`patch_stream` must be 'exact' for method 'negated'"):

@@ -45,13 +45,13 @@ def test_the_best_of_the_whole_are_the_best_of_their_parts(vit: VisionTransforme
 
 
 def test_no_image_is_its_own_donor_and_all_donors_serve(vit: VisionTransformer, many: Tensor) -> None:
-    found = references(vit, [many], "resample")
-    assert isinstance(found, DonorReferences)
-    donors = found.images[found.donors(many)]
+    actual = references(vit, [many], "resample")
+    assert isinstance(actual, DonorReferences)
+    donors = actual.images[actual.donors(many)]
     assert not (donors == many).flatten(1).all(1).any()
-    assert len(found.donors(many).unique()) > 12  # of 30; 30 (1 - 1/e) = 19 expected
+    assert len(actual.donors(many).unique()) > 12  # of 30; 30 (1 - 1/e) = 19 expected
     for image in range(30):  # whatever the batch
-        assert torch.equal(found.images[found.donors(many[image : image + 1])[0]], donors[image])
+        assert torch.equal(actual.images[actual.donors(many[image : image + 1])[0]], donors[image])
     other = references(vit, [many], "resample", seed=1)
     assert isinstance(other, DonorReferences)
     assert not torch.equal(other.images[other.donors(many)], donors)
@@ -61,17 +61,17 @@ def test_no_image_is_its_own_donor_and_all_donors_serve(vit: VisionTransformer, 
 def test_resampling_writes_the_values_of_the_donor(vit: VisionTransformer, many: Tensor, tokens: str) -> None:
     neurons = torch.tensor([[1, 5], [60, 2], [7, 8]])
     images = many[:4]
-    found = references(vit, many.split(8), "resample", tokens=tokens)
-    assert isinstance(found, DonorReferences)
+    actual = references(vit, many.split(8), "resample", tokens=tokens)
+    assert isinstance(actual, DonorReferences)
     with torch.no_grad(), record(vit, tokens="all") as values:
-        vit(found.images[found.donors(images)])
+        vit(actual.images[actual.donors(images)])
 
     def edit(layer: int, clean: Tensor) -> Tensor:
         edited = values[layer].clone()
         edited[..., neurons[layer]] = clean[..., neurons[layer]]
         return edited if tokens == "all" else torch.cat([edited[:, :1], clean[:, 1:]], dim=1)
 
-    given = found.of(images)
+    given = actual.of(images)
     with torch.no_grad(), intervene(vit, neurons, "keep", fill="resample", references=given, tokens=tokens):
         edited = vit(images)
     with torch.no_grad():
@@ -90,9 +90,9 @@ def test_an_image_alone_has_no_donor(vit: VisionTransformer, many: Tensor) -> No
 def test_what_resampling_lacks_is_said(vit: VisionTransformer, many: Tensor) -> None:
     with pytest.raises(ArgumentError, match="`size` must be an integer of at least 1, got 0"):
         DonorImages(open_vit(vit), size=0)
-    found = references(vit, [many], "resample")
+    actual = references(vit, [many], "resample")
     with pytest.raises(ArgumentError, match=r"give references=references.of\(images\)"):
-        intervene(vit, torch.zeros(3, 1, dtype=torch.int64), "keep", fill="resample", references=found)
+        intervene(vit, torch.zeros(3, 1, dtype=torch.int64), "keep", fill="resample", references=actual)
     free = make_vit(dynamic_img_size=True)
     with pytest.raises(ArgumentError, match=r"all of one shape, got shapes \[\[3, 8, 8\], \[3, 8, 12\]\]"):
         references(free, [many, torch.cat([many, many], dim=3)[..., :12]], "resample")

@@ -69,8 +69,8 @@ def test_references_are_written_over_the_edited_neurons_alone(
     count = 1 if tokens == "path" else 5
     values = torch.randn(3, given, there or count, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
-    def edit(layer: int, found: Tensor) -> Tensor:
-        edited = found.clone()
+    def edit(layer: int, clean: Tensor) -> Tensor:
+        edited = clean.clone()
         for image in range(4):
             for token in range(count):
                 for neuron in range(64):
@@ -138,7 +138,7 @@ def test_nothing_is_left_after_an_error_inside(vit: VisionTransformer, images: T
         ({"fill": "mean", "references": ZEROS, "operation": "enhance"}, "got 'mean' with 'enhance'"),
         ({"operation": "keep", "fraction": 1.5}, r"`fraction` must be a fraction in \[0, 1\]"),
         ({"operation": "keep", "fraction": float("nan")}, "`fraction`"),
-        ({"fraction": 0.5}, "`fraction` is for operation 'keep' alone"),
+        ({"fraction": 0.5}, "`fraction` is for operation 'keep' only"),
     ],
 )
 def test_bad_arguments_are_refused_at_the_call(

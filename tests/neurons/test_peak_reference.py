@@ -41,5 +41,5 @@ def test_the_peak_of_known_values(vit: VisionTransformer, pixels: list[float], p
     FirstPixel(vit)
     images = torch.zeros(len(pixels), 3, 8, 8, dtype=torch.float64)
     images[:, 0, 0, 0] = torch.tensor(pixels, dtype=torch.float64)
-    found = references(vit, images.split(2), "peak").of()[1][0, 0, 3]
-    assert found.item() == pytest.approx(peak, abs=1e-9)
+    actual = references(vit, images.split(2), "peak").of()[1][0, 0, 3]
+    assert actual.item() == pytest.approx(peak, abs=1e-9)

@@ -13,9 +13,9 @@ from tests.by_hand import forward_by_hand
 def test_all_tokens_are_recorded_when_asked(vit: VisionTransformer, images: Tensor) -> None:
     seen: dict[int, Tensor] = {}
 
-    def read(layer: int, found: Tensor) -> Tensor:
-        seen[layer] = found
-        return found
+    def read(layer: int, neurons: Tensor) -> Tensor:
+        seen[layer] = neurons
+        return neurons
 
     with torch.no_grad(), record(vit, tokens="all") as values:
         vit(images)

@@ -29,9 +29,9 @@ def neurons_by_hand(model: VisionTransformer, images: Tensor, tokens: str) -> di
     pooled = slice(0, 1) if model.global_pool == "token" else slice(1, None)
     seen: dict[int, Tensor] = {}
 
-    def read(layer: int, found: Tensor) -> Tensor:
-        seen[layer] = (found[:, pooled] if tokens == "path" else found).flatten(0, 1)
-        return found
+    def read(layer: int, values: Tensor) -> Tensor:
+        seen[layer] = (values[:, pooled] if tokens == "path" else values).flatten(0, 1)
+        return values
 
     with torch.no_grad():
         forward_by_hand(model, images, read)
@@ -51,8 +51,8 @@ def peak_by_hand(values: np.ndarray) -> float:
     return float(fine_edges[best : best + 2].mean())
 
 
-def values_of(found: References, images: Tensor) -> Tensor:
-    return torch.cat([values.flatten() for values in found.of(images).values()])
+def values_of(gathered: References, images: Tensor) -> Tensor:
+    return torch.cat([values.flatten() for values in gathered.of(images).values()])
 
 
 @pytest.mark.parametrize("pool", ["token", "avg"])
@@ -74,14 +74,14 @@ def test_keeping_a_path_with_means_equals_a_forward_written_by_hand(
 ) -> None:
     means = {layer: values.mean(0) for layer, values in neurons_by_hand(vit, many, tokens).items()}
 
-    def edit(layer: int, found: Tensor) -> Tensor:
+    def edit(layer: int, values: Tensor) -> Tensor:
         kept = torch.zeros(64, dtype=torch.bool)
         kept[neurons[layer]] = True
-        edited = torch.where(kept, found, means[layer])
-        return edited if tokens == "all" else torch.cat([edited[:, :1], found[:, 1:]], dim=1)
+        edited = torch.where(kept, values, means[layer])
+        return edited if tokens == "all" else torch.cat([edited[:, :1], values[:, 1:]], dim=1)
 
-    found = references(vit, [many], "mean", tokens=tokens)
-    with torch.no_grad(), intervene(vit, neurons, "keep", fill="mean", references=found, tokens=tokens):
+    actual = references(vit, [many], "mean", tokens=tokens)
+    with torch.no_grad(), intervene(vit, neurons, "keep", fill="mean", references=actual, tokens=tokens):
         edited = vit(images)
     with torch.no_grad():
         torch.testing.assert_close(edited, forward_by_hand(vit, images, edit))
@@ -118,8 +118,8 @@ def test_the_model_is_left_as_it_was(many: Tensor, images: Tensor, neurons: Tens
     model = make_vit(proj_drop_rate=0.5).train()
     model.blocks[1].eval()
     modes = [module.training for module in model.modules()]
-    found = references(model, many.split(9), fill)
-    assert torch.equal(values_of(found, images), values_of(found, images))  # no dropout
+    actual = references(model, many.split(9), fill)
+    assert torch.equal(values_of(actual, images), values_of(actual, images))  # no dropout
     assert [module.training for module in model.modules()] == modes
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     broken = many.clone()
@@ -134,8 +134,8 @@ def test_the_model_is_left_as_it_was(many: Tensor, images: Tensor, neurons: Tens
 def test_half_precision_models_have_full_statistics(many: Tensor, neurons: Tensor, fill: str) -> None:
     model = make_vit().bfloat16()
     images = many.bfloat16()
-    found = references(model, images.split(5), fill)
-    values = found.of(images)
+    actual = references(model, images.split(5), fill)
+    values = actual.of(images)
     if fill == "mean":
         torch.testing.assert_close(values[0][0, 0], neurons_by_hand(model, images, "path")[0].double().mean(0))
     with torch.no_grad(), intervene(model, neurons, "keep", fill=fill, references=values):
@@ -176,11 +176,11 @@ def test_no_images_are_refused(vit: VisionTransformer, fill: str) -> None:
 def test_references_of_another_fill_or_other_tokens_are_refused(
     vit: VisionTransformer, many: Tensor, neurons: Tensor
 ) -> None:
-    found = references(vit, [many], "mean", tokens="all")
+    actual = references(vit, [many], "mean", tokens="all")
     with pytest.raises(ArgumentError, match="gathered for fill='mean', got fill='peak'"):
-        intervene(vit, neurons, "keep", fill="peak", references=found, tokens="all")
+        intervene(vit, neurons, "keep", fill="peak", references=actual, tokens="all")
     with pytest.raises(ArgumentError, match="gathered for tokens='all', got tokens='path'"):
-        intervene(vit, neurons, "keep", fill="mean", references=found)
+        intervene(vit, neurons, "keep", fill="mean", references=actual)
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -190,8 +190,8 @@ def test_processes_agree_with_one(
 ) -> None:
     """Every process has the references of all images, also one that has none of its own."""
     expected = values_of(references(vit, [many], fill), images)
-    for found in on_processes(vit, many.split(shares), images, fill, tmp_path):
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    for actual in on_processes(vit, many.split(shares), images, fill, tmp_path):
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -199,8 +199,8 @@ def test_images_that_all_processes_have_change_nothing(
     vit: VisionTransformer, many: Tensor, images: Tensor, tmp_path: Path, fill: str
 ) -> None:
     expected = values_of(references(vit, [many], fill), images)
-    for found in on_processes(vit, (many, many), images, fill, tmp_path):
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    for actual in on_processes(vit, (many, many), images, fill, tmp_path):
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-14)
 
 
 def on_processes(
@@ -216,6 +216,6 @@ def _process(
     rank: int, model: VisionTransformer, shares: tuple[Tensor, ...], images: Tensor, fill: str, folder: Path
 ) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    found = references(model, [batch for batch in shares[rank].split(5) if len(batch)], fill)
-    torch.save(values_of(found, images), folder / str(rank))
+    actual = references(model, [batch for batch in shares[rank].split(5) if len(batch)], fill)
+    torch.save(values_of(actual, images), folder / str(rank))
     torch.distributed.destroy_process_group()

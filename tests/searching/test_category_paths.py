@@ -24,31 +24,31 @@ LABELS = torch.zeros(4, dtype=torch.int64)
 
 
 def test_frequency_takes_the_neurons_on_most_paths_and_ties_by_summed_score() -> None:
-    found = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, scores=SCORES)
-    assert found.neurons.tolist() == [[[4, 7]]]  # 7 sums to 7, 9 to 2
-    assert found.votes.tolist() == [[[3, 2]]]
-    assert found.images.tolist() == [4]
-    assert found.method == "frequency"
+    actual = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, scores=SCORES)
+    assert actual.neurons.tolist() == [[[4, 7]]]  # 7 sums to 7, 9 to 2
+    assert actual.votes.tolist() == [[[3, 2]]]
+    assert actual.images.tolist() == [4]
+    assert actual.method == "frequency"
 
 
 def test_frequency_without_scores_takes_the_lower_index() -> None:
-    found = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=3)
-    assert found.neurons.tolist() == [[[4, 7, 9]]]
+    actual = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=3)
+    assert actual.neurons.tolist() == [[[4, 7, 9]]]
 
 
 def test_rank_mode_takes_the_most_frequent_neuron_of_each_rank_and_may_repeat_one() -> None:
-    found = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, method="rank-mode", scores=SCORES)
-    assert found.neurons.tolist() == [[[7, 4]]]
+    actual = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, method="rank-mode", scores=SCORES)
+    assert actual.neurons.tolist() == [[[7, 4]]]
     repeated = paths_of([[3, 5]], [[3, 2]], [[6, 3]], [[7, 3]])
-    found = category_paths(repeated, LABELS, num_classes=1, top_k=2, method="rank-mode")
-    assert found.neurons.tolist() == [[[3, 3]]]
-    assert found.votes.tolist() == [[[2, 2]]]
+    actual = category_paths(repeated, LABELS, num_classes=1, top_k=2, method="rank-mode")
+    assert actual.neurons.tolist() == [[[3, 3]]]
+    assert actual.votes.tolist() == [[[2, 2]]]
 
 
 def test_mean_score_counts_an_image_without_the_neuron_as_zero() -> None:
-    found = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, method="mean-score", scores=SCORES)
-    assert found.neurons.tolist() == [[[1, 7]]]
-    assert found.votes.tolist() == [[[9 / 4, 7 / 4]]]
+    actual = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, method="mean-score", scores=SCORES)
+    assert actual.neurons.tolist() == [[[1, 7]]]
+    assert actual.votes.tolist() == [[[9 / 4, 7 / 4]]]
 
 
 def by_hand(neurons: Tensor, labels: Tensor, scores: Tensor, category: int, layer: int, top_k: int) -> list[int]:
@@ -77,30 +77,30 @@ def test_batches_in_any_order_give_the_votes_counted_by_hand(
     for part in torch.randperm(count, generator=draw).tensor_split(pieces):
         if len(part):
             votes.update(neurons[part], labels[part], scores[part])
-    found = votes.compute()
+    actual = votes.compute()
     for category in range(num_classes):
         for layer in range(layers):
             expected = by_hand(neurons, labels, scores, category, layer, 2)
-            assert found.neurons[category, layer].tolist() == expected
-    assert found.images.tolist() == labels.bincount(minlength=num_classes).tolist()
+            assert actual.neurons[category, layer].tolist() == expected
+    assert actual.images.tolist() == labels.bincount(minlength=num_classes).tolist()
 
 
 def test_merging_after_every_batch_changes_nothing() -> None:
     votes = CategoryVotes(1, top_k=2)
     for image in range(4):
         votes.update(FOUR_IMAGES[[image]], LABELS[[image]], SCORES[[image]])
-        found = votes.compute() if image else None
-    assert found is not None
+        actual = votes.compute() if image else None
+    assert actual is not None
     whole = category_paths(FOUR_IMAGES, LABELS, num_classes=1, top_k=2, scores=SCORES)
-    assert torch.equal(found.neurons, whole.neurons)
-    assert torch.equal(found.votes, whole.votes)
+    assert torch.equal(actual.neurons, whole.neurons)
+    assert torch.equal(actual.votes, whole.votes)
 
 
 def test_paths_of_categories_are_picked_by_label() -> None:
-    found = category_paths(paths_of([[3]], [[5]]), torch.tensor([1, 0]), num_classes=2)
-    assert found.of(torch.tensor([0, 1, 1])).tolist() == [[[5]], [[3]], [[3]]]
-    assert len(found) == 2
-    assert found.top_k == 1
+    actual = category_paths(paths_of([[3]], [[5]]), torch.tensor([1, 0]), num_classes=2)
+    assert actual.of(torch.tensor([0, 1, 1])).tolist() == [[[5]], [[3]], [[3]]]
+    assert len(actual) == 2
+    assert actual.top_k == 1
 
 
 @pytest.mark.parametrize(

@@ -68,16 +68,16 @@ def test_the_joint_choice_equals_its_definition(images: Tensor, pool: str, top_k
     options: dict[str, Any] = {"top_k": top_k, "ranked": 64, "steps": 3, "rule": rule}
     apart = search(vit, images, TARGETS, **options)
     for chunk_size in (1, 7, None):
-        found = search(vit, images, TARGETS, granularity="category", chunk_size=chunk_size, **options)
-        torch.testing.assert_close(all_scores(found), expected, **EXACT)
-        assert torch.equal(found.neurons, expected.topk(top_k).indices)
-        own = joint_score(vit, images, TARGETS, found.neurons, steps=3, rule=rule)
-        torch.testing.assert_close(found.scores, own, **EXACT)
+        actual = search(vit, images, TARGETS, granularity="category", chunk_size=chunk_size, **options)
+        torch.testing.assert_close(all_scores(actual), expected, **EXACT)
+        assert torch.equal(actual.neurons, expected.topk(top_k).indices)
+        own = joint_score(vit, images, TARGETS, actual.neurons, steps=3, rule=rule)
+        torch.testing.assert_close(actual.scores, own, **EXACT)
         for name in ("targets", "predictions"):
-            assert torch.equal(getattr(found, name), getattr(apart, name))
-        torch.testing.assert_close(found.probability, apart.probability, **EXACT)
-    assert not torch.equal(found.neurons, apart.neurons)
-    assert len(found.scores.unique()) == 6
+            assert torch.equal(getattr(actual, name), getattr(apart, name))
+        torch.testing.assert_close(actual.probability, apart.probability, **EXACT)
+    assert not torch.equal(actual.neurons, apart.neurons)
+    assert len(actual.scores.unique()) == 6
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -95,7 +95,7 @@ def test_a_category_of_one_image_has_the_path_of_that_image(images: Tensor, pool
 
 def test_a_trained_model_is_searched_jointly(reference: Reference) -> None:
     images, labels = reference.images[::4], reference.labels[::4]
-    found = search(reference.model, images, labels, granularity="category", steps=5)
+    actual = search(reference.model, images, labels, granularity="category", steps=5)
     vit = open_vit(reference.model)
     one = int(labels[0])
     linears = [down.linear for down in vit.down]
@@ -105,7 +105,7 @@ def test_a_trained_model_is_searched_jointly(reference: Reference) -> None:
     ]
     assert len(plains) > 1
     scores = torch.stack([layer.max() for layer in category_jas(plains)])
-    torch.testing.assert_close(found.neuron_scores[labels == one].squeeze(2), scores.expand(len(plains), -1), **EXACT)
+    torch.testing.assert_close(actual.neuron_scores[labels == one].squeeze(2), scores.expand(len(plains), -1), **EXACT)
 
 
 def test_only_images_of_the_same_target_are_coupled(vit: VisionTransformer, images: Tensor) -> None:
@@ -122,10 +122,10 @@ def test_only_images_of_the_same_target_are_coupled(vit: VisionTransformer, imag
 
 def test_without_targets_the_predicted_categories_are_searched(reference: Reference) -> None:
     model, images = reference.model.eval(), reference.images[::10]
-    found = search(model, images, granularity="category", steps=2, chunk_size=5)
+    actual = search(model, images, granularity="category", steps=2, chunk_size=5)
     expected = search(model, images, model(images).argmax(1), granularity="category", steps=2)
-    assert_same(found, expected)
-    assert len(found.targets.unique()) > 3
+    assert_same(actual, expected)
+    assert len(actual.targets.unique()) > 3
 
 
 @settings(deadline=None, max_examples=15)
@@ -138,48 +138,48 @@ def test_batches_of_any_size_in_any_order_give_the_same(
     expected = search(vit, images, TARGETS, granularity="category", top_k=2, ranked=6, steps=3)
     search_ = CategorySearch(vit, 3, SearchOptions(top_k=2, ranked=6, steps=3, chunk_size=chunk_size))
     parts = [part for part in torch.tensor(order).tensor_split(sorted(cuts)) if len(part)]
-    found = streamed(search_, *((images[part], LABELS[part], TARGETS[part]) for part in parts))
-    assert torch.equal(found.ranking[LABELS], expected.ranking)
-    torch.testing.assert_close(found.ranking_scores[LABELS], expected.ranking_scores, **EXACT)
-    assert_same(found.image_paths(images, LABELS, TARGETS), expected)
+    actual = streamed(search_, *((images[part], LABELS[part], TARGETS[part]) for part in parts))
+    assert torch.equal(actual.ranking[LABELS], expected.ranking)
+    torch.testing.assert_close(actual.ranking_scores[LABELS], expected.ranking_scores, **EXACT)
+    assert_same(actual.image_paths(images, LABELS, TARGETS), expected)
 
 
 def test_another_order_of_the_batches_is_summed_to_float64(vit: VisionTransformer, images: Tensor) -> None:
     vit.float()
     rows = torch.arange(6).view(6, 1)
-    found = [
+    actual = [
         streamed(CategorySearch(vit, 1, OPTIONS), *((images[row].float(), LABELS[:1], TARGETS[row]) for row in way))
         for way in (rows, rows.flip(0))
     ]
-    assert torch.equal(found[0].ranking, found[1].ranking)
-    torch.testing.assert_close(found[0].ranking_scores, found[1].ranking_scores, rtol=1e-13, atol=1e-16)
-    assert found[0].ranking_scores.dtype == torch.float64
-    assert found[0].image_paths(images.float(), LABELS * 0, TARGETS).ranking_scores.dtype == torch.float32
+    assert torch.equal(actual[0].ranking, actual[1].ranking)
+    torch.testing.assert_close(actual[0].ranking_scores, actual[1].ranking_scores, rtol=1e-13, atol=1e-16)
+    assert actual[0].ranking_scores.dtype == torch.float64
+    assert actual[0].image_paths(images.float(), LABELS * 0, TARGETS).ranking_scores.dtype == torch.float32
 
 
 def test_the_paths_of_every_size_come_from_one_search(vit: VisionTransformer, images: Tensor) -> None:
-    found = streamed(CategorySearch(vit, 3, OPTIONS), (images, LABELS, TARGETS))
+    actual = streamed(CategorySearch(vit, 3, OPTIONS), (images, LABELS, TARGETS))
     for size in range(1, 7):
-        paths = found.paths(size)
-        assert torch.equal(paths.neurons, found.ranking[..., :size])
-        assert torch.equal(paths.votes, found.ranking_scores[..., :size])
+        paths = actual.paths(size)
+        assert torch.equal(paths.neurons, actual.ranking[..., :size])
+        assert torch.equal(paths.votes, actual.ranking_scores[..., :size])
         assert paths.images.tolist() == [2, 3, 1]
         assert (paths.method, paths.top_k) == ("joint", size)
-    assert found.paths().top_k == 2
+    assert actual.paths().top_k == 2
     torch.testing.assert_close(
-        found.image_paths(images, LABELS, TARGETS).scores,
-        joint_score(vit, images, TARGETS, found.paths().of(LABELS), steps=3),
+        actual.image_paths(images, LABELS, TARGETS).scores,
+        joint_score(vit, images, TARGETS, actual.paths().of(LABELS), steps=3),
         **EXACT,
     )
 
 
 def test_labels_are_the_targets_unless_given(vit: VisionTransformer, images: Tensor) -> None:
     labels = torch.tensor([0, 1, 2, 3, 4, 0])
-    found = streamed(CategorySearch(vit, 5, OPTIONS), (images, labels))
+    actual = streamed(CategorySearch(vit, 5, OPTIONS), (images, labels))
     same = streamed(CategorySearch(vit, 5, OPTIONS), (images, labels, labels))
     other = streamed(CategorySearch(vit, 5, OPTIONS), (images, labels, 4 - labels))
-    assert torch.equal(found.ranking_scores, same.ranking_scores)
-    assert not torch.allclose(found.ranking_scores, other.ranking_scores)
+    assert torch.equal(actual.ranking_scores, same.ranking_scores)
+    assert not torch.allclose(actual.ranking_scores, other.ranking_scores)
 
 
 def give(monkeypatch: pytest.MonkeyPatch, rows: Tensor) -> None:
@@ -199,18 +199,18 @@ def test_the_choice_by_hand(vit: VisionTransformer, monkeypatch: pytest.MonkeyPa
     rows[1, [8, 9, 2]] = torch.tensor([5.0, 4.0, -6.0])
     rows[2, [30, 31, 2]] = torch.tensor([1.5, 1.5, -3.0])
     give(monkeypatch, rows)
-    found = CategorySearch(vit, 2, SearchOptions(ranked=4, steps=1))
+    actual = CategorySearch(vit, 2, SearchOptions(ranked=4, steps=1))
     labels = torch.tensor([0, 0, 1])
     for layer in range(3):
-        assert found.layer == layer
-        found.update(numbered(0, 2), labels[[0, 2]])
-        found.update(numbered(1), labels[[1]])
-        found.choose()
+        assert actual.layer == layer
+        actual.update(numbered(0, 2), labels[[0, 2]])
+        actual.update(numbered(1), labels[[1]])
+        actual.choose()
     # Nobody's first neuron is everybody's; of equal ones the lower index; what harms comes last.
-    assert found.ranking[0].tolist() == [[9, 7, 8, 0]] * 3
-    assert found.ranking_scores[0].tolist() == [[4, 2.5, 2.5, 0]] * 3
-    assert found.ranking[1].tolist() == [[30, 31, 0, 1]] * 3
-    assert found.ranking_scores[1].tolist() == [[1.5, 1.5, 0, 0]] * 3
+    assert actual.ranking[0].tolist() == [[9, 7, 8, 0]] * 3
+    assert actual.ranking_scores[0].tolist() == [[4, 2.5, 2.5, 0]] * 3
+    assert actual.ranking[1].tolist() == [[30, 31, 0, 1]] * 3
+    assert actual.ranking_scores[1].tolist() == [[1.5, 1.5, 0, 0]] * 3
 
 
 @pytest.mark.parametrize("autocast", [False, True])
@@ -219,11 +219,11 @@ def test_sums_lose_no_small_score(vit: VisionTransformer, monkeypatch: pytest.Mo
     rows[0, [3, 5]] = 2.0**25
     rows[1, 5] = 1.0  # lost beside 2**25 in float32
     give(monkeypatch, rows)
-    found = CategorySearch(vit, 1, SearchOptions(steps=1))
+    actual = CategorySearch(vit, 1, SearchOptions(steps=1))
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        streamed(found, (numbered(0, 1), torch.tensor([0, 0])))
-    assert found.ranking.flatten().tolist() == [5] * 3
-    assert found.ranking_scores[0, 0].tolist() == [(2**25 + 1) / 2]
+        streamed(actual, (numbered(0, 1), torch.tensor([0, 0])))
+    assert actual.ranking.flatten().tolist() == [5] * 3
+    assert actual.ranking_scores[0, 0].tolist() == [(2**25 + 1) / 2]
 
 
 def _process(rank: int, folder: str, images: Tensor) -> None:
@@ -233,11 +233,11 @@ def _process(rank: int, folder: str, images: Tensor) -> None:
     vit = make_vit()
     # Unequal shares, of which the second has no image of category 2.
     share = slice(0, 4) if rank == 0 else slice(4, 6)
-    found = streamed(CategorySearch(vit, 3, OPTIONS), (images[share], LABELS[share], TARGETS[share]))
+    actual = streamed(CategorySearch(vit, 3, OPTIONS), (images[share], LABELS[share], TARGETS[share]))
     if rank == 0:  # a search of a process's own waits for nobody
         search(vit, images[share], TARGETS[share], granularity="category", steps=2)
         assert streamed(CategorySearch(vit, 1, OPTIONS), (images, LABELS * 0, TARGETS), reduce=False).layer == 3
-    paths = found.paths(6)
+    paths = actual.paths(6)
     torch.save([paths.neurons, paths.votes, paths.images], f"{folder}/{rank}.pt")
     distributed.barrier()
     distributed.destroy_process_group()
@@ -277,12 +277,12 @@ def test_it_works_in_every_mode_and_leaves_the_model_as_it_was(
     vit.train()
     with mode():
         batch = images.clone(), LABELS.clone(), TARGETS.clone()
-        found = CategorySearch(vit, 3, OPTIONS)
-        found.update(*batch)
-        found.choose()
+        actual = CategorySearch(vit, 3, OPTIONS)
+        actual.update(*batch)
+        actual.choose()
         own = search(vit, *batch[::2], granularity="category", steps=3, top_k=2, ranked=6)
-    streamed(found, batch)  # in another mode than the sums were made in
-    for ranking, scores in ((found.ranking[LABELS], found.ranking_scores[LABELS]), (own.ranking, own.ranking_scores)):
+    streamed(actual, batch)  # in another mode than the sums were made in
+    for ranking, scores in ((actual.ranking[LABELS], actual.ranking_scores[LABELS]), (own.ranking, own.ranking_scores)):
         assert torch.equal(ranking, expected.ranking[LABELS])
         torch.testing.assert_close(scores, expected.ranking_scores[LABELS], **EXACT)
         assert not scores.requires_grad
@@ -293,15 +293,15 @@ def test_it_works_in_every_mode_and_leaves_the_model_as_it_was(
 
 def test_an_image_that_fails_leaves_the_sums_as_they_were(vit: VisionTransformer, images: Tensor) -> None:
     expected = streamed(CategorySearch(vit, 3, OPTIONS), (images, LABELS, TARGETS))
-    found = CategorySearch(vit, 3, SearchOptions(top_k=2, ranked=6, steps=3, chunk_size=3))
+    actual = CategorySearch(vit, 3, SearchOptions(top_k=2, ranked=6, steps=3, chunk_size=3))
     broken = images.clone()
     broken[4, 0, 1, 1] = torch.nan
     for _ in range(3):
         with pytest.raises(NonFiniteError, match="pixels for the images at positions 4"):
-            found.update(broken, LABELS, TARGETS)
-        found.update(images, LABELS, TARGETS)
-        found.choose()
-    torch.testing.assert_close(found.ranking_scores, expected.ranking_scores, **EXACT)
+            actual.update(broken, LABELS, TARGETS)
+        actual.update(images, LABELS, TARGETS)
+        actual.choose()
+    torch.testing.assert_close(actual.ranking_scores, expected.ranking_scores, **EXACT)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -311,10 +311,10 @@ def test_scores_that_are_all_zero_go_to_the_lowest_index(images: Tensor, pool: s
         for block in vit.blocks:
             block.mlp.fc1.weight.zero_()
             block.mlp.fc1.bias.zero_()
-    found = search(vit, images, TARGETS, granularity="category", top_k=2, ranked=5, steps=3)
-    assert found.ranking.tolist() == [[[0, 1, 2, 3, 4]] * 3] * 6
-    assert found.ranking_scores.abs().sum() == 0
-    assert found.scores.tolist() == [0] * 6
+    actual = search(vit, images, TARGETS, granularity="category", top_k=2, ranked=5, steps=3)
+    assert actual.ranking.tolist() == [[[0, 1, 2, 3, 4]] * 3] * 6
+    assert actual.ranking_scores.abs().sum() == 0
+    assert actual.scores.tolist() == [0] * 6
 
 
 @pytest.mark.parametrize("method", OTHERS)
@@ -353,33 +353,33 @@ def test_bad_batches_are_refused(vit: VisionTransformer, images: Tensor, change:
 
 
 def test_passes_that_do_not_hold_the_same_images_are_refused(vit: VisionTransformer, images: Tensor) -> None:
-    found = CategorySearch(vit, 4, OPTIONS)
+    actual = CategorySearch(vit, 4, OPTIONS)
     with pytest.raises(ArgumentError, match="at least one image to form its path, but categories 0, 1, 2, 3 have"):
-        found.choose()
-    found.update(images, LABELS, TARGETS)
+        actual.choose()
+    actual.update(images, LABELS, TARGETS)
     with pytest.raises(ArgumentError, match="at least one image to form its path, but categories 3 have none"):
-        found.choose()
-    found.update(images[:1], LABELS[:1] + 3, TARGETS[:1])
-    found.choose()
-    found.update(images, LABELS, TARGETS)
-    found.update(images[:2], LABELS[:2] + 3 - LABELS[:2], TARGETS[:2])
+        actual.choose()
+    actual.update(images[:1], LABELS[:1] + 3, TARGETS[:1])
+    actual.choose()
+    actual.update(images, LABELS, TARGETS)
+    actual.update(images[:2], LABELS[:2] + 3 - LABELS[:2], TARGETS[:2])
     with pytest.raises(ArgumentError, match="same images, but category 3 has 2 in layer 1 and had 1 before"):
-        found.choose()
+        actual.choose()
 
 
 def test_what_is_not_finished_says_so(vit: VisionTransformer, images: Tensor) -> None:
-    found = CategorySearch(vit, 3, OPTIONS)
-    for unfinished in (found.paths, lambda: found.ranking, lambda: found.image_paths(images, LABELS)):
+    actual = CategorySearch(vit, 3, OPTIONS)
+    for unfinished in (actual.paths, lambda: actual.ranking, lambda: actual.image_paths(images, LABELS)):
         with pytest.raises(NplightError, match="0 of 3 layers are chosen"):
             unfinished()
-    streamed(found, (images, LABELS, TARGETS))
-    for chosen in (lambda: found.update(images, LABELS), found.choose):
+    streamed(actual, (images, LABELS, TARGETS))
+    for chosen in (lambda: actual.update(images, LABELS), actual.choose):
         with pytest.raises(NplightError, match="all 3 layers are chosen"):
             chosen()
     with pytest.raises(ArgumentError, match="`top_k` must be at most `ranked` = 6, got 7"):
-        found.paths(7)
+        actual.paths(7)
     with pytest.raises(ArgumentError, match="`top_k` must be an integer of at least 1, got 0"):
-        found.paths(0)
+        actual.paths(0)
 
 
 def test_what_was_found_for_something_else_is_refused(vit: VisionTransformer, images: Tensor) -> None:

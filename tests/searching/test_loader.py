@@ -159,8 +159,8 @@ def test_one_batch_is_held_at_a_time(vit: VisionTransformer, images: Tensor) -> 
             alive.append(weakref.ref(batch))
             yield batch
 
-    found = search(vit, batches(), steps=1)
-    assert len(found) == len(alive) == 7
+    actual = search(vit, batches(), steps=1)
+    assert len(actual) == len(alive) == 7
 
 
 def test_a_bar_counts_the_images_where_somebody_watches(

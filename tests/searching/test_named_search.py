@@ -20,10 +20,10 @@ def test_a_name_is_a_method_with_the_settings_of_all() -> None:
 
 def test_an_entry_has_settings_of_its_own() -> None:
     entry = {"name": "fine", "method": "jas", "steps": 64, "rule": "gauss-legendre", "seed": 3}
-    (found,) = named_searches([entry], DEFAULTS)
-    assert found.name == "fine"
-    assert (found.options.steps, found.options.rule, found.options.seed) == (64, "gauss-legendre", 3)
-    assert found.settings() == {
+    (actual,) = named_searches([entry], DEFAULTS)
+    assert actual.name == "fine"
+    assert (actual.options.steps, actual.options.rule, actual.options.seed) == (64, "gauss-legendre", 3)
+    assert actual.settings() == {
         "method": "jas", "granularity": "image", "search_per_t": False, "top_k": 1, "steps": 64,
         "rule": "gauss-legendre", "patch_stream": "exact", "seed": 0,
     }  # fmt: skip
@@ -59,8 +59,8 @@ def test_entries_may_freeze_the_patch_stream_where_others_do_not() -> None:
 
 
 def test_search_per_t_is_a_search_for_every_size() -> None:
-    (found,) = named_searches([{"method": "jas", "search_per_t": True}], DEFAULTS)
-    searches = found.image_searches((1, 5, 9))
+    (actual,) = named_searches([{"method": "jas", "search_per_t": True}], DEFAULTS)
+    searches = actual.image_searches((1, 5, 9))
     assert [(one.name, one.options.top_k, one.options.ranked, one.sizes) for one in searches] == [
         ("jas", 1, 1, (1,)),
         ("jas@5", 5, 5, (5,)),

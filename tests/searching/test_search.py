@@ -17,11 +17,11 @@ from tests.conftest import Reference, make_vit
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
 
-def assert_same(found: PathBatch, expected: PathBatch) -> None:
+def assert_same(actual: PathBatch, expected: PathBatch) -> None:
     for name in ("neurons", "ranking", "targets", "predictions"):
-        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+        assert torch.equal(getattr(actual, name), getattr(expected, name)), name
     for name in ("neuron_scores", "ranking_scores", "scores", "probability"):
-        torch.testing.assert_close(getattr(found, name), getattr(expected, name), **EXACT)
+        torch.testing.assert_close(getattr(actual, name), getattr(expected, name), **EXACT)
 
 
 def oracle(vit: VisionTransformer, images: Tensor, targets: Tensor, **options: Any) -> PathBatch:
@@ -30,29 +30,29 @@ def oracle(vit: VisionTransformer, images: Tensor, targets: Tensor, **options: A
 
 
 def test_every_path_and_score_of_the_published_program_is_reproduced(reference: Reference) -> None:
-    found = search(reference.model, reference.images, reference.labels)
-    assert (found.neurons == reference.neurons).sum() == 320
-    torch.testing.assert_close(found.scores, reference.expected["jas_score"], **EXACT)
-    torch.testing.assert_close(found.probability, reference.expected["probability"], **EXACT)
-    assert torch.equal(found.predictions, reference.expected["logits"].argmax(1))
+    actual = search(reference.model, reference.images, reference.labels)
+    assert (actual.neurons == reference.neurons).sum() == 320
+    torch.testing.assert_close(actual.scores, reference.expected["jas_score"], **EXACT)
+    torch.testing.assert_close(actual.probability, reference.expected["probability"], **EXACT)
+    assert torch.equal(actual.predictions, reference.expected["logits"].argmax(1))
 
 
 def test_joint_scores_of_the_published_program_are_reproduced(reference: Reference) -> None:
     for paths, scores in (("jas_neurons", "jas_score"), ("activation_neurons", "activation_score")):
         neurons = reference.expected[paths].long().unsqueeze(-1)
-        found = joint_score(reference.model, reference.images, reference.labels, neurons)
-        torch.testing.assert_close(found, reference.expected[scores], **EXACT)
+        actual = joint_score(reference.model, reference.images, reference.labels, neurons)
+        torch.testing.assert_close(actual, reference.expected[scores], **EXACT)
 
 
 def test_every_path_and_score_of_the_published_program_is_reproduced_over_patch_tokens(
     pooled_reference: Reference,
 ) -> None:
     model, expected = pooled_reference.model, pooled_reference.expected
-    found = search(model, pooled_reference.images, pooled_reference.labels)
-    assert (found.neurons == pooled_reference.neurons).sum() == 320
-    torch.testing.assert_close(found.scores, expected["jas_score"], **EXACT)
-    torch.testing.assert_close(found.probability, expected["probability"], **EXACT)
-    assert torch.equal(found.predictions, expected["logits"].argmax(1))
+    actual = search(model, pooled_reference.images, pooled_reference.labels)
+    assert (actual.neurons == pooled_reference.neurons).sum() == 320
+    torch.testing.assert_close(actual.scores, expected["jas_score"], **EXACT)
+    torch.testing.assert_close(actual.probability, expected["probability"], **EXACT)
+    assert torch.equal(actual.predictions, expected["logits"].argmax(1))
     neurons = expected["activation_neurons"].long().unsqueeze(-1)
     scores = joint_score(model, pooled_reference.images, pooled_reference.labels, neurons)
     torch.testing.assert_close(scores, expected["activation_score"], **EXACT)
@@ -60,9 +60,9 @@ def test_every_path_and_score_of_the_published_program_is_reproduced_over_patch_
 
 def test_a_path_of_a_whole_layer_is_defined(vit: VisionTransformer, images: Tensor, targets: Tensor) -> None:
     options = {"top_k": 64, "steps": 2}
-    found, expected = search(vit, images, targets, **options), oracle(vit, images, targets, **options)
-    assert torch.equal(found.neurons.sort().values, torch.arange(64).expand(4, 3, 64))
-    torch.testing.assert_close(found.scores, expected.scores, **EXACT)
+    actual, expected = search(vit, images, targets, **options), oracle(vit, images, targets, **options)
+    assert torch.equal(actual.neurons.sort().values, torch.arange(64).expand(4, 3, 64))
+    torch.testing.assert_close(actual.scores, expected.scores, **EXACT)
 
 
 def test_a_joint_score_takes_any_path_one_for_all_or_one_each(
@@ -96,9 +96,9 @@ def test_equal_scores_go_to_the_lower_index(images: Tensor) -> None:
     with torch.no_grad():
         for block in vit.blocks:
             block.mlp.fc2.weight.zero_()  # no neuron matters: every score is 0
-    found = search(vit, images, top_k=2, ranked=4)
-    assert found.ranking.tolist() == [[[0, 1, 2, 3]] * 3] * 4
-    assert found.scores.tolist() == [0] * 4
+    actual = search(vit, images, top_k=2, ranked=4)
+    assert actual.ranking.tolist() == [[[0, 1, 2, 3]] * 3] * 4
+    assert actual.scores.tolist() == [0] * 4
 
 
 def test_without_targets_each_image_is_searched_for_its_prediction(reference: Reference) -> None:
@@ -119,11 +119,11 @@ def test_it_works_in_every_mode_and_leaves_the_model_as_it_was(
     vit.head.weight.requires_grad_(False)
     vit.cls_token.grad = torch.ones_like(vit.cls_token)
     with mode():
-        found = search(vit, images.clone(), targets.clone(), steps=3)
-        score = joint_score(vit, images.clone(), targets.clone(), found.neurons, steps=3)
-    assert_same(found, expected)
+        actual = search(vit, images.clone(), targets.clone(), steps=3)
+        score = joint_score(vit, images.clone(), targets.clone(), actual.neurons, steps=3)
+    assert_same(actual, expected)
     torch.testing.assert_close(score, expected.scores, **EXACT)
-    assert not found.scores.requires_grad
+    assert not actual.scores.requires_grad
     assert not score.requires_grad
     assert all(module.training for module in vit.modules())
     assert [name for name, weight in vit.named_parameters() if not weight.requires_grad] == ["head.weight"]
@@ -147,8 +147,8 @@ def test_float32_and_bfloat16_autocast_score_in_float32(vit: VisionTransformer, 
     single = search(vit, images.float(), steps=4)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = search(vit, images.float(), steps=4)
-    for found in (single, mixed):
-        assert {found.scores.dtype, found.neuron_scores.dtype, found.probability.dtype} == {torch.float32}
+    for actual in (single, mixed):
+        assert {actual.scores.dtype, actual.neuron_scores.dtype, actual.probability.dtype} == {torch.float32}
     torch.testing.assert_close(single.probability.double(), exact.probability, rtol=1e-4, atol=1e-5)
     assert (single.neurons == exact.neurons).double().mean() > 0.9
     torch.testing.assert_close(mixed.probability.double(), exact.probability, rtol=0.1, atol=0.05)

@@ -100,9 +100,9 @@ def test_what_is_added_may_be_of_another_dtype() -> None:
     stream, values, weight, bias = (one.float() for one in (drawn(2, 4, 6), drawn(2, 4, 6, seed=1), SQUARE, SIX))
     expected = stream + nn.functional.linear(values, weight, bias)
     with torch.autocast("cpu", torch.bfloat16):
-        found = dual_ops.added(stream, values, weight, bias)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.05)
+        actual = dual_ops.added(stream, values, weight, bias)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected, rtol=0.02, atol=0.05)
     half = dual_ops.added(stream, values.half(), weight.half(), bias.half())
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, expected, rtol=0.01, atol=0.01)

@@ -37,10 +37,10 @@ def test_what_the_table_calls_exact_is_exact(case: Case, images: Tensor, targets
     with undisturbed(model):
         expected = plain_search(vit, images, targets, **options)
     for chunk_size in (2, None):
-        found = search(model, images, targets, chunk_size=chunk_size, **options)
-        assert torch.equal(found.ranking, expected.ranking)
-        torch.testing.assert_close(found.ranking_scores, expected.ranking_scores, rtol=1e-9, atol=1e-12)
-        torch.testing.assert_close(found.scores, expected.scores, rtol=1e-9, atol=1e-12)
+        actual = search(model, images, targets, chunk_size=chunk_size, **options)
+        assert torch.equal(actual.ranking, expected.ranking)
+        torch.testing.assert_close(actual.ranking_scores, expected.ranking_scores, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(actual.scores, expected.scores, rtol=1e-9, atol=1e-12)
     scores = joint_score(model, images, targets, expected.neurons, steps=3)
     torch.testing.assert_close(scores, expected.scores, rtol=1e-9, atol=1e-12)
     assert not any(module._forward_pre_hooks for module in model.modules())

@@ -68,8 +68,8 @@ def test_queries_keys_and_values_of_some_tokens_are_those_among_all(vit: OpenViT
         for first, last in ((0, 1), (1, 3), (2, stream.shape[1])):
             some = stream[:, first:last]
             separate = (attention.queries(some, first), *attention.keys_values(some, first))
-            for found in (attention.queries_keys_values(some, first), separate):
-                for one, whole in zip(found, every):
+            for actual in (attention.queries_keys_values(some, first), separate):
+                for one, whole in zip(actual, every):
                     torch.testing.assert_close(one, whole[:, :, first:last], **CLOSE)
 
 
@@ -150,7 +150,7 @@ def test_parts_pass_gradients_to_the_stream_alone() -> None:
     with undisturbed(vit.model):
         for tokens in (ALL, slice(0, 1)):
             parts = parts_of(vit, 0)
-            (found,) = torch.autograd.grad(parts.feed(parts.attend(stream, tokens)).square().sum(), stream)
+            (actual,) = torch.autograd.grad(parts.feed(parts.attend(stream, tokens)).square().sum(), stream)
             (expected,) = torch.autograd.grad(vit.block(0, stream)[:, tokens].square().sum(), stream)
-            torch.testing.assert_close(found, expected, **CLOSE)
+            torch.testing.assert_close(actual, expected, **CLOSE)
     assert all(parameter.grad is None for parameter in vit.model.parameters())

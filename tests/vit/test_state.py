@@ -27,8 +27,8 @@ def test_gradients_work_under_every_mode() -> None:
     for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
         with mode(), gradients():
             leaf = torch.ones(2, requires_grad=True)
-            (found,) = torch.autograd.grad((leaf**2).sum(), leaf)
-            assert found.tolist() == [2, 2]
+            (actual,) = torch.autograd.grad((leaf**2).sum(), leaf)
+            assert actual.tolist() == [2, 2]
 
 
 def test_a_model_built_under_inference_mode_is_refused() -> None:

@@ -123,8 +123,8 @@ def test_the_engine_equals_the_oracle(variant: str, images: Tensor, targets: Ten
     with undisturbed(vit.model):
         expected = plain_search(vit, images, targets, top_k=2, steps=3)
     assert_same(search(vit, images, targets, top_k=2, steps=3), expected)
-    found = joint_score(vit, images, targets, expected.neurons, steps=3)
-    torch.testing.assert_close(found, expected.scores, **EXACT)
+    actual = joint_score(vit, images, targets, expected.neurons, steps=3)
+    torch.testing.assert_close(actual, expected.scores, **EXACT)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -97,9 +97,9 @@ def test_a_compiled_model_is_searched_inside_an_edit(images: Tensor) -> None:
     with torch.no_grad():
         compiled(images)
     with intervene(compiled, PATH, "remove"):
-        found = search(compiled, images, steps=2)
-    assert torch.equal(found.neurons, expected.neurons)
-    assert torch.equal(found.probability, expected.probability)
+        actual = search(compiled, images, steps=2)
+    assert torch.equal(actual.neurons, expected.neurons)
+    assert torch.equal(actual.probability, expected.probability)
 
 
 def test_handles_may_be_removed_in_any_order_and_twice() -> None:

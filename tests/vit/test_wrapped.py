@@ -47,8 +47,8 @@ class Backbone(LightningModule):
         self.head = nn.Sequential(nn.LayerNorm(features), nn.Dropout(0.5), nn.Linear(features, 7)).double()
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.head(self.backbone(images))
-        return found
+        actual: Tensor = self.head(self.backbone(images))
+        return actual
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -123,8 +123,8 @@ def plain_paths(model: nn.Module, images: Tensor, targets: Tensor, steps: int) -
 
     def probability() -> Tensor:
         output = module(images.clone())
-        found = output["logits"] if isinstance(output, dict) else getattr(output, "logits", output)
-        return found.softmax(-1).gather(1, targets[:, None]).sum()
+        actual = output["logits"] if isinstance(output, dict) else getattr(output, "logits", output)
+        return actual.softmax(-1).gather(1, targets[:, None]).sum()
 
     with undisturbed(model):
         with torch.no_grad(), recording():
@@ -169,13 +169,13 @@ def test_a_search_of_a_wrapper_gives_what_the_whole_wrapper_gives(case: str, tar
 @pytest.mark.parametrize("method", ["integrated_gradients", "conductance", "influence_pattern", "cross_layer"])
 def test_other_methods_see_the_wrapper_too(method: str, images: Tensor, targets: Tensor) -> None:
     # A head that is scaled and a head whose weights are: the same model, one of them without a wrapper.
-    wrapped, plain = Wrapper(make_vit(), after=lambda found: found * 3), make_vit()
+    wrapped, plain = Wrapper(make_vit(), after=lambda logits: logits * 3), make_vit()
     with torch.no_grad():
         plain.head.weight.mul_(3)
         plain.head.bias.mul_(3)
-    found, expected = (search(model, images, targets, method=method, steps=4) for model in (wrapped, plain))
-    assert torch.equal(found.neurons, expected.neurons)
-    torch.testing.assert_close(found.neuron_scores, expected.neuron_scores)
+    actual, expected = (search(model, images, targets, method=method, steps=4) for model in (wrapped, plain))
+    assert torch.equal(actual.neurons, expected.neurons)
+    torch.testing.assert_close(actual.neuron_scores, expected.neuron_scores)
 
 
 def test_a_wrapper_that_does_nothing_is_searched_like_its_vit(images: Tensor, targets: Tensor) -> None:
@@ -215,9 +215,9 @@ def test_a_compiled_wrapper_is_searched_as_it_was_written(compiled: str, images:
         model.net = torch.compile(model.net, backend="eager")
     with torch.no_grad():
         model(images)
-    found = search(model, images, targets, steps=2)
-    torch.testing.assert_close(found.scores, expected.scores)
-    torch.testing.assert_close(found.probability, expected.probability)
+    actual = search(model, images, targets, steps=2)
+    torch.testing.assert_close(actual.scores, expected.scores)
+    torch.testing.assert_close(actual.probability, expected.probability)
 
 
 def twice(images: Tensor) -> Tensor:
@@ -226,20 +226,20 @@ def twice(images: Tensor) -> Tensor:
 
 class Twice(Wrapper):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = (self.net(images) + self.net(images.flip(-1))) / 2
-        return found
+        actual: Tensor = (self.net(images) + self.net(images.flip(-1))) / 2
+        return actual
 
 
 class Features(Wrapper):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.net.forward_features(images)[:, 0]  # type: ignore[operator, union-attr]
-        return found
+        actual: Tensor = self.net.forward_features(images)[:, 0]  # type: ignore[operator, union-attr]
+        return actual
 
 
 class Beside(Wrapper):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.net(images) + images.mean((1, 2, 3))[:, None] * torch.arange(5).to(images)
-        return found
+        actual: Tensor = self.net(images) + images.mean((1, 2, 3))[:, None] * torch.arange(5).to(images)
+        return actual
 
 
 class Loader(Wrapper):
@@ -250,14 +250,14 @@ class Loader(Wrapper):
 
 class ByChance(Wrapper):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = nn.functional.dropout(self.net(images), 0.5, training=True)
-        return found
+        actual: Tensor = nn.functional.dropout(self.net(images), 0.5, training=True)
+        return actual
 
 
 class Depends(Wrapper):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.net(images)
-        return found * 2 if images.abs().max() > 1 else found
+        actual: Tensor = self.net(images)
+        return actual * 2 if images.abs().max() > 1 else actual
 
 
 REFUSED: Mapping[str, tuple[type[Wrapper], Mapping[str, Any], str]] = {
