@@ -19,7 +19,8 @@ from nplight.metrics.faithfulness import (
     pruned_accuracy,
 )
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
-from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure, PredictedBatch
+from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
+from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nplight.errors import NonFiniteError
 from nplight.metrics.bootstrap import BootstrapMetric
-from nplight.metrics.measures import MEASURES, PredictedBatch
+from nplight.metrics.measures import MEASURES
+from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.replicates import Replicates
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from nplight.metrics.deviation import probability_deviation
+from nplight.metrics.predicted_batch import PredictedBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,32 +52,6 @@ class Measure:
     def text(self, value: float | None) -> str:
         """A value in the measure's unit, without the unit; a dash where there is none."""
         return "–" if value is None or value != value else format(value * self.factor, self.format)
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedBatch:
-    """What the model predicts for a batch under every condition.
-
-    Attributes:
-        probabilities: (images, categories) per condition.
-        labels: (images,) int64.
-        clean: the position of the unedited condition.
-        correct: (images, conditions) float64, 1 where the label is the most probable category, else 0.
-        probability: (images, conditions) float64, of the label.
-    """
-
-    probabilities: Sequence[Tensor]
-    labels: Tensor
-    clean: int
-    correct: Tensor
-    probability: Tensor
-
-    @classmethod
-    def of(cls, probabilities: Sequence[Tensor], labels: Tensor, clean: int) -> PredictedBatch:
-        """From the probabilities of every condition."""
-        correct = torch.stack([scores.argmax(1) == labels for scores in probabilities], 1).double()
-        probability = torch.stack([scores.gather(1, labels[:, None])[:, 0] for scores in probabilities], 1).double()
-        return cls(probabilities, labels, clean, correct, probability)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
