@@ -11,10 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from nplight import METHODS, PathBatch, joint_score, open_vit, search
-from nplight.attribution import Problem
-from nplight.errors import ArgumentError
-from nplight.methods import Method, is_control, is_proposed, table
-from nplight.searching import SearchOptions, named_searches
+from nplight.methods import Method, is_control, is_proposed
 from tests.conftest import make_vit
 from tests.methods.definitions import DEFINITIONS, Plain
 from tests.searching.test_search import EXACT, assert_same
@@ -194,20 +191,3 @@ def test_the_rows_in_flight_stay_within_the_chunk(vit: VisionTransformer, images
             largest = 0
             search(vit, images, method=method, steps=5, chunk_size=chunk_size)
             assert 0 < largest <= chunk_size, method
-
-
-def test_a_method_is_one_function_and_one_row(
-    vit: VisionTransformer, images: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever reads the table then knows it: the search, its options, its refusals."""
-
-    def negated(problem: Problem) -> list[Tensor]:
-        return [-value.sum(1) for value in problem.clean.values.values()]
-
-    monkeypatch.setitem(table._ROWS, "negated", Method(negated, seeded=True))
-    actual = search(vit, images, method="negated", ranked=64)
-    torch.testing.assert_close(all_scores(actual), -all_scores(search(vit, images, method="activation", ranked=64)))
-    (named,) = named_searches([{"method": "negated", "seed": 3}], SearchOptions())
-    assert named.settings()["seed"] == 3
-    with pytest.raises(ArgumentError, match="`patch_stream` must be 'exact' for method 'negated'"):
-        search(vit, images, method="negated", patch_stream="frozen")
