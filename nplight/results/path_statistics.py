@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -87,18 +88,25 @@ def path_statistics(table: PathTable, *, num_classes: int, width: int, replicate
         frequency.update(batch["neurons"], batch["label"])
     counts = frequency.compute()
     most, least = similar_pairs(category_similarity(counts), PAIRS)
+    # Each category is read once, however many pairs it is in.
+    category = cache(lambda label: _category(table, label))
+
+    def similar(first: int, second: int) -> SimilarPair:
+        neurons, keys = zip(category(first), category(second))
+        return SimilarPair(first, second, estimate(pair_similarity(neurons, keys, replicates=replicates)))
+
     return PathStatistics(
         joint_score=joint_score_mean(table, replicates=replicates),
         distance=distance_summary(path_distance(counts), counts.images, replicates=replicates),
-        most_similar=[_similar(table, first, second, replicates) for first, second, _ in most],
-        least_similar=[_similar(table, first, second, replicates) for first, second, _ in least],
+        most_similar=[similar(first, second) for first, second, _ in most],
+        least_similar=[similar(first, second) for first, second, _ in least],
     )
 
 
-def _similar(table: PathTable, first: int, second: int, replicates: int) -> SimilarPair:
-    rows = [table.where(label=label) for label in (first, second)]
-    neurons, keys = ((_tensor(rows[0], name), _tensor(rows[1], name)) for name in ("neurons", "checksum"))
-    return SimilarPair(first, second, estimate(pair_similarity(neurons, keys, replicates=replicates)))
+def _category(table: PathTable, label: int) -> tuple[Tensor, Tensor]:
+    """The neurons of a category's images, (images, layers, K), and their checksums, (images,)."""
+    rows = table.where(label=label)
+    return _tensor(rows, "neurons"), _tensor(rows, "checksum")
 
 
 def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> Agreement:
