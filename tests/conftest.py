@@ -7,7 +7,11 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # forked processes hang when the parent has computed with several threads
 
 import json
+import logging
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,3 +102,22 @@ def images() -> Tensor:
 @pytest.fixture
 def targets() -> Tensor:
     return torch.tensor([0, 3, 4, 3])
+
+
+@pytest.fixture(scope="module")
+def quick_planes() -> Iterator[None]:
+    """t-SNE in a quarter of its iterations: with all of them it takes half of the time of a small run with a report."""
+    from sklearn.manifold import TSNE
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn.manifold.TSNE", partial(TSNE, max_iter=250))
+        yield
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quick_planes: None) -> Iterator[None]:
+    """For `nplight.cli.main` in this process: in an empty folder, and what it does to Lightning's logger undone."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.chdir(tmp_path)
+    yield
+    logging.getLogger("lightning.pytorch").setLevel(logging.INFO)

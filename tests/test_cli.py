@@ -6,7 +6,6 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +36,21 @@ DIGITS = ROOT / "configs" / "digits.yaml"
 # Fewer nodes and conditions than the configuration file has, for speed.
 QUICK = ["--trainer.enable_progress_bar=false"]
 
-
-@pytest.fixture(autouse=True)
-def command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    monkeypatch.chdir(tmp_path)
-    yield
-    logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.fixture
 def quick(tmp_path: Path) -> Path:
+    return write_quick(tmp_path)
+
+
+def write_quick(folder: Path) -> Path:
     """The digits configuration with two nodes and few conditions."""
     config = yaml.safe_load(DIGITS.read_text())
     search, evaluation = config["trainer"]["callbacks"][:2]
     search["init_args"].update(steps=2, kept=[1, 5])
     evaluation["init_args"].update(fractions=[0.5, 1.0])
-    path = tmp_path / "quick.yaml"
+    path = folder / "quick.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,21 @@ from nplight.data import read_batch
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.report import Gallery, read_run
 from nplight.vit import open_vit
-from tests.callbacks.test_callbacks import OPTIONS, Foreign, _shared, contents, loaders, make_trainer, quiet
-from tests.conftest import Reference
+from tests.callbacks.test_callbacks import (
+    OPTIONS,
+    Foreign,
+    _shared,
+    contents,
+    loaders,
+    make_loaders,
+    make_trainer,
+    quiet,
+)
+from tests.conftest import Reference, read_reference
 
 __all__ = ["loaders", "quiet"]
+
+pytestmark = pytest.mark.usefixtures("quick_planes")
 
 
 def validate(reference: Reference, loaders: list[DataLoader[Any]], folder: Path, **options: Any) -> NeuronPathSearch:
@@ -32,6 +44,20 @@ def validate(reference: Reference, loaders: list[DataLoader[Any]], folder: Path,
     trainer = make_trainer(search, evaluation, PathReport(run_dir=folder, **settings), **options)
     trainer.validate(Foreign(reference.model), loaders, verbose=False)
     return search
+
+
+@pytest.fixture(scope="module")
+def finished(quick_planes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with a report, to be read."""
+    folder, reference = tmp_path_factory.mktemp("finished"), read_reference("class_token")
+    validate(reference, make_loaders(reference), folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """The same, to be changed; its name stands in the report."""
+    return shutil.copytree(finished, tmp_path / finished.name)
 
 
 def test_the_report_is_of_the_held_out_images(
@@ -52,25 +78,23 @@ def test_the_report_is_of_the_held_out_images(
     assert "<h1>Neuron paths" in (tmp_path / "report.html").read_text()
 
 
-def test_the_same_again_changes_nothing(reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path) -> None:
-    validate(reference, loaders, tmp_path)
-    before = contents(tmp_path)
-    validate(reference, loaders, tmp_path)
-    assert contents(tmp_path) == before
+def test_the_same_again_changes_nothing(reference: Reference, loaders: list[DataLoader[Any]], copied: Path) -> None:
+    before = contents(copied)
+    validate(reference, loaders, copied)
+    assert contents(copied) == before
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"a": 1}', "\udcff"])
 @pytest.mark.parametrize("name", ["run.json", "pictures.json"])
 def test_a_damaged_file_of_the_report_is_written_anew_by_the_same_run(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, name: str, damage: str
+    reference: Reference, loaders: list[DataLoader[Any]], copied: Path, name: str, damage: str
 ) -> None:
-    validate(reference, loaders, tmp_path)
-    before = contents(tmp_path)
-    (tmp_path / name).write_bytes(damage.encode(errors="surrogateescape"))
+    before = contents(copied)
+    (copied / name).write_bytes(damage.encode(errors="surrogateescape"))
     with pytest.raises(RunFolderError, match=f"{name} .*; the same command again writes it anew"):
-        read_run(tmp_path)
-    validate(reference, loaders, tmp_path)
-    after = contents(tmp_path)
+        read_run(copied)
+    validate(reference, loaders, copied)
+    after = contents(copied)
     written = {name: json.loads(found["run.json"]) for name, found in (("before", before), ("after", after))}
     assert {**written["before"], "seconds": 0} == {**written["after"], "seconds": 0}
     assert {file for file in after if after[file] != before[file]} <= {"run.json", "report.html"}
@@ -94,15 +118,14 @@ def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
 
 
 def test_two_processes_keep_the_pictures_of_one(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference, loaders: list[DataLoader[Any]], finished: Path, tmp_path: Path
 ) -> None:
-    validate(reference, loaders, tmp_path / "one")
     shared = [_shared(loader) for loader in loaders]
     options = {"devices": 2, "strategy": "ddp_fork", "use_distributed_sampler": False}
-    validate(reference, shared, tmp_path / "two", **options)
-    one, two = (json.loads((tmp_path / name / "pictures.json").read_text()) for name in ("one", "two"))
+    validate(reference, shared, tmp_path, **options)
+    one, two = (json.loads((folder / "pictures.json").read_text()) for folder in (finished, tmp_path))
     assert seen(one) == seen(two)
-    assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
+    assert json.loads((tmp_path / "run.json").read_text())["processes"] == 2
 
 
 def seen(pictures: dict[str, Any]) -> list[Any]:
@@ -121,15 +144,13 @@ def test_no_pictures_are_kept_where_none_are_wanted(
 
 
 def test_stored_paths_are_reported_of_in_test(
-    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+    reference: Reference, loaders: list[DataLoader[Any]], finished: Path, tmp_path: Path
 ) -> None:
-    validate(reference, loaders, tmp_path / "run")
-    again = PathEvaluation(paths=tmp_path / "run", fractions=(1.0,), replicates=20, run_dir=tmp_path / "test")
-    report = PathReport(run_dir=tmp_path / "test")
+    again = PathEvaluation(paths=finished, fractions=(1.0,), replicates=20, run_dir=tmp_path)
+    report = PathReport(run_dir=tmp_path)
     make_trainer(again, report).test(Foreign(reference.model), loaders[1], verbose=False)
-    names = [(tmp_path / name / "pictures.json").read_text() for name in ("run", "test")]
-    assert names[0] == names[1]
-    assert "This run holds no image paths" in (tmp_path / "test" / "report.html").read_text()
+    assert (finished / "pictures.json").read_text() == (tmp_path / "pictures.json").read_text()
+    assert "This run holds no image paths" in (tmp_path / "report.html").read_text()
 
 
 def test_predicted_paths_are_reported_of_by_prediction(reference: Reference, tmp_path: Path) -> None:

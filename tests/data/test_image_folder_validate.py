@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +19,7 @@ CATEGORIES = ("cat", "dog", "owl")
 # Mode and format of each image of a category.
 KINDS = [("RGB", "jpg"), ("RGB", "png"), ("L", "png"), ("L", "jpg"), ("P", "png"), ("RGBA", "png"), ("CMYK", "jpg")]
 
-
-@pytest.fixture(autouse=True)
-def command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    monkeypatch.chdir(tmp_path)
-    yield
-    logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.fixture

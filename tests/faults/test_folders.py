@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -20,9 +21,11 @@ from nplight.store import RunFolder
 from tests.callbacks.test_processes import Folder, assert_same, folder, model
 from tests.callbacks.test_processes import validate as validate_all
 from tests.store.samples import contents, largest_file
-from tests.test_cli import command_line, quick, refused
+from tests.test_cli import QUICK, quick, refused, write_quick
 
-__all__ = ["command_line", "folder", "quick"]
+__all__ = ["folder", "quick"]
+
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @contextmanager
@@ -79,21 +82,29 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(
     }
 
 
+@pytest.fixture(scope="module")
+def quiet(quick_planes: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a run of `quick` with room on the disk."""
+    folder = tmp_path_factory.mktemp("quiet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train.py"])
+        main(["validate", "--config", str(write_quick(folder)), "--run_dir", str(folder / "run"), *QUICK])
+    return contents(folder / "run")
+
+
 def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
-    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    quick: Path, quiet: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Settings and the first files fit, the paths of a batch do not; with room the same command goes on."""
-    main(["validate", "--config", str(quick), "--run_dir", "quiet", "--trainer.enable_progress_bar=false"])
-    capsys.readouterr()
     command = ["validate", "--config", str(quick), "--run_dir", "run"]
-    sizes = sorted(path.stat().st_size for path in Path("quiet/paths").iterdir())
+    sizes = sorted(len(content) for name, content in quiet.items() if name.startswith("paths/"))
     with largest_file(sizes[-1] - 1):
         error = refused(command, capsys)
     assert "cannot be written: File too large; make room" in error
     there = contents(tmp_path / "run" / "paths")
     assert len(there) < len(sizes)
-    main([*command, "--trainer.enable_progress_bar=false"])
-    after, quiet = contents(tmp_path / "run"), contents(tmp_path / "quiet")
+    main([*command, *QUICK])
+    after = contents(tmp_path / "run")
     assert {name: after["paths/" + name] for name in there} == there
     assert after.keys() == quiet.keys()
     # The report tells when, and how long.
@@ -115,11 +126,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_real_disk_that_is_full_loses_nothing(
-    quick: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+    quick: Path, quiet: dict[str, bytes], small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["validate", "--config", str(quick), "--trainer.enable_progress_bar=false", "--run_dir"]
-    main([*command, "quiet"])
-    capsys.readouterr()
+    command = ["validate", "--config", str(quick), *QUICK, "--run_dir"]
     run, ballast = small_disk / "run", small_disk / "ballast"
     # Room for the settings and some of the paths, and then for none.
     free = os.statvfs(small_disk)
@@ -131,7 +140,7 @@ def test_a_real_disk_that_is_full_loses_nothing(
     assert ballast.stat().st_size == free.f_bavail * free.f_frsize - 5 * 4096
     ballast.unlink()
     main([*command, str(run)])
-    after, quiet = contents(run), contents(Path("quiet"))
+    after = contents(run)
     assert {name: after["paths/" + name] for name in there} == there
     assert after.keys() == quiet.keys()
     assert {name for name in after if name.startswith("paths/") and after[name] != quiet[name]} == set()
