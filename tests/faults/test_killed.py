@@ -125,7 +125,7 @@ def kill_and_resume(folder: Path, count: int) -> tuple[Counter[signal.Signals], 
             # A number of stored parts and some time: random on a machine of any speed; now and then nothing happens.
             most = max(len(before), total)  # two processes that end one's run may store a few more
             target, pause = draw.randint(len(before), most), draw.choice([0, draw.uniform(0, length / 2)])
-            if kills.total() == count or draw.random() < 0.2:
+            if kills.total() == count or draw.random() < 0.05:
                 target = 2 * most
             status = reached(child, run, target)
             if status is None:
