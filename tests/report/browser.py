@@ -23,16 +23,29 @@ def chromium() -> tuple[str, str] | None:
 
 
 @contextmanager
-def opened(page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False) -> Iterator[Chrome]:
-    """A page in a browser of its own, once it is drawn."""
-    found = chromium()
-    assert found is not None
+def started() -> Iterator[Chrome]:
+    """A browser of its own."""
+    programs = chromium()
+    assert programs is not None
     options = ChromeOptions()
-    options.binary_location = found[0]
+    options.binary_location = programs[0]
     for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=ChromeService(found[1]))
+    driver = Chrome(options=options, service=ChromeService(programs[1]))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@contextmanager
+def opened(driver: Chrome, page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False) -> Iterator[None]:
+    """A page in a tab of its own, once it is drawn; what other pages said is forgotten."""
+    (first,) = driver.window_handles
+    driver.switch_to.new_window("tab")
+    for log in ("browser", "performance"):
+        driver.get_log(log)
     try:
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -40,9 +53,10 @@ def opened(page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False) ->
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
         driver.get(page.resolve().as_uri())
         drawn(driver)
-        yield driver
+        yield
     finally:
-        driver.quit()
+        driver.close()
+        driver.switch_to.window(first)
 
 
 def drawn(driver: Chrome) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from nplight.report import neuron_use, read_rows, read_run, write_report
 from nplight.report.path_figures import draw_neuron_use, draw_paths
-from tests.report.browser import LAPTOP, PHONE, chromium, complaints, drawn, opened, requests
+from tests.report.browser import LAPTOP, PHONE, chromium, complaints, drawn, opened, requests, started
 from tests.report.samples import HOSTILE, write_run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: .ci/run installs it")
@@ -37,10 +38,16 @@ OVERLAPS = """
 """
 
 
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    with started() as driver:
+        yield driver
+
+
 def holds(driver: Chrome) -> None:
     """Nothing failed, nothing left, nothing ran that came from outside, nothing is wider than the screen."""
     assert complaints(driver) == []
-    assert requests(driver) <= LOCAL
+    assert {"file"} <= requests(driver) <= LOCAL
     assert driver.execute_script("return window.hacked") is None
     wide = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0
@@ -61,8 +68,10 @@ def traces(driver: Chrome, name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE])
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page_holds_on_a_laptop_and_a_phone(finished: Path, size: tuple[int, int], dark: bool) -> None:
-    with opened(finished / "report.html", size, dark=dark) as driver:
+def test_the_page_holds_on_a_laptop_and_a_phone(
+    driver: Chrome, finished: Path, size: tuple[int, int], dark: bool
+) -> None:
+    with opened(driver, finished / "report.html", size, dark=dark):
         holds(driver)
         figures = [one.get_attribute("data-figure") for one in driver.find_elements(By.CLASS_NAME, "plot")]
         assert figures == ["pruning", "faithfulness", "paths", "use", "similarity", "map", "selectivity"]
@@ -73,11 +82,11 @@ def test_the_page_holds_on_a_laptop_and_a_phone(finished: Path, size: tuple[int,
         assert len(driver.find_elements(By.CSS_SELECTOR, "#drivers canvas")) == 4
 
 
-def test_choosing_a_category_draws_what_the_functions_draw(finished: Path) -> None:
+def test_choosing_a_category_draws_what_the_functions_draw(driver: Chrome, finished: Path) -> None:
     run = read_run(finished)
     assert run.table is not None
     sample, counts = read_rows(run.table.where(search="random"), categories=10, width=max(run.widths), most=50)
-    with opened(finished / "report.html") as driver:
+    with opened(driver, finished / "report.html"):
         choose(driver, "search", "random")
         choose(driver, "category", "7")
         choose(driver, "beside", "4")
@@ -100,7 +109,7 @@ def test_choosing_a_category_draws_what_the_functions_draw(finished: Path) -> No
         holds(driver)
 
 
-def test_hovering_names_the_image(finished: Path) -> None:
+def test_hovering_names_the_image(driver: Chrome, finished: Path) -> None:
     where = """
       const plot = document.querySelector("[data-figure='paths']");
       plot.scrollIntoView({block: 'center'});
@@ -108,7 +117,7 @@ def test_hovering_names_the_image(finished: Path) -> None:
       const left = box.left + xaxis._offset + xaxis.d2p(x[1]), top = box.top + yaxis._offset + yaxis.d2p(y[1]);
       return [left, top, plot.data[0].text[1]]
     """
-    with opened(finished / "report.html") as driver:
+    with opened(driver, finished / "report.html"):
         left, top, text = driver.execute_script(where)
         ActionChains(driver).move_by_offset(round(left) - 3, round(top)).move_by_offset(3, 0).perform()
         WebDriverWait(driver, 10).until(lambda _: driver.find_elements(By.CSS_SELECTOR, ".hoverlayer .hovertext"))
@@ -119,12 +128,12 @@ def test_hovering_names_the_image(finished: Path) -> None:
         holds(driver)
 
 
-def test_the_theme_is_switched_by_a_click_and_by_the_keyboard(finished: Path) -> None:
+def test_the_theme_is_switched_by_a_click_and_by_the_keyboard(driver: Chrome, finished: Path) -> None:
     state = """
       const plot = document.querySelector(".plot");
       return [getComputedStyle(document.body).backgroundColor, plot._fullLayout.font.color]
     """
-    with opened(finished / "report.html") as driver:
+    with opened(driver, finished / "report.html"):
         light = driver.execute_script(state)
         driver.find_element(By.ID, "theme").click()
         drawn(driver)
@@ -137,8 +146,8 @@ def test_the_theme_is_switched_by_a_click_and_by_the_keyboard(finished: Path) ->
         holds(driver)
 
 
-def test_every_control_is_reached_by_the_keyboard(finished: Path) -> None:
-    with opened(finished / "report.html") as driver:
+def test_every_control_is_reached_by_the_keyboard(driver: Chrome, finished: Path) -> None:
+    with opened(driver, finished / "report.html"):
         reached = []
         for _ in range(60):
             ActionChains(driver).send_keys(Keys.TAB).perform()
@@ -147,9 +156,9 @@ def test_every_control_is_reached_by_the_keyboard(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE])
-def test_hostile_names_are_shown_and_do_nothing(hostile: Path, size: tuple[int, int]) -> None:
+def test_hostile_names_are_shown_and_do_nothing(driver: Chrome, hostile: Path, size: tuple[int, int]) -> None:
     write_report(hostile)
-    with opened(hostile / "report.html", size) as driver:
+    with opened(driver, hostile / "report.html", size):
         for number in range(len(HOSTILE)):
             choose(driver, "category", str(number))
         options = driver.execute_script("return [...document.getElementById('category').options].map((o) => o.text)")
@@ -163,21 +172,21 @@ def test_hostile_names_are_shown_and_do_nothing(hostile: Path, size: tuple[int, 
 
 
 @pytest.mark.parametrize("images", [1, 12])
-def test_one_category_is_enough(tmp_path: Path, images: int) -> None:
+def test_one_category_is_enough(driver: Chrome, tmp_path: Path, images: int) -> None:
     write_run(tmp_path, categories=1, images=images)
-    with opened(write_report(tmp_path)) as driver:
+    with opened(driver, write_report(tmp_path)):
         holds(driver)
         assert len(traces(driver, "paths")[0]["x"]) == 5 * images
 
 
-def test_a_run_without_paths_has_a_page(finished: Path, tmp_path: Path) -> None:
+def test_a_run_without_paths_has_a_page(driver: Chrome, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_bytes((finished / "metrics.json").read_bytes())
-    with opened(write_report(tmp_path)) as driver:
+    with opened(driver, write_report(tmp_path)):
         holds(driver)
         assert not driver.find_element(By.ID, "choice").is_displayed()
 
 
-def test_fifty_thousand_images_of_a_thousand_categories(tmp_path: Path) -> None:
+def test_fifty_thousand_images_of_a_thousand_categories(driver: Chrome, tmp_path: Path) -> None:
     """A page below 10 MB, made in less than 2 GB by a process of its own, that opens and answers."""
     names = [f"class {number}, a thing of some length" for number in range(1000)]
     write_run(tmp_path, categories=1000, images=50, layers=12, width=3072, names=names, parts=20)
@@ -194,7 +203,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     assert int(done.stdout) * 1024 < 2e9
     page = tmp_path / "report.html"
     assert page.stat().st_size < 10e6
-    with opened(page, PHONE) as driver:
+    with opened(driver, page, PHONE):
         choose(driver, "category", "777")
         holds(driver)
         assert len(traces(driver, "paths")[0]["x"]) == 13 * 50
