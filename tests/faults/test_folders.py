@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,14 @@ import yaml
 
 import nplight
 from nplight.cli import main
-from nplight.store import RunFolder
 from tests.callbacks.test_processes import Folder, assert_same, folder, model
 from tests.callbacks.test_processes import validate as validate_all
-from tests.store.samples import contents, largest_file
+from tests.store.samples import contents, largest_file, occupied
 from tests.test_cli import QUICK, quick, refused, write_quick
 
 __all__ = ["folder", "quick"]
 
 pytestmark = pytest.mark.usefixtures("command_line")
-
-
-@contextmanager
-def occupied(run: Path) -> Iterator[None]:
-    """Another process's run is in the folder."""
-    ready, done = os.pipe()
-    child = os.fork()
-    if not child:
-        RunFolder(run).claim("search", {})
-        os.write(done, b"x")
-        signal.pause()
-    os.read(ready, 1)
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def file_in_its_place(run: Path) -> AbstractContextManager[None]:
@@ -66,7 +47,7 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line(
     quick: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    trouble: Callable[[Path], AbstractContextManager[None]],
+    trouble: Callable[[Path], AbstractContextManager[object]],
     place: str,
     reason: str,
 ) -> None:

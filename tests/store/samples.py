@@ -1,10 +1,14 @@
-"""Made-up paths to store."""
+"""Made-up paths to store, and troubles with the folder."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -82,3 +86,39 @@ def largest_file(size: int) -> Iterator[None]:
 
 def refusal(number: int) -> OSError:
     return OSError(number, errno.errorcode[number])
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """The process of another run, and one that it started, as a data loader's worker, which outlives it for a while."""
+
+    number: int
+    worker: int
+
+    def kill(self) -> None:
+        os.kill(self.number, signal.SIGKILL)
+        os.waitpid(self.number, 0)
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[OtherRun]:
+    """Another process's run is in the folder."""
+    reading, writing = os.pipe()
+    number = os.fork()
+    if not number:
+        try:
+            RunFolder(folder).claim("search", {})
+            if worker := os.fork():
+                os.write(writing, str(worker).encode())
+            signal.pause()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    run = OtherRun(number, int(os.read(reading, 20)))
+    os.close(reading)
+    try:
+        yield run
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            run.kill()
+        os.kill(run.worker, signal.SIGKILL)

@@ -5,69 +5,43 @@ import errno
 import os
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nplight.errors import RunFolderError
 from nplight.store import RunFolder, lock
+from tests.store.samples import OtherRun, occupied
 
-# The grandchild stands for a data loader's worker, which outlives its killed parent for a while.
-OTHER_RUN = """
-import os, sys, time
-from nplight.store import RunFolder
-RunFolder(sys.argv[1]).claim("search", {})
-worker = os.fork()
-if not worker:
-    time.sleep(60)
-    os._exit(0)
-print(worker, flush=True)
-time.sleep(60)
-"""
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
 
 
 def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", OTHER_RUN, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        worker = int(other.stdout.readline())
-        try:
-            with pytest.raises(
-                RunFolderError,
-                match=rf"is in use by process {other.pid} on {socket.gethostname()}; wait for its end, or name another",
-            ):
-                RunFolder(tmp_path).claim("search", {})
-            other.kill()
-            other.wait()
-            os.kill(worker, 0)
-            with RunFolder(tmp_path) as run:
-                run.claim("search", {})
-        finally:
-            other.kill()
-            os.kill(worker, 9)
+    with occupied(tmp_path) as other:
+        with pytest.raises(
+            RunFolderError,
+            match=rf"is in use by process {other.number} on {socket.gethostname()}; wait for its end, or name another",
+        ):
+            RunFolder(tmp_path).claim("search", {})
+        assert_free_after_its_death(tmp_path, other)
 
 
 def test_a_second_process_is_refused_also_where_the_lock_was_deleted(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", OTHER_RUN, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        worker = int(other.stdout.readline())
-        try:
-            for _ in range(2):
-                (tmp_path / ".lock").unlink()
-                with pytest.raises(RunFolderError, match=r"is in use by another process; wait for its end"):
-                    RunFolder(tmp_path).claim("search", {})
-                assert (tmp_path / ".lock").read_bytes() == b""
-            other.kill()
-            other.wait()
-            os.kill(worker, 0)
-            with RunFolder(tmp_path) as run:
-                run.claim("search", {})
-        finally:
-            other.kill()
-            os.kill(worker, 9)
+    with occupied(tmp_path) as other:
+        for _ in range(2):
+            (tmp_path / ".lock").unlink()
+            with pytest.raises(RunFolderError, match=r"is in use by another process; wait for its end"):
+                RunFolder(tmp_path).claim("search", {})
+            assert (tmp_path / ".lock").read_bytes() == b""
+        assert_free_after_its_death(tmp_path, other)
+
+
+def assert_free_after_its_death(folder: Path, other: OtherRun) -> None:
+    """Though the worker that it started lives on."""
+    other.kill()
+    os.kill(other.worker, 0)
+    with RunFolder(folder) as run:
+        run.claim("search", {})
 
 
 def test_a_file_system_that_cannot_lock_folders_still_locks_files(
@@ -82,12 +56,17 @@ def test_a_file_system_that_cannot_lock_folders_still_locks_files(
         real(descriptor)
 
     monkeypatch.setattr(lock, "_lock", only_files)
-    leftover = tmp_path / ".settings.json.0123abcd.tmp"
-    leftover.touch()
+    leftover = left_by_a_killed_run(tmp_path)
     with RunFolder(tmp_path) as run:
         run.claim("search", {})
         assert is_locked(tmp_path)
     assert not leftover.exists()
+
+
+def left_by_a_killed_run(folder: Path) -> Path:
+    path = folder / ".settings.json.0123abcd.tmp"
+    path.touch()
+    return path
 
 
 def foreign(folder: Path) -> int:
@@ -149,8 +128,7 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path: Path, monkeypatc
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(lock, "_lock", unsupported)
-    leftover = tmp_path / ".settings.json.0123abcd.tmp"
-    leftover.touch()
+    leftover = left_by_a_killed_run(tmp_path)
     with RunFolder(tmp_path) as run:
         run.claim("search", {})
     # It may be another run's that is being written.
