@@ -21,7 +21,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from tests.callbacks.test_callbacks import make_trainer
 from tests.callbacks.test_processes import FewDigits, assert_same, model
-from tests.faults.test_killed import ended, parts
+from tests.faults.forked_runs import ended, parts
 
 PROCESSES = 2
 

@@ -13,11 +13,11 @@ from unittest.mock import patch
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nplight.callbacks import NeuronPathSearch, PathEvaluation, ending
+from nplight.callbacks import NeuronPathSearch, ending
 from nplight.runs.image_rows import ImageRows
 from tests.callbacks.test_callbacks import make_trainer
 from tests.callbacks.test_processes import FewDigits, assert_same, model
-from tests.faults.test_killed import METHODS, ended, forkable, kill, parts, validate
+from tests.faults.forked_runs import METHODS, ended, kill, parts, started, validate
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
 
@@ -40,27 +40,6 @@ class Pids(Callback):
             time.sleep(self.busy)
 
 
-def start(run: Path, busy: float) -> int:
-    """`validate` on two processes, in a process of its own; its number."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.setsid()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in range(3):
-            os.dup2(nowhere, descriptor)
-        search = NeuronPathSearch(run_dir=run, methods=METHODS, steps=2, kept=(1, 4))
-        evaluation = PathEvaluation(run_dir=run, fractions=(0.5, 1.0), replicates=20)
-        trainer = make_trainer(search, evaluation, Pids(run, busy), strategy="ddp_fork", devices=2)
-        with forkable(), patch.object(ending, "GRACE", 1.0):
-            trainer.validate(model(10), FewDigits(batch_size=4), verbose=False)
-        code = 0
-    finally:
-        os._exit(code)
-
-
 def until(condition: Any) -> None:
     end = time.monotonic() + 60
     while not condition():
@@ -81,7 +60,8 @@ def quiet_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sigterm_to_one_of_two_processes_ends_both(tmp_path: Path, quiet_run: Path, busy: float, victim: int) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    child = start(run, busy)
+    with patch.object(ending, "GRACE", 1.0):
+        child = started(run, 2, Pids(run, busy))
     try:
         until(lambda: len(parts(run)) >= 5 and (not busy or (run / "busy").exists()))
         if busy:

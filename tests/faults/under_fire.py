@@ -31,8 +31,9 @@ from torch import nn
 
 from nplight import PathBatch, search
 from tests.conftest import make_vit
+from tests.faults.forked_runs import ended
 from tests.faults.test_interrupts import state_of
-from tests.faults.test_killed import ended, kill_and_resume
+from tests.faults.test_killed import kill_and_resume
 from tests.faults.test_threads import OPTIONS, at_once, same
 from tests.vit.families import torchvision_vit
 
