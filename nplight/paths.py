@@ -1,16 +1,16 @@
-"""The values that travel: paths of images, paths of categories."""
+"""The value types of the library: paths of images (`PathBatch`) and of categories (`CategoryPaths`)."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, PositionError, check_dense, described, listed
+from nplight.errors import ArgumentError, described, listed
+from nplight.path_checks import check_labels, check_neurons, checked_shape, is_position, positions_of
 from nplight.path_file import PathLike, read_tensors, write_tensors
 from nplight.path_views import category_lines, frame, image_lines, path_figure, summary
 
@@ -21,84 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["CategoryPaths", "PathBatch", "check_labels", "check_neurons", "one_path_per_image"]
 
 
-def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False) -> None:
-    """Refuse neurons that are no indices into layers of `widths` neurons.
-
-    Args:
-        neurons: (images, layers, K) or (layers, K), int64.
-        widths: neurons in each layer.
-        images: if given, also refuse paths for another number of images.
-        distinct: also refuse a neuron that stands twice in one layer.
-
-    Raises:
-        ArgumentError: naming the rule that is broken.
-    """
-    if not isinstance(neurons, Tensor) or neurons.dtype != torch.int64:
-        kind = neurons.dtype if isinstance(neurons, Tensor) else type(neurons).__name__
-        raise ArgumentError(f"`neurons` must be an int64 tensor, got {kind}")
-    check_dense("neurons", neurons)
-    shape = tuple(neurons.shape)
-    if neurons.ndim not in (2, 3) or shape[-2] != len(widths) or 0 in shape:
-        raise ArgumentError(
-            f"`neurons` must be (images, layers, K) or (layers, K) with layers = {len(widths)} and K >= 1, got {shape}"
-        )
-    if images is not None and neurons.ndim == 3 and len(neurons) != images:
-        raise ArgumentError(
-            f"`neurons` must hold one path for each of the {images} images, or be one (layers, K) path for all, "
-            f"got {len(neurons)} paths"
-        )
-    limits = torch.tensor(list(widths), device=neurons.device).unsqueeze(-1)
-    outside = ((neurons < 0) | (neurons >= limits)).nonzero().tolist()
-    if outside:
-        layer = outside[0][-2]
-        raise ArgumentError(
-            f"`neurons` of layer {layer} must be in 0 … {widths[layer] - 1}, got {neurons[tuple(outside[0])].item()}"
-        )
-    if distinct:
-        ordered = neurons.sort(dim=-1).values
-        repeated = (ordered[..., 1:] == ordered[..., :-1]).nonzero().tolist()
-        if repeated:
-            raise ArgumentError(
-                f"`neurons` of a layer must be distinct, got neuron {ordered[tuple(repeated[0])].item()} "
-                f"twice in layer {repeated[0][-2]}"
-            )
-
-
-def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
-    """Refuse labels that are not one category for each of `images` images.
-
-    Raises:
-        ArgumentError: naming the rule that is broken.
-    """
-    if isinstance(labels, Tensor):
-        check_dense("labels", labels)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (images,):
-        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise ArgumentError(f"`labels` must be an int64 tensor of shape ({images},), got {got}")
-    outside = ((labels < 0) | (labels >= num_classes)).nonzero().flatten().tolist()
-    if outside:
-        raise ArgumentError(
-            f"`labels` must be in 0 … {num_classes - 1}, got {labels[outside[0]].item()} for image {outside[0]}"
-        )
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class PathBatch:
     """The neuron paths of a batch of images.
 
-    It is indexed and iterated by image, saved and loaded, drawn and turned into pandas, and stands wherever `neurons`
-    are asked for.
+    A batch is indexed and iterated by image, saved and loaded, plotted, converted to pandas, and accepted wherever
+    `neurons` are an argument.
 
-    `scores` are of the whole path: its neurons are scaled from 0 to their clean values together, and the other neurons
-    of its layers at the path tokens are held at their clean values. `neuron_scores` are those of the search step that
-    chose the neuron: for `jas` with the whole layer scaled, and the neurons chosen in the layers before it. They order
-    the neurons of a layer; they are no shares of `scores` and do not add up to it.
+    `scores` belong to the whole path: its neurons are scaled from 0 to their clean values together, and the other
+    neurons of its layers at the path tokens are held at their clean values. `neuron_scores` come from the search step
+    that chose the neuron: for `jas` the whole layer is scaled, with the neurons already chosen in earlier layers. They
+    order the neurons of a layer; they are not shares of `scores` and do not add up to it.
 
     Attributes:
-        neurons: (images, layers, K) int64, the path: K neurons a layer, best first.
-        neuron_scores: (images, layers, K), the score by which each was chosen.
+        neurons: (images, layers, K) int64, the path: K neurons per layer, best first.
+        neuron_scores: (images, layers, K), the score by which each neuron was chosen.
         scores: (images,), the joint attribution score of the whole path.
-        targets: (images,) int64, the category whose probability was attributed.
+        targets: (images,) int64, the category whose probability is attributed.
         probability: (images,), of the target on the clean pass, in [0, 1].
         predictions: (images,) int64, the most probable category on the clean pass.
         ranking: (images, layers, R) int64, the R best candidates of each layer, best first.
@@ -115,14 +54,14 @@ class PathBatch:
     ranking_scores: Tensor
 
     def __post_init__(self) -> None:
-        images, layers, _ = _checked("neurons", self.neurons, (None, None, None), whole=True)
-        _checked("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
+        images, layers, _ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
+        checked_shape("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
         for name in ("scores", "probability"):
-            _checked(name, getattr(self, name), (images,))
+            checked_shape(name, getattr(self, name), (images,))
         for name in ("targets", "predictions"):
-            _checked(name, getattr(self, name), (images,), whole=True)
-        _checked("ranking", self.ranking, (images, layers, None), whole=True)
-        _checked("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
+            checked_shape(name, getattr(self, name), (images,), integer=True)
+        checked_shape("ranking", self.ranking, (images, layers, None), integer=True)
+        checked_shape("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
 
     def __len__(self) -> int:
         return len(self.neurons)
@@ -135,16 +74,16 @@ class PathBatch:
         return summary(title, lines, images - len(lines))
 
     def __getitem__(self, images: int | slice | Sequence[int] | Tensor) -> PathBatch:
-        """Some of the images, as a batch of copies: `batch[0]` is a batch of one image.
+        """The chosen images as a batch of copies: `batch[0]` is a batch of one image.
 
         Args:
             images: a position, a slice, several positions, or a bool mask (images,).
 
         Raises:
-            PositionError: a position is none of the images.
-            ArgumentError: it is none of these.
+            PositionError: a position is out of range.
+            ArgumentError: `images` is of another kind.
         """
-        chosen = _positions(images, len(self))
+        chosen = positions_of(images, len(self))
         return PathBatch(**{name: values[chosen.to(values.device)] for name, values in self._tensors().items()})
 
     def __iter__(self) -> Iterator[PathBatch]:
@@ -152,7 +91,7 @@ class PathBatch:
         return (self[image] for image in range(len(self)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per image, the columns as `nplight.read_paths` has them; tensors as one NumPy array per row."""
+        """One row per image, with the columns of `nplight.read_paths`; tensors are one NumPy array per row."""
         return frame(
             {
                 "target": self.targets,
@@ -170,16 +109,16 @@ class PathBatch:
         """The path of one image as a Plotly figure: neuron index against layer.
 
         Raises:
-            PositionError: there is no such image.
+            PositionError: the position is out of range.
         """
-        if not _is_position(image):
+        if not is_position(image):
             raise ArgumentError(f"`image` must be the position of one image, got {described(image)}")
         paths = self[image]
         title = f"Neuron path of image {image}: target {paths.targets.item()}, score {paths.scores.item():.4g}"
         return path_figure(paths.neurons[0], paths.neuron_scores[0], title)
 
     def save(self, path: PathLike) -> None:
-        """Write the paths to a safetensors file, which appears whole or not at all; `load` reads it.
+        """Write the paths to a safetensors file, atomically; `load` reads it.
 
         Raises:
             ArgumentError: the file cannot be written.
@@ -188,10 +127,10 @@ class PathBatch:
 
     @staticmethod
     def load(path: PathLike) -> PathBatch:
-        """Read what `save` wrote, onto the CPU; no code in the file is run.
+        """Read a file of `save` onto the CPU, without running code from it.
 
         Raises:
-            ArgumentError: there is no such file, it is damaged, or it holds something else.
+            ArgumentError: the file is missing, damaged, or holds something else.
         """
         return PathBatch(**read_tensors(path, [field.name for field in fields(PathBatch)], "PathBatch"))
 
@@ -201,20 +140,23 @@ class PathBatch:
     def to(self, device: torch.device | str) -> PathBatch:
         """The same paths on another device."""
         try:
-            there = torch.device(device)
+            target = torch.device(device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ArgumentError(f"`device` must be a device, such as 'cpu', got {described(device)}") from error
-        return PathBatch(**{name: values.to(there) for name, values in self._tensors().items()})
+        return PathBatch(**{name: values.to(target) for name, values in self._tensors().items()})
 
     @staticmethod
     def cat(batches: Sequence[PathBatch]) -> PathBatch:
-        """Several batches as one, in order.
+        """Concatenate batches, in order.
 
         Raises:
-            ArgumentError: there are none, or their layers, K or R differ.
+            ArgumentError: there is no batch, or their layers, K or R differ.
         """
-        several = isinstance(batches, (list, tuple)) and len(batches) > 0
-        if not several or not all(isinstance(batch, PathBatch) for batch in batches):
+        if (
+            not isinstance(batches, (list, tuple))
+            or not batches
+            or not all(isinstance(batch, PathBatch) for batch in batches)
+        ):
             raise ArgumentError(f"`batches` must be at least one PathBatch, in a list, got {described(batches)}")
         shapes = {(tuple(batch.neurons.shape[1:]), batch.ranking.shape[-1]) for batch in batches}
         if len(shapes) > 1:
@@ -228,13 +170,13 @@ class PathBatch:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CategoryPaths:
-    """One neuron path for every category.
+    """One neuron path per category.
 
     Attributes:
         neurons: (categories, layers, K) int64.
-        votes: (categories, layers, K), what chose each neuron: how many images' paths hold it (`frequency`,
-            `rank-mode`) or its mean score over the category's images (`mean-score`, `joint`).
-        images: (categories,) int64, how many images each path was formed from.
+        votes: (categories, layers, K), the support of each neuron: the number of images whose paths contain it
+            (`frequency`, `rank-mode`) or its mean score over the category's images (`mean-score`, `joint`).
+        images: (categories,) int64, the number of images that each path was formed from.
         method: `frequency`, `rank-mode` or `mean-score`; `joint` for one path of a category's images together.
     """
 
@@ -244,9 +186,9 @@ class CategoryPaths:
     method: str
 
     def __post_init__(self) -> None:
-        categories, *_ = _checked("neurons", self.neurons, (None, None, None), whole=True)
-        _checked("votes", self.votes, tuple(self.neurons.shape))
-        _checked("images", self.images, (categories,), whole=True)
+        categories, *_ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
+        checked_shape("votes", self.votes, tuple(self.neurons.shape))
+        checked_shape("images", self.images, (categories,), integer=True)
         empty = (self.images == 0).nonzero().flatten().tolist()
         if empty:
             raise ArgumentError(
@@ -265,16 +207,16 @@ class CategoryPaths:
 
     @property
     def top_k(self) -> int:
-        """Neurons a layer."""
+        """Neurons per layer."""
         return self.neurons.shape[-1]
 
     def of(self, labels: Tensor) -> Tensor:
         """The path of each image's category: labels (images,) int64 -> neurons (images, layers, K).
 
         Raises:
-            ArgumentError: a label is no category that has a path here.
+            ArgumentError: a label is not a category with a path here.
         """
-        (images,) = _checked("labels", labels, (None,), whole=True)
+        (images,) = checked_shape("labels", labels, (None,), integer=True)
         outside = ((labels < 0) | (labels >= len(self))).nonzero().flatten().tolist()
         if outside:
             raise ArgumentError(
@@ -285,10 +227,10 @@ class CategoryPaths:
 
 
 def one_path_per_image(neurons: Tensor | PathBatch | CategoryPaths) -> Tensor:
-    """The neurons of a path for each image, (images, layers, K), or of one for all, (layers, K).
+    """The neurons of one path per image, (images, layers, K), or of one path for all images, (layers, K).
 
     Raises:
-        ArgumentError: they are the paths of several categories, and it is not said which image is of which.
+        ArgumentError: they are paths of several categories, so that the path of an image is unknown.
     """
     if isinstance(neurons, PathBatch):
         return neurons.neurons
@@ -300,56 +242,3 @@ def one_path_per_image(neurons: Tensor | PathBatch | CategoryPaths) -> Tensor:
             f"give those of the images' categories, category_paths.of(labels)"
         )
     return neurons.neurons[0]
-
-
-def _positions(images: Any, count: int) -> Tensor:
-    """Positions in 0 … `count` - 1, (chosen,) int64, from what stands between the brackets."""
-    if isinstance(images, slice):
-        try:
-            return torch.arange(count)[list(range(*images.indices(count)))]
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(f"a slice of images must be of whole numbers, got {images}: {error}") from error
-    if isinstance(images, Tensor) and images.dtype == torch.bool and images.shape == (count,):
-        check_dense("images", images)
-        return images.cpu().nonzero().flatten()
-    if isinstance(images, Tensor):
-        check_dense("images", images)
-        images = images.tolist()
-    several = list(images) if isinstance(images, (list, tuple, range)) else [images]
-    if not all(map(_is_position, several)):
-        raise ArgumentError(
-            f"images must be chosen by a position, a slice, several positions or a mask of {count} images, "
-            f"got {described(images)}"
-        )
-    positions = list(map(operator.index, several))
-    if outside := [position for position in positions if not -count <= position < count]:
-        raise PositionError(f"the position of an image must be in 0 … {count - 1}, got {outside[0]}")
-    return torch.tensor([position % count for position in positions], dtype=torch.int64)
-
-
-def _is_position(value: object) -> bool:
-    if isinstance(value, (bool, Tensor)):
-        return False
-    try:
-        operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return False
-    return True
-
-
-def _checked(name: str, value: Tensor, shape: tuple[int | None, ...], *, whole: bool = False) -> tuple[int, ...]:
-    """The shape of a dense tensor that has `shape`, `None` for any size; `whole`: and is of int64.
-
-    Raises:
-        ArgumentError: it is something else.
-    """
-    if not isinstance(value, Tensor):
-        raise ArgumentError(f"`{name}` must be a tensor, got {described(value)}")
-    check_dense(name, value)
-    found = tuple(value.shape)
-    if len(found) != len(shape) or any(size not in (None, there) for size, there in zip(shape, found)):
-        sizes = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ArgumentError(f"`{name}` must have shape ({sizes}), got {found}")
-    if whole and value.dtype != torch.int64:
-        raise ArgumentError(f"`{name}` must be int64, got {value.dtype}")
-    return found

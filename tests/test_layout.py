@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 # Each may import those before it.
 LAYERS = [
     {"command_line_settings", "errors", "seeds"},
-    {"path_file", "path_views", "processes"},
+    {"path_checks", "path_file", "path_views", "processes"},
     {"paths"},
     {"vit"},
     {"neurons", "data"},
