@@ -1,8 +1,8 @@
-"""Testing paths: conditions, predictions under each, and metrics over plain functions.
+"""Tests of paths: conditions, predictions under each condition, and metric classes over plain functions.
 
-`MEASURES` has one row per measure: files, tables, figures and the page show what stands there. A measured value travels
-as `Replicates`: the value, and the value under every weighting of the images. `estimate` gives it a 95% interval,
-`difference` gives that of two methods compared image by image.
+`MEASURES` has one row per measure; files, tables, figures and the page show its rows. A measured value is passed on as
+`Replicates`: the value itself and its value under each weighting of the images. `estimate` adds a 95% interval;
+`difference` compares two methods image by image.
 """
 
 from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement

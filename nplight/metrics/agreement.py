@@ -1,4 +1,4 @@
-"""How far two paths of the same image agree: of two methods, seeds or quadrature rules."""
+"""Agreement of two paths of the same image: of two methods, seeds or quadrature rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
-    """Share of neurons in common, |A ∩ B| / min(K, M): 1 where the smaller set lies within the larger.
+    """Share of common neurons, |A ∩ B| / min(K, M): 1 if the smaller set is contained in the larger.
 
     Args:
         neurons: (images, layers, K) int64.
@@ -28,7 +28,7 @@ def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
         (images, layers) float64 in [0, 1].
 
     Raises:
-        ArgumentError: different images or layers, or paths without neurons.
+        ArgumentError: images or layers differ, or a path has no neurons.
     """
     if neurons.ndim != 3 or neurons.shape[:2] != other.shape[:2] or 0 in (neurons.shape[-1], other.shape[-1]):
         raise ArgumentError(
@@ -44,9 +44,9 @@ class Agreement(NamedTuple):
     """Agreement of two paths over images, each value for `estimate`.
 
     Attributes:
-        neurons: share of neurons in common, mean over layers and images.
+        neurons: share of common neurons, mean over layers and images.
         whole: share of images whose paths agree in every layer.
-        layers: share of neurons in common in each layer: values (layers, 1 + replicates), images (layers,).
+        layers: share of common neurons per layer: values (layers, 1 + replicates), images (layers,).
     """
 
     neurons: Replicates
@@ -73,19 +73,19 @@ class PathAgreement(BootstrapMetric):
         """Add images: two paths, (images, layers, K) and (images, layers, M) int64; keys (images,) int64.
 
         Raises:
-            ArgumentError: as `path_agreement`, or `keys` of another kind or number.
+            ArgumentError: as `path_agreement`, or `keys` has another dtype or length.
         """
         layers = path_agreement(neurons, other)
-        whole = (layers == 1).all(1).double()
-        self.add(torch.cat([layers.mean(1, keepdim=True), whole[:, None], layers], 1), self.weights(keys))
+        agree_everywhere = (layers == 1).all(1).double()
+        self.add(torch.cat([layers.mean(1, keepdim=True), agree_everywhere[:, None], layers], 1), self.weights(keys))
 
     def compute(self) -> Agreement:
-        """The agreement over all devices; NaN for no images."""
+        """The agreement over all devices; NaN without images."""
         means = self.means()
         return Agreement(means.of(0), means.of(1), means.of(slice(2, None)))
 
     def plot(self, val: Agreement | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw the share in common layer by layer; `val=None`: what `compute` gives; `ax=None`: a new figure."""
+        """Plot the share of common neurons per layer; `val=None`: the result of `compute`; `ax=None`: a new figure."""
         agreement: Agreement = self.compute() if val is None else val
         layers = [estimate(agreement.layers.of(layer)) for layer in range(len(agreement.layers.images))]
         figure, ax = draw_estimates(list(map(str, range(len(layers)))), layers, ax, unit="share of neurons in common")

@@ -1,12 +1,12 @@
-"""Poisson bootstrap: intervals from one pass over the images, on any number of devices.
+"""Poisson bootstrap: intervals from a single data pass, on any number of devices.
 
-Every replicate gives every image a weight drawn from Poisson(1), which for many images is resampling with replacement
-(Hanley & MacGibbon 2006; for streams: Chamandy et al. 2012, "Estimating uncertainty for massive data streams").
-The weights depend on the image alone. So replicates are the same in any order, batch size and number of processes,
-and two methods tested on the same images share them, which makes their differences paired.
+Each replicate gives each image a weight drawn from Poisson(1), which approximates resampling with replacement for many
+images (Hanley & MacGibbon 2006; for streams: Chamandy et al. 2012, "Estimating uncertainty for massive data streams").
+The weights depend on the image alone. Replicates are therefore independent of the order of the images, the batch size
+and the number of processes, and two methods tested on the same images share them, so that their differences are paired.
 
-torchmetrics' `BootStrapper` has none of this: it copies the metric once a replicate and resamples each batch from the
-global random state, which differs between processes and devices.
+torchmetrics' `BootStrapper` has none of these properties: it copies the metric once per replicate and resamples each
+batch from the global random state, which differs between processes and devices.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _THRESHOLDS = [math.floor(below * (1 << _BITS)) for below in _CDF]
 
 
 def poisson_weights(keys: Tensor, *, replicates: int = 1000, seed: int = 0) -> Tensor:
-    """Poisson(1) weights of images, from the key of each image, the replicate and the seed alone.
+    """Poisson(1) weights of images, determined by the key of each image, the replicate and the seed.
 
-    An image's key and the seed start a SplitMix64 generator, whose successive outputs are inverted through the
-    distribution function. Integers only: bit by bit the same on every device.
+    An image's key and the seed initialise a SplitMix64 generator, whose outputs are mapped through the inverse
+    distribution function. The arithmetic is in integers and therefore identical on every device.
 
     Args:
-        keys: (images,) int64, what names an image: its index, say. Images of one key have the same weights.
+        keys: (images,) int64, identifies each image, e.g. its index. Images with equal keys have equal weights.
         replicates: number of weightings.
-        seed: changes all weights.
+        seed: of all weights.
 
     Returns:
         (images, replicates) int32, on the device of `keys`.
 
     Raises:
-        ArgumentError: `keys` of another kind, or negative `replicates`.
+        ArgumentError: `keys` has another dtype or shape, or `replicates` is negative.
     """
     if keys.dtype != torch.int64 or keys.ndim != 1:
         raise ArgumentError(f"`keys` must be (images,) int64, got {tuple(keys.shape)} {keys.dtype}")
@@ -62,21 +62,21 @@ def poisson_weights(keys: Tensor, *, replicates: int = 1000, seed: int = 0) -> T
 
 
 def all_summed(value: Tensor, group: Any = None) -> list[Tensor]:
-    """Sum a state over all processes, as a `dist_sync_fn`; torchmetrics' own gathers a copy of each process first."""
+    """Sum a state over all processes, as a `dist_sync_fn`; torchmetrics' default gathers one copy per process."""
     return [sum_over_processes(value, group)]
 
 
 class BootstrapMetric(Metric):
-    """Base of metrics that are means over images, with their replicates. Memory does not depend on how many images.
+    """Base class of metrics that are means over images, with replicates; memory is independent of the number of images.
 
     Args:
-        shape: of the values that every image has.
+        shape: of the values of an image.
         replicates: number of weightings; 0 for none.
         seed: of the weights.
-        **kwargs: torchmetrics' own.
+        **kwargs: of torchmetrics' `Metric`.
 
     Raises:
-        ArgumentError: negative `replicates`.
+        ArgumentError: `replicates` is negative.
     """
 
     full_state_update = False
@@ -93,12 +93,12 @@ class BootstrapMetric(Metric):
             self.add_state(name, torch.zeros(*shape, 1 + replicates, dtype=torch.float64), dist_reduce_fx="sum")
 
     def weights(self, keys: Tensor) -> Tensor:
-        """For each image 1, for the mean itself, then its weights: (images, 1 + replicates) float64."""
+        """Per image 1, for the mean itself, then its replicate weights: (images, 1 + replicates) float64."""
         drawn = poisson_weights(keys, replicates=self.replicates, seed=self.seed)
         return pad(drawn, (1, 0), value=1).double()
 
     def add(self, values: Tensor, weights: Tensor) -> None:
-        """Add images: values (images, *shape), NaN where an image has none; weights (images, 1 + replicates)."""
+        """Add images: values (images, *shape), NaN where an image has no value; weights (images, 1 + replicates)."""
         if len(values) != len(weights):
             raise ArgumentError(f"`keys` must be one for each of the {len(values)} images, got {len(weights)}")
         missing = values.isnan()
@@ -106,26 +106,26 @@ class BootstrapMetric(Metric):
         self.weight += torch.tensordot((~missing).double(), weights, ([0], [0]))
 
     def means(self) -> Replicates:
-        """The means over images: values (*shape, 1 + replicates), images (*shape); NaN for no images."""
+        """The means over images: values (*shape, 1 + replicates), images (*shape); NaN without images."""
         return Replicates(self.total / self.weight, self.weight[..., 0].long())
 
 
 class BootstrapMean(BootstrapMetric):
-    """Mean over images of one value, or of several, with its replicates: the mean joint score, for instance.
+    """Mean over images of one or several values, with replicates, e.g. the mean joint score.
 
     `estimate(metric.compute())` gives the mean with its interval.
     """
 
     def update(self, values: Tensor, keys: Tensor) -> None:
-        """Add images: values (images, *shape), NaN left out; keys (images,) int64, what names each image."""
+        """Add images: values (images, *shape), NaN is left out; keys (images,) int64, identifies each image."""
         self.add(values, self.weights(keys))
 
     def compute(self) -> Replicates:
-        """Values (*shape, 1 + replicates) and images (*shape); NaN for no images."""
+        """Values (*shape, 1 + replicates) and images (*shape); NaN without images."""
         return self.means()
 
     def plot(self, val: Replicates | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw every mean with its 95% interval; `val=None`: what `compute` gives; `ax=None`: new axes."""
+        """Plot each mean with its 95% interval; `val=None`: the result of `compute`; `ax=None`: a new figure."""
         means: Replicates = self.compute() if val is None else val
         values, images = means.values.reshape(-1, means.values.shape[-1]), means.images.reshape(-1)
         estimates = [estimate(Replicates(mean, count)) for mean, count in zip(values, images)]
@@ -139,10 +139,10 @@ def _mix(state: Tensor) -> Tensor:
 
 
 def _shifted(value: Tensor, bits: int) -> Tensor:
-    # `>>` copies the sign bit of an int64; the mask makes it a shift of unsigned numbers.
+    # `>>` copies the sign bit of an int64; the mask makes it an unsigned shift.
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def _signed(value: int) -> int:
-    """The int64 of the same 64 bits."""
+    """The int64 with the same 64 bits."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -1,4 +1,4 @@
-"""Every measure under every condition, with replicates."""
+"""All measures under all conditions, with replicates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from nplight.metrics.replicates import Replicates
 
 
 class ConditionMeasures(BootstrapMetric):
-    """Every measure of `MEASURES` under every condition.
+    """All measures of `MEASURES` under all conditions.
 
-    A mean over categories is over those that have images. torchmetrics' own macro accuracy also counts a category
-    without images, as 0, as soon as an image is taken for it: then the conditions would not average over the same
-    categories.
+    A mean over categories is taken over the categories with images. torchmetrics' macro accuracy also counts a category
+    without images, as 0, once an image is classified as it, so that conditions would average over different categories.
 
     The state of a measure over categories is conditions x categories x (1 + replicates) float32: 100 MB for
     25 x 1,000 x 1,000.
 
     Args:
         conditions: number of conditions.
-        clean: position of the unedited one.
+        clean: position of the unedited condition.
         num_classes: number of categories.
-        **kwargs: `replicates`, `seed`, and torchmetrics' own.
+        **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
     """
 
     sums: Tensor
@@ -47,16 +46,16 @@ class ConditionMeasures(BootstrapMetric):
         self.add_state("tested", torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
-        """Add images: for every condition (images, categories); labels (images,); keys (images,) int64.
+        """Add images: per condition (images, categories); labels (images,); keys (images,) int64.
 
         Raises:
             NonFiniteError: a label's probability is NaN or infinite.
-            ArgumentError: `keys` of another kind or number.
+            ArgumentError: `keys` has another dtype or length.
         """
         batch = PredictedBatch.of(probabilities, labels, self.clean)
-        broken = (~batch.probability.isfinite()).any(1).nonzero().flatten().tolist()
-        if broken:
-            raise NonFiniteError("the model gave NaN or infinite probabilities under an edit", broken)
+        non_finite = (~batch.probability.isfinite()).any(1).nonzero().flatten().tolist()
+        if non_finite:
+            raise NonFiniteError("the model gave NaN or infinite probabilities under an edit", non_finite)
         weights = self.weights(keys)
         self.add(torch.stack([measure.per_image(batch) for measure in self._over_images], 2), weights)
         self._grow()
@@ -69,17 +68,17 @@ class ConditionMeasures(BootstrapMetric):
     def compute(self) -> Replicates:
         """Values (conditions, measures, 1 + replicates), images (conditions, measures), in the order of `MEASURES`."""
         means = self.means()
-        columns = {measure.name: means.of((slice(None), place)) for place, measure in enumerate(self._over_images)}
+        columns = {measure.name: means.of((slice(None), number)) for number, measure in enumerate(self._over_images)}
         tested = self.tested[:, 0].double().sum().long()
         for sums, measure in zip(self.sums, self._over_categories):
-            # One condition at a time: the quotients of all would need the memory of the state again.
+            # One condition at a time: the quotients of all conditions would need as much memory as the state.
             values = torch.stack([_mean_over_categories(total, self.tested) for total in sums])
             columns[measure.name] = Replicates(values, tested.expand(len(values)))
         ordered = [columns[measure.name] for measure in self.measures]
         return Replicates(*(torch.stack(parts, 1) for parts in zip(*ordered)))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """As in torchmetrics, which calls it before every `compute`; without images the state is all zeros."""
+        """As in torchmetrics, which calls it before each `compute`; without images the state is all zeros."""
         self._grow()
         super().sync(*args, **kwargs)
 
@@ -92,5 +91,5 @@ class ConditionMeasures(BootstrapMetric):
 
 
 def _mean_over_categories(sums: Tensor, tested: Tensor) -> Tensor:
-    """The mean of the categories' means, for the categories with weight: (categories, …) both -> (…)."""
+    """Mean of the categories' means over the categories with weight: (categories, …) both -> (…)."""
     return (sums.double() / tested).nanmean(0)

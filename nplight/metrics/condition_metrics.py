@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionResult:
-    """What was measured under one condition.
+    """The measures under one condition.
 
     Attributes:
         method: the search method whose paths were tested.
         condition: `clean`, `removed`, `enhanced` or `kept`.
-        kept: neurons per layer, or `None`.
-        pruned: share of the other neurons that is pruned, or `None`.
-        images: how many images.
+        kept: neurons kept per layer, or `None`.
+        pruned: pruned share of the other neurons, or `None`.
+        images: number of images.
         values: name of a measure -> its value with a 95% interval over images, NaN without replicates; shares are
             fractions.
     """
@@ -41,11 +41,11 @@ class ConditionResult:
     values: Mapping[str, Estimate]
 
     def value(self, measure: str) -> float:
-        """What was measured, without its interval."""
+        """The value of a measure, without its interval."""
         return self.values[measure].value
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if not defined."""
+        """Plain values for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if undefined."""
         return {
             **{name: getattr(self, name) for name in ("method", "condition", "kept", "pruned", "images")},
             **{
@@ -64,7 +64,7 @@ class ConditionMetrics(nn.Module):
         num_classes: number of categories.
         method: the search method whose paths are tested.
         replicates: of the bootstrap; 0 for no intervals.
-        seed: of the bootstrap. Methods are compared by paired differences if it is the same for all.
+        seed: of the bootstrap; with the same seed for all methods their differences are paired.
 
     Raises:
         ArgumentError: `clean` is missing.
@@ -91,12 +91,12 @@ class ConditionMetrics(nn.Module):
         """Add images.
 
         Args:
-            probabilities: for every condition, in order, (images, categories).
+            probabilities: per condition, in order, (images, categories).
             labels: (images,) int64.
-            keys: (images,) int64, what names each image whatever its batch: its index, say.
+            keys: (images,) int64, identifies each image independently of its batch, e.g. its index.
 
         Raises:
-            ArgumentError: not as many probabilities as conditions, or `keys` of another kind or number.
+            ArgumentError: `probabilities` does not match the conditions, or `keys` has another dtype or length.
             NonFiniteError: a label's probability is NaN or infinite.
         """
         if len(probabilities) != len(self.conditions):
@@ -107,37 +107,37 @@ class ConditionMetrics(nn.Module):
         self.measures.update(probabilities, labels, keys)
 
     def compute(self) -> list[ConditionResult]:
-        """The results in the order of the conditions, over all devices; every device must call it."""
+        """The results in the order of the conditions, over all devices; all devices must call it."""
         return [self._result(condition) for condition in self.conditions]
 
     def plot(
         self, val: Sequence[ConditionResult] | None = None, ax: Axes | None = None, *, measure: str = "accuracy"
     ) -> Drawing:
-        """Draw a measure against neurons kept, one line per share pruned.
+        """Plot a measure against neurons kept, one line per pruned share.
 
         Args:
-            val: results, also of several methods, then one line per method; `None`: what `compute` gives.
-            ax: where; `None`: a new figure.
+            val: results; with several methods, one line per method; `None`: the result of `compute`.
+            ax: the axes; `None`: a new figure.
             measure: one of `MEASURES`.
 
         Raises:
-            ArgumentError: another measure.
+            ArgumentError: unknown measure.
         """
         check_choice("measure", measure, MEASURES)
         results = self.compute() if val is None else val
         return draw_pruning([result.to_dict() for result in results], ax, MEASURES[measure])
 
     def replicates(self, condition: Condition, measure: str) -> Replicates:
-        """One measure with its replicates, for `estimate` or `difference`; every device must call it.
+        """One measure with its replicates, for `estimate` or `difference`; all devices must call it.
 
         Args:
             condition: one of the conditions.
             measure: one of `MEASURES`.
 
         Raises:
-            ArgumentError: another measure.
+            ArgumentError: unknown measure.
         """
-        names = [known.name for known in self.measures.measures]
+        names = [row.name for row in self.measures.measures]
         check_choice("measure", measure, names)
         replicates: Replicates = self.measures.compute()
         return replicates.of((self.conditions.index(condition), names.index(measure)))

@@ -29,12 +29,12 @@ from nplight.vit import OpenViT, undisturbed
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One state of the model in which predictions are made.
+    """A state of the model in which predictions are made.
 
     Attributes:
-        name: `clean`; `removed` or `enhanced`: the category path times 0 or 2; `kept`: others pruned.
-        kept: neurons a layer of the path that is removed, enhanced or kept; `None` for `clean`.
-        pruned: for `kept`, the share of the other neurons that is pruned, in [0, 1].
+        name: `clean`; `removed` or `enhanced`: the category path multiplied by 0 or 2; `kept`: other neurons pruned.
+        kept: neurons per layer of the path that is removed, enhanced or kept; `None` for `clean`.
+        pruned: for `kept`, the pruned share of the other neurons, in [0, 1].
     """
 
     name: Literal["clean", "removed", "enhanced", "kept"]
@@ -43,15 +43,15 @@ class Condition:
 
 
 def all_conditions(top_k: int, kept: Sequence[int], fractions: Sequence[float]) -> tuple[Condition, ...]:
-    """Clean, removed, enhanced, and every number of neurons kept with every fraction of the others pruned.
+    """Clean, removed, enhanced, and each number of neurons kept with each fraction of the others pruned.
 
     Args:
-        top_k: neurons a layer of the path that is removed and enhanced.
-        kept: numbers of neurons a layer to keep.
-        fractions: shares of the others to prune, in [0, 1].
+        top_k: neurons per layer of the path that is removed and enhanced.
+        kept: numbers of neurons per layer to keep.
+        fractions: shares of the other neurons to prune, in [0, 1].
 
     Raises:
-        ArgumentError: a fraction outside [0, 1].
+        ArgumentError: a fraction is outside [0, 1].
     """
     for fraction in fractions:
         check_fraction("fractions", fraction)
@@ -76,42 +76,46 @@ def predictions(
 ) -> dict[str, list[Tensor]]:
     """Predict a batch under each condition, each image edited along the path of its own category.
 
-    Which neurons a fraction prunes is drawn for each category from `seed`, whatever the batch and the method: 10% are
-    among the 30%.
+    The neurons that a fraction prunes are drawn per category from `seed`, independently of the batch and the method.
+    They are nested: the 10% are among the 30%.
 
     Args:
         vit: the opened model.
         images: (images, channels, height, width).
         labels: (images,) int64.
         conditions: the conditions.
-        paths: method -> neurons a layer -> the category paths of that size.
-        seed: chooses which neurons a fraction below 1 prunes.
-        references: what stands in a pruned neuron; `None`: 0.
-        tokens: the tokens that are edited, `path` or `all`.
+        paths: method -> neurons per layer -> the category paths of that size.
+        seed: of the neurons that a fraction below 1 prunes.
+        references: the fill of pruned neurons; `None`: 0.
+        tokens: the edited tokens, `path` or `all`.
 
     Returns:
-        For each method and condition the probabilities (images, categories), float32 at least; those without an edit
-        are the same tensor for all methods.
+        Method -> per condition the probabilities (images, categories), at least float32; the clean ones are the same
+        tensor for all methods.
     """
-    partial = any(one.pruned not in (None, 1) for one in conditions)
+    partial = any(condition.pruned not in (None, 1) for condition in conditions)
     priority = _category_priority(vit, labels, seed) if partial else None
     with undisturbed(vit.model), torch.no_grad():
         values = None if references is None else references.of(images)
         forward = EditedForward(vit, images, tokens)
         clean = forward.clean().softmax(-1)
-        found = {}
+        probabilities = {}
         for method, sizes in paths.items():
-            masks = {size: path_masks(one.of(labels), vit.widths) for size, one in sizes.items()}
+            masks = {size: path_masks(category.of(labels), vit.widths) for size, category in sizes.items()}
             orders = {} if priority is None else {size: prune_order(path, priority) for size, path in masks.items()}
-            after = forward.edited(
-                _edit(one, masks[one.kept], orders.get(one.kept), values) for one in conditions if one.kept is not None
+            logits = forward.edited(
+                _edit(condition, masks[condition.kept], orders.get(condition.kept), values)
+                for condition in conditions
+                if condition.kept is not None
             )
-            found[method] = [clean if one.kept is None else next(after).softmax(-1) for one in conditions]
-    return found
+            probabilities[method] = [
+                clean if condition.kept is None else next(logits).softmax(-1) for condition in conditions
+            ]
+    return probabilities
 
 
 def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tensor:
-    """Predict a batch under the path of every category, all other neurons of every image pruned to zero.
+    """Predict a batch under each category's path, with all other neurons pruned to zero.
 
     Args:
         vit: the opened model.
@@ -123,9 +127,9 @@ def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tens
     """
     with undisturbed(vit.model), torch.no_grad():
         forward = EditedForward(vit, images)
-        pruned = (pruned_masks(path_masks(one[None], vit.widths), 1.0) for one in paths.neurons.to(images.device))
-        logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)
-        return torch.stack([one.argmax(1) for one in logits])
+        pruned = (pruned_masks(path_masks(path[None], vit.widths), 1.0) for path in paths.neurons.to(images.device))
+        edited_logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)
+        return torch.stack([logits.argmax(1) for logits in edited_logits])
 
 
 def _edit(
@@ -141,6 +145,6 @@ def _edit(
 
 
 def _category_priority(vit: OpenViT, labels: Tensor, seed: int) -> list[Tensor]:
-    categories, place = labels.cpu().unique(return_inverse=True)
+    categories, positions = labels.cpu().unique(return_inverse=True)
     drawn = [random_priority(1, vit.widths, stream(seed, category)) for category in categories.tolist()]
-    return [torch.cat(layer)[place].to(labels.device) for layer in zip(*drawn)]
+    return [torch.cat(layer)[positions].to(labels.device) for layer in zip(*drawn)]

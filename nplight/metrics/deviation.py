@@ -1,4 +1,4 @@
-"""How far an edit moves predictions (Wang et al., ICLR 2025, section 4)."""
+"""Change of predictions by an edit (Wang et al., ICLR 2025, section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def probability_deviation(clean: Tensor, edited: Tensor) -> Tensor:
 
     Args:
         clean: (images,), probability before the edit, in [0, 1].
-        edited: (images,), after it.
+        edited: (images,), probability after the edit.
 
     Returns:
         (images,); NaN where the clean probability is 0.
@@ -31,7 +31,7 @@ def probability_deviation(clean: Tensor, edited: Tensor) -> Tensor:
 class ProbabilityDeviation(Metric):
     """Mean relative change of the target probability, as a fraction.
 
-    An image whose clean probability underflows to 0 has no relative change and is left out.
+    Images whose clean probability underflows to 0 have no relative change and are left out.
     """
 
     full_state_update = False
@@ -52,11 +52,11 @@ class ProbabilityDeviation(Metric):
         self.count += (~deviation.isnan()).sum()
 
     def compute(self) -> Tensor:
-        """The mean over images; NaN for none."""
+        """The mean over images; NaN without images."""
         return self.total / self.count
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw a value, or several over steps, as torchmetrics' own metrics do; `None`: what `compute` gives."""
+        """Plot one value, or several over steps, as torchmetrics does; `None`: the result of `compute`."""
         figure, ax = canvas(ax)
         self._plot(val, ax)
         return figure, ax
@@ -82,11 +82,11 @@ class AccuracyDeviation(Metric):
         self.count += len(target)
 
     def compute(self) -> Tensor:
-        """The difference of the two accuracies; NaN for no images."""
+        """The difference of the two accuracies; NaN without images."""
         return self.gained / self.count
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw a value, or several over steps, as torchmetrics' own metrics do; `None`: what `compute` gives."""
+        """Plot one value, or several over steps, as torchmetrics does; `None`: the result of `compute`."""
         figure, ax = canvas(ax)
         self._plot(val, ax)
         return figure, ax

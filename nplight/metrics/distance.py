@@ -1,4 +1,4 @@
-"""How far apart the paths of images lie within a category and between categories."""
+"""Distance of the paths of images, within a category and between categories."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from nplight.metrics.replicates import Estimate, Replicates, difference, estimat
 
 
 def path_distance(frequency: NeuronCounts) -> Tensor:
-    """Mean distance of the paths of two images, over all pairs of one category or of two.
+    """Mean distance between the paths of two images, over all pairs of one category or of two.
 
-    The distance of two images is 1 - mean over layers of |A ∩ B| / K. Its mean over pairs follows from the counts
-    alone: n_c n_d pairs of images share a neuron that is on n_c and n_d paths, n_c (n_c - 1) within one category.
+    The distance of two images is 1 - mean over layers of |A ∩ B| / K. Its mean over pairs follows from the counts: a
+    neuron on n_c and n_d paths is shared by n_c n_d pairs of images, and by n_c (n_c - 1) pairs within one category.
 
     Args:
-        frequency: counts of paths with the same number K of distinct neurons in every layer.
+        frequency: counts of paths with the same number K of distinct neurons in each layer.
 
     Returns:
-        (categories, categories) float64 in [0, 1]: on the diagonal pairs of different images of one category, off it
-        pairs of images of two. NaN where there is no pair: the diagonal of a category with one image, and categories
-        without images.
+        (categories, categories) float64 in [0, 1]: the diagonal is over pairs of different images of one category, the
+        rest over pairs of images of two categories. NaN without pairs: the diagonal of a category with one image, and
+        categories without images.
 
     Raises:
-        ArgumentError: the paths have different numbers of neurons.
+        ArgumentError: the paths differ in their number of neurons.
     """
     images = frequency.images.reshape(-1).double()
     held = torch.sparse.sum(frequency.counts, 2).to_dense().double()
@@ -43,14 +43,14 @@ def path_distance(frequency: NeuronCounts) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class DistanceSummary:
-    """Mean distances, every category (within) and every pair of categories (between) weighted alike.
+    """Mean distances; categories (within) and pairs of categories (between) have equal weights.
 
-    The intervals are over categories, as if others of their kind had been drawn; `images` are those compared.
+    The intervals are over categories, resampled by bootstrap; `images` is the number of images compared.
 
     Attributes:
-        within: of two images of one category.
+        within: of two images of the same category.
         between: of two images of different categories.
-        difference: between - within; positive where images of one category have paths of their own.
+        difference: between - within; positive if paths are specific to categories.
     """
 
     within: Estimate
@@ -62,25 +62,25 @@ def distance_summary(distance: Tensor, images: Tensor, *, replicates: int = 1000
     """Mean distance within and between categories.
 
     Args:
-        distance: (categories, categories), of `path_distance`.
-        images: (categories,) int64, images of each category.
+        distance: (categories, categories), from `path_distance`.
+        images: (categories,) int64, number of images per category.
         replicates: of the bootstrap over categories; 0 for no intervals.
         seed: of the bootstrap.
 
     Raises:
-        ArgumentError: negative `replicates`.
+        ArgumentError: `replicates` is negative.
     """
     categories = torch.arange(len(distance), device=distance.device)
     drawn = poisson_weights(categories, replicates=replicates, seed=seed)
     weights = pad(drawn, (1, 0), value=1).double()
-    own = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
-    within = _weighted(distance, images, own, torch.ones_like(weights), weights)
-    between = _weighted(distance, images, ~own, weights, weights)
+    diagonal = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+    within = _weighted(distance, images, diagonal, torch.ones_like(weights), weights)
+    between = _weighted(distance, images, ~diagonal, weights, weights)
     return DistanceSummary(estimate(within), estimate(between), difference(between, within))
 
 
 def _weighted(distance: Tensor, images: Tensor, pairs: Tensor, first: Tensor, second: Tensor) -> Replicates:
-    """Mean over the defined ones of `pairs` (c, d), weighted by first[c] second[d], both (categories, replicates)."""
+    """Mean over the defined `pairs` (c, d), weighted by first[c] second[d], both (categories, replicates)."""
     defined = pairs & ~distance.isnan()
     total = (first * (distance.masked_fill(~defined, 0) @ second)).sum(0)
     mean = total / (first * (defined.double() @ second)).sum(0)

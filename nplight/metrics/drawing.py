@@ -1,4 +1,4 @@
-"""Metrics drawn with matplotlib, which is imported when something is drawn: only then is it needed."""
+"""Plots of metrics with matplotlib, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Drawing = tuple["Figure", "Axes"]
 
 
 def canvas(ax: Axes | None) -> Drawing:
-    """The axes to draw on, of a new figure where none are given, with their figure.
+    """The figure and axes to draw on; `None`: a new figure.
 
     Raises:
         ArgumentError: matplotlib is not installed.
@@ -36,9 +36,11 @@ def canvas(ax: Axes | None) -> Drawing:
 
 
 def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], ax: Axes | None, *, unit: str) -> Drawing:
-    """Values with their 95% intervals side by side."""
+    """Values side by side, with their 95% intervals."""
     figure, ax = canvas(ax)
-    values = torch.tensor([[one.low, one.value, one.high] for one in estimates], dtype=torch.float64)
+    values = torch.tensor(
+        [[estimate.low, estimate.value, estimate.high] for estimate in estimates], dtype=torch.float64
+    )
     low, middle, high = values.T
     ax.errorbar(names, middle.tolist(), [(middle - low).tolist(), (high - middle).tolist()], fmt="o", capsize=3)
     ax.set_ylabel(unit)
@@ -46,7 +48,7 @@ def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], ax: Axes
 
 
 def draw_matrix(values: Tensor, ax: Axes | None, *, rows: str, columns: str, unit: str) -> Drawing:
-    """A heat map with its scale: (rows, columns)."""
+    """A heat map of (rows, columns), with a colour bar."""
     figure, ax = canvas(ax)
     image = ax.imshow(values.cpu().float().numpy(), cmap="cividis", aspect="auto", interpolation="nearest")
     figure.colorbar(image, ax=ax, label=unit)
@@ -55,14 +57,15 @@ def draw_matrix(values: Tensor, ax: Axes | None, *, rows: str, columns: str, uni
 
 
 def draw_pruning(results: Sequence[Mapping[str, Any]], ax: Axes | None, measure: Measure) -> Drawing:
-    """A measure against neurons kept per layer; its value without an edit is dashed.
+    """A measure against neurons kept per layer; the clean value is a dashed line.
 
-    For one method, one line per share of the others pruned; for several, one line per method, for the largest share.
+    One method: one line per pruned share of the other neurons. Several methods: one line per method, at the largest
+    share.
 
     Args:
-        results: of `ConditionResult.to_dict`.
-        ax: where; `None`: a new figure.
-        measure: what is drawn.
+        results: from `ConditionResult.to_dict`.
+        ax: the axes; `None`: a new figure.
+        measure: the measure to draw.
     """
     figure, ax = canvas(ax)
     kept = [result for result in results if result["condition"] == "kept"]

@@ -1,4 +1,4 @@
-"""Forward passes of the same images under many edits, without doing twice what the edits have in common."""
+"""Forward passes of the same images under many edits, with the work that the edits share done once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nplight.attribution import BlockRunner, at_least_float32
 from nplight.neurons import Edit, Tokens, edited, tokens_of
 from nplight.vit import OpenViT
 
-# Tokens in flight: more is not faster on a CPU, and keeps a GPU busy with less than a gigabyte.
+# Tokens per pass: larger groups are not faster on a CPU; on a GPU these take less than a gigabyte.
 _CPU_TOKENS = 1 << 12
 _GPU_TOKENS = 1 << 16
 
@@ -20,19 +20,19 @@ _GPU_TOKENS = 1 << 16
 class EditedForward:
     """Logits of a batch under edits.
 
-    No edit changes what comes before the neurons of block 0: the embedding, that block's attention and its up
-    projection run once, as do all parts of that block for the tokens that are not edited; and where the head reads only
-    the path tokens, the last block runs for those alone. Small batches pass under several edits at once. Where a block
-    is not known in parts, every pass is whole, with hooks.
+    Edits do not affect the computation before the neurons of block 0: the embedding and the attention and up projection
+    of block 0 run once, as does all of block 0 for the unedited tokens. If the head reads only the path tokens, the
+    last block runs for those alone. Small batches are evaluated under several edits at once. A model whose blocks are
+    not known in parts runs whole forward passes with hooks.
 
     Args:
-        vit: the opened model, undisturbed.
+        vit: the opened model, inside `undisturbed`.
         images: (images, channels, height, width).
-        tokens: the tokens whose neurons are edited, `path` or `all`.
+        tokens: the edited tokens, `path` or `all`.
 
     Raises:
         ArgumentError: the images do not fit the model.
-        UnsupportedModelError: a wrapper does something else for them than its pieces in order.
+        UnsupportedModelError: a wrapper's `forward` differs from its pieces in order.
     """
 
     def __init__(self, vit: OpenViT, images: Tensor, tokens: Tokens = "path") -> None:
@@ -49,13 +49,13 @@ class EditedForward:
         self._at_once = max(1, limit // (len(images) * self._entering.shape[1]))
 
     def clean(self) -> Tensor:
-        """Without an edit, (images, categories), float32 at least."""
+        """Logits without an edit, (images, categories), at least float32."""
         if self._passes.in_parts:
             return at_least_float32(self._vit.forward_from(1, self._leaving))
         return at_least_float32(self._vit.forward_from(0, self._entering))
 
     def edited(self, edits: Iterable[Edit]) -> Iterator[Tensor]:
-        """Under one edit after the other, (images, categories), float32 at least."""
+        """Logits under each edit in turn, (images, categories), at least float32."""
         if self._passes.in_parts:
             remaining = iter(edits)
             while group := list(islice(remaining, self._at_once)):
@@ -71,8 +71,8 @@ class EditedForward:
         stream = torch.cat([self._after_block_0(edit) for edit in edits])
         for layer in range(1, self._vit.depth):
             attended = passes.attended(layer, stream)
-            found = passes.neurons(layer, attended).chunk(len(edits))
-            written = torch.cat([edit(layer, neurons) for edit, neurons in zip(edits, found)])
+            clean_neurons = passes.neurons(layer, attended).chunk(len(edits))
+            written = torch.cat([edit(layer, neurons) for edit, neurons in zip(edits, clean_neurons)])
             stream = passes.fed(layer, attended, written)
         return at_least_float32(self._vit.head(stream)).chunk(len(edits))
 

@@ -1,4 +1,4 @@
-"""How much accuracy is left as fewer and fewer neurons are kept."""
+"""Accuracy against the number of neurons kept, and the area under that curve."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from nplight.metrics.replicates import Estimate, Replicates, estimate
 
 
 def area(sizes: Sequence[int], accuracies: Tensor, total: int) -> Tensor:
-    """Mean height of the curve of accuracy against log(neurons kept), by the trapezoid rule.
+    """Mean accuracy over log(neurons kept), by the trapezoid rule.
 
-    The axis is logarithmic because a path is a handful of neurons: on a linear one, from 1 to 3,072, sizes up to 50
-    would be 2% of the area, and every ranking would look alike.
+    The axis is logarithmic because paths have few neurons: on a linear axis from 1 to 3,072, sizes up to 50 would be 2%
+    of the area, and all methods would score alike.
 
     Args:
-        sizes: neurons a layer kept, at least 1, increasing, the last of them `total`: what is kept when nothing is
-            pruned, so that the last accuracy is the clean one.
+        sizes: neurons kept per layer, at least 1, increasing; the last is `total`, where nothing is pruned, so that
+            the last accuracy is the clean one.
         accuracies: (sizes, …), in [0, 1].
-        total: neurons in a layer.
+        total: neurons per layer.
 
     Returns:
         (…) in [0, 1]: 1 if accuracy is 1 at every size.
 
     Raises:
-        ArgumentError: sizes that do not increase from at least 1 to `total`, or another number of accuracies.
+        ArgumentError: `sizes` does not increase from at least 1 to `total`, or the number of accuracies differs.
     """
     increasing = all(low < high for low, high in pairwise(sizes))
     if len(sizes) < 2 or sizes[0] < 1 or sizes[-1] != total or not increasing:
@@ -41,23 +41,23 @@ def area(sizes: Sequence[int], accuracies: Tensor, total: int) -> Tensor:
         )
     if len(accuracies) != len(sizes):
         raise ArgumentError(f"`accuracies` must be one for each of the {len(sizes)} sizes, got {len(accuracies)}")
-    places = torch.tensor(sizes, dtype=torch.float64, device=accuracies.device).log()
-    return torch.trapezoid(accuracies.double(), places, dim=0) / (places[-1] - places[0])
+    logarithms = torch.tensor(sizes, dtype=torch.float64, device=accuracies.device).log()
+    return torch.trapezoid(accuracies.double(), logarithms, dim=0) / (logarithms[-1] - logarithms[0])
 
 
 def area_replicates(sizes: Sequence[int], accuracies: Sequence[Replicates], total: int) -> Replicates:
-    """`area` with its replicates, for `estimate`, or for `difference` with that of another method or of `random`.
+    """`area` with replicates, for `estimate`, or for the `difference` to another method or to `random`.
 
     Args:
         sizes: as in `area`.
-        accuracies: for each size, measured on the same images with the same seed.
+        accuracies: per size, measured on the same images with the same seed.
         total: as in `area`.
 
     Raises:
         ArgumentError: as `area`.
     """
-    values = torch.stack([one.values for one in accuracies])
-    return Replicates(area(sizes, values, total), torch.stack([one.images for one in accuracies]).min())
+    values = torch.stack([accuracy.values for accuracy in accuracies])
+    return Replicates(area(sizes, values, total), torch.stack([accuracy.images for accuracy in accuracies]).min())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class FaithfulnessCurve:
     """Accuracy against neurons kept, from few to all.
 
     Attributes:
-        sizes: neurons a layer kept; the last is all of them.
-        accuracy: for each size.
+        sizes: neurons kept per layer; the last is all of them.
+        accuracy: per size.
         area: under the curve, the sizes on a logarithmic axis, in [0, 1].
     """
 
@@ -77,28 +77,30 @@ class FaithfulnessCurve:
 
 def faithfulness_curve(sizes: Sequence[int], accuracies: Sequence[Replicates], total: int) -> FaithfulnessCurve:
     """The curve with its area and intervals; arguments and errors as `area_replicates`."""
-    under = estimate(area_replicates(sizes, accuracies, total))
-    return FaithfulnessCurve(tuple(sizes), tuple(map(estimate, accuracies)), under)
+    area_estimate = estimate(area_replicates(sizes, accuracies, total))
+    return FaithfulnessCurve(tuple(sizes), tuple(map(estimate, accuracies)), area_estimate)
 
 
 def pruned_accuracy(
     metrics: ConditionMetrics, total: int, *, measure: str = "accuracy"
 ) -> tuple[list[int], list[Replicates]]:
-    """The points of a curve: the conditions whose other neurons are all pruned, and `clean`, which keeps all.
+    """The points of a curve: the conditions with all other neurons pruned, and `clean`, which keeps all neurons.
 
     Args:
-        metrics: of one method; every device must call this.
-        total: neurons in a layer.
+        metrics: of one method; all devices must call this.
+        total: neurons per layer.
         measure: one of `MEASURES`.
 
     Returns:
         Sizes and accuracies as `faithfulness_curve` and `area_replicates` take them.
 
     Raises:
-        ArgumentError: another measure.
+        ArgumentError: unknown measure.
     """
     kept = {
-        one.kept: one for one in metrics.conditions if one.pruned == 1 and one.kept is not None and one.kept < total
+        condition.kept: condition
+        for condition in metrics.conditions
+        if condition.pruned == 1 and condition.kept is not None and condition.kept < total
     }
     points = {**dict(sorted(kept.items())), total: Condition("clean")}
     return list(points), [metrics.replicates(condition, measure) for condition in points.values()]

@@ -1,4 +1,4 @@
-"""The measures, one row each: what a measure is computed from, and how it is named, written and judged."""
+"""The table of measures: how each is computed, named, formatted and compared."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nplight.metrics.predicted_batch import PredictedBatch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """How a measured number is named, written and judged.
+    """The name, format and direction of a measured number.
 
     Attributes:
         name: its key in `ConditionResult.values` and its column in `metrics.json` and `metrics.csv`.
         title: its name for people.
-        unit: of the numbers as written: `%` and `points` are hundredths of the value; empty for none.
-        sign: 1 where the larger value is better, -1 where the smaller is.
-        format: of the number as written, as `format` takes it.
+        unit: of the formatted number: `%` and `points` are hundredths of the value; empty for none.
+        sign: 1 if larger values are better, -1 if smaller values are.
+        format: of the number, a format specification.
         heading: of its column in a narrow table; empty: the title.
         description: one line without a full stop.
     """
@@ -36,7 +36,7 @@ class Measure:
 
     @property
     def factor(self) -> int:
-        """From the value to its unit."""
+        """The factor from a value to its unit."""
         return 100 if self.unit in ("%", "points") else 1
 
     @property
@@ -50,20 +50,20 @@ class Measure:
         return self.heading or self.title
 
     def text(self, value: float | None) -> str:
-        """A value in the measure's unit, without the unit; a dash where there is none."""
+        """A value in the measure's unit, without the unit; a dash if undefined."""
         return "–" if value is None or value != value else format(value * self.factor, self.format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionMeasure(Measure):
-    """A measure of every condition: the mean of a value that every image has.
+    """A measure of a condition: the mean of a value per image.
 
     Attributes:
-        per_image: the values of a batch, (images, conditions) float64; NaN where an image has none.
+        per_image: the values of a batch, (images, conditions) float64; NaN if an image has no value.
         over: `images`: the mean over images; `categories`: the mean over categories of each category's mean, for
-            values that every image has.
-        change: whether it compares with the unedited model, and says nothing of that itself.
-        compared: names of the conditions under which methods are compared by it.
+            values without NaN.
+        change: whether it is a change relative to the unedited model, which has no value of its own.
+        compared: names of the conditions under which methods are compared by this measure.
     """
 
     per_image: Callable[[PredictedBatch], Tensor]
@@ -72,7 +72,7 @@ class ConditionMeasure(Measure):
     compared: tuple[str, ...] = ("removed", "enhanced", "kept")
 
 
-# Functions with names and no lambdas, so that a metric can be pickled.
+# Named functions instead of lambdas, so that a metric can be pickled.
 
 
 def _correct(batch: PredictedBatch) -> Tensor:
@@ -149,7 +149,7 @@ MEASURES: dict[str, ConditionMeasure] = {
         ),
     )
 }
-"""Name -> measure; files, tables, figures and the page show what stands here, in this order."""
+"""Name -> measure; files, tables, figures and the page show these measures in this order."""
 
 JOINT_SCORE = Measure(name="joint_score", title="joint score (JAS)", format="+.3g", heading="JAS")
-"""The mean joint attribution score of the image paths, on the images that they were found with."""
+"""The mean joint attribution score of the image paths, on the images they were found with."""

@@ -1,4 +1,4 @@
-"""A measured value with its interval, from the replicates of a bootstrap."""
+"""Measured values with intervals, from the replicates of a bootstrap."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _TAILS = (0.025, 0.975)
 
 
 class Replicates(NamedTuple):
-    """Values, each measured once and then under every weighting of the images.
+    """Measured values, each followed by its value under each weighting of the images.
 
     Attributes:
         values: (…, 1 + replicates) float64: the value itself, then its replicates.
-        images: (…) int64, how many images each value is of.
+        images: (…) int64, number of images of each value.
     """
 
     values: Tensor
     images: Tensor
 
-    def of(self, place: Any) -> Replicates:
+    def of(self, index: Any) -> Replicates:
         """The values at an index, or a tuple of indices, into the leading dimensions."""
-        return Replicates(self.values[place], self.images[place])
+        return Replicates(self.values[index], self.images[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Estimate:
     """A value with its 95% interval.
 
     Attributes:
-        value: the value itself; NaN where there is nothing to measure.
-        low: the 2.5% quantile of its replicates; NaN where there are none.
+        value: the value itself; NaN if undefined.
+        low: the 2.5% quantile of its replicates; NaN without replicates.
         high: the 97.5% quantile.
-        images: how many images it is of. The fewer, the less the interval can be trusted; that of one image is a point.
+        images: number of images. Intervals of few images are unreliable; the interval of one image is a point.
     """
 
     value: float
@@ -46,22 +46,22 @@ class Estimate:
     images: int
 
     def rounded(self) -> Estimate:
-        """With as many digits as a float32 holds, so that files read as measured."""
+        """Rounded to seven significant digits, those of a float32."""
         value, low, high = (float(f"{number:.7g}") for number in (self.value, self.low, self.high))
         return Estimate(value, low, high, self.images)
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """As plain values, rounded, for a file; `None` for what is not defined."""
+        """Plain rounded values for a file; `None` if undefined."""
         return {name: None if value != value else value for name, value in asdict(self.rounded()).items()}
 
 
 def estimate(replicates: Replicates) -> Estimate:
     """The value and the percentile interval of its replicates (Efron 1981).
 
-    Replicates in which no image has weight are NaN and left out.
+    Replicates in which no image has weight are NaN and are left out.
 
     Args:
-        replicates: of one value: values (1 + replicates,), images ().
+        replicates: of a single value: values (1 + replicates,), images ().
     """
     values = replicates.values.double().cpu().flatten()
     drawn = values[1:][~values[1:].isnan()]
@@ -71,19 +71,19 @@ def estimate(replicates: Replicates) -> Estimate:
 
 
 def difference(first: Replicates, second: Replicates) -> Estimate:
-    """First minus second, paired: both measured on the same images with the same seed, so that their weights agree.
+    """First minus second, paired: both are measured on the same images with the same seed, and share their weights.
 
-    What makes an image easy or hard for both cancels, and the interval is narrower than the two apart.
+    Variation that both share cancels, so that the interval is narrower than those of the two values.
 
     Args:
-        first: of one measure.
-        second: of another.
+        first: the minuend.
+        second: the subtrahend.
 
     Returns:
-        The difference; its `images` are those of the smaller.
+        The difference; its `images` is the smaller number of images.
 
     Raises:
-        ArgumentError: they have different numbers of replicates.
+        ArgumentError: the numbers of replicates differ.
     """
     if first.values.shape != second.values.shape:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Does the path of a category serve that category more than others?"""
+"""Selectivity: accuracy of each category under its own path, compared with the paths of other categories."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class SelectivityMatrix(NamedTuple):
-    """The accuracy of every category under every category's path.
+    """The accuracy of each category under each category's path.
 
     Attributes:
-        accuracy: (categories, categories): [c, p] that of the images of c under the path of p; NaN where not tested.
-        images: (categories,) int64, images of each category, the most tested under one path.
-        own: accuracy under the path of an image's own category, mean over categories, with its replicates.
+        accuracy: (categories, categories): [c, p] for images of c under the path of p; NaN if not tested.
+        images: (categories,) int64, images per category, the maximum over paths.
+        own: accuracy under the path of an image's own category, mean over categories, with replicates.
         others: accuracy under the paths of the other categories, likewise.
     """
 
@@ -35,17 +35,17 @@ class SelectivityMatrix(NamedTuple):
 
 
 class Selectivity(BootstrapMetric):
-    """Accuracy of every category under every category's path, with replicates of its diagonal and of the rest.
+    """Accuracy of each category under each category's path, with replicates of the diagonal and of the rest.
 
-    Every image should be tested under every path. Where it is not, a category's `others` weights paths by how many of
-    its images were tested under them. State: 4 x categories x (1 + replicates) and 2 x categories² numbers.
+    Each image should be tested under each path. Otherwise a category's `others` weights each path by the number of
+    images tested under it. State: 4 x categories x (1 + replicates) and 2 x categories² numbers.
 
     Args:
         num_classes: number of categories.
-        **kwargs: `replicates`, `seed`, and torchmetrics' own.
+        **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
 
     Raises:
-        ArgumentError: fewer than two categories.
+        ArgumentError: there are fewer than two categories.
     """
 
     cells: Tensor
@@ -61,37 +61,37 @@ class Selectivity(BootstrapMetric):
         self.add_state("sums", sums, dist_reduce_fx="sum")
 
     def update(self, paths: int | Tensor, preds: Tensor, labels: Tensor, keys: Tensor) -> None:
-        """Add images under one path or several.
+        """Add images under one or several paths.
 
         Args:
-            paths: the category whose path was used, or (paths,) int64 several.
+            paths: the category whose path was used, or (paths,) int64 for several.
             preds: (images,) or (paths, images) int64, the category predicted under each path.
             labels: (images,) int64.
-            keys: (images,) int64, what names each image.
+            keys: (images,) int64, identifies each image.
 
         Raises:
-            ArgumentError: wrong shapes or kinds, paths or labels out of range.
+            ArgumentError: a shape or dtype is wrong, or paths or labels are out of range.
         """
         paths = torch.as_tensor(paths, device=labels.device).reshape(-1)
         preds = preds[None] if preds.ndim == 1 else preds
         check_labels(labels, len(labels), self.num_classes)
         _check_tested(paths, preds, len(labels), self.num_classes)
-        right, own = preds == labels, paths[:, None] == labels
+        correct, on_diagonal = preds == labels, paths[:, None] == labels
         cell = labels * self.num_classes + paths[:, None]
-        self.cells.index_add_(1, cell.flatten(), torch.stack([right, torch.ones_like(right)]).flatten(1).long())
-        counted = torch.stack([right & own, own, right & ~own, ~own]).sum(1)
+        self.cells.index_add_(1, cell.flatten(), torch.stack([correct, torch.ones_like(correct)]).flatten(1).long())
+        counted = torch.stack([correct & on_diagonal, on_diagonal, correct & ~on_diagonal, ~on_diagonal]).sum(1)
         self.sums.index_add_(1, labels, counted[:, :, None] * self.weights(keys))
 
     def compute(self) -> SelectivityMatrix:
-        """The matrix over all devices; every device must call it."""
-        right, tested = self.cells.view(2, self.num_classes, self.num_classes)
+        """The matrix over all devices; all devices must call it."""
+        correct, tested = self.cells.view(2, self.num_classes, self.num_classes)
         images = tested.max(1).values
-        own, others = ((self.sums[part] / self.sums[part + 1]).nanmean(0) for part in (0, 2))
-        counted = images.sum()
-        return SelectivityMatrix(right / tested, images, Replicates(own, counted), Replicates(others, counted))
+        diagonal, others = ((self.sums[part] / self.sums[part + 1]).nanmean(0) for part in (0, 2))
+        total = images.sum()
+        return SelectivityMatrix(correct / tested, images, Replicates(diagonal, total), Replicates(others, total))
 
     def plot(self, val: SelectivityMatrix | None = None, ax: Axes | None = None) -> Drawing:
-        """Draw the matrix as a heat map (%); `val=None`: what `compute` gives; `ax=None`: a new figure."""
+        """Plot the matrix as a heat map (%); `val=None`: the result of `compute`; `ax=None`: a new figure."""
         matrix: SelectivityMatrix = self.compute() if val is None else val
         return draw_matrix(
             100 * matrix.accuracy, ax, rows="images of category", columns="path of category", unit="top-1 accuracy, %"
@@ -100,10 +100,10 @@ class Selectivity(BootstrapMetric):
 
 @dataclass(frozen=True, slots=True)
 class SelectivitySummary:
-    """Mean accuracies, every category weighted alike, with intervals over images.
+    """Mean accuracies with equal weights of categories, and intervals over images.
 
     Attributes:
-        own: under the path of the image's own category: the mean of the matrix' diagonal.
+        own: under the path of the image's own category: the mean of the matrix's diagonal.
         others: under the paths of other categories: the mean of the rest.
         difference: own - others, paired.
     """
@@ -114,7 +114,7 @@ class SelectivitySummary:
 
 
 def selectivity_summary(matrix: SelectivityMatrix) -> SelectivitySummary:
-    """The diagonal against the rest."""
+    """The diagonal compared with the rest."""
     return SelectivitySummary(estimate(matrix.own), estimate(matrix.others), difference(matrix.own, matrix.others))
 
 

@@ -1,4 +1,4 @@
-"""How alike the paths of two categories are."""
+"""Similarity of the paths of two categories."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ Pair = tuple[int, int, float]
 
 
 def category_similarity(frequency: NeuronCounts) -> Tensor:
-    """Cosine between the frequency maps (layers x neurons, flattened) of every two categories.
+    """Cosine between the frequency maps (layers x neurons, flattened) of each pair of categories.
 
     Returns:
         (categories, categories) float64 in [0, 1]; NaN for categories without images.
     """
     shared = overlaps(frequency.counts)
     norm = shared.diagonal().sqrt()
-    # Rounding may carry the cosine of equal maps past 1.
+    # Rounding may give equal maps a cosine above 1.
     return (shared / norm / norm[:, None]).clamp(max=1)
 
 
 def pair_similarity(
     neurons: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], *, replicates: int = 1000, seed: int = 0
 ) -> Replicates:
-    """The cosine of two categories' frequency maps with its replicates over images, for `estimate`.
+    """The cosine of two categories' frequency maps with replicates over images, for `estimate`.
 
-    It follows from how many neurons every two images share, whatever the number of neurons.
+    It is computed from the number of neurons that each pair of images shares.
 
     Args:
         neurons: of the images of each category, (images, layers, K) int64.
-        keys: of the same images, (images,) int64, what names each image.
+        keys: (images,) int64, identifies each of the same images.
         replicates: number of weightings; 0 for none.
         seed: of the weights.
 
     Returns:
-        Values (1 + replicates,); the images are those of both categories.
+        Values (1 + replicates,); `images` counts both categories.
     """
     weights = [pad(poisson_weights(key, replicates=replicates, seed=seed), (1, 0), value=1).double() for key in keys]
 
@@ -54,11 +54,11 @@ def pair_similarity(
 
 
 def _shared(first: Tensor, second: Tensor) -> Tensor:
-    """Neurons in common of every two images, summed over layers: (images, layers, K) twice -> (images, others)."""
+    """Common neurons per pair of images, summed over layers: (images, layers, K) twice -> (images, others)."""
     total = torch.zeros(len(first), len(second), dtype=torch.float64, device=first.device)
-    for one, other in zip(first.unbind(1), second.unbind(1)):
-        for rank in one.unbind(1):
-            total += (rank[:, None, None] == other).any(-1)
+    for first_layer, second_layer in zip(first.unbind(1), second.unbind(1)):
+        for neuron in first_layer.unbind(1):
+            total += (neuron[:, None, None] == second_layer).any(-1)
     return total
 
 
@@ -66,14 +66,14 @@ def similar_pairs(similarity: Tensor, count: int) -> tuple[list[Pair], list[Pair
     """The most and the least similar pairs of categories.
 
     Args:
-        similarity: (categories, categories), of which the part above the diagonal is read; NaN is left out.
-        count: how many pairs of each; fewer if there are not as many.
+        similarity: (categories, categories); the part above the diagonal is read, NaN is left out.
+        count: maximum number of pairs per list.
 
     Returns:
-        Most similar first, and least similar first, as (a, b, similarity) with a < b; of equal ones lower a, b first.
+        Pairs (a, b, similarity) with a < b, most similar first and least similar first; ties are in order of a, b.
 
     Raises:
-        ArgumentError: `similarity` is not square, or `count` below 1.
+        ArgumentError: `similarity` is not square, or `count` is below 1.
     """
     check_at_least("count", count, 1)
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
