@@ -1,9 +1,9 @@
-"""What a run found: category paths from image paths, methods side by side, the paper's claims."""
+"""Results of a run: category paths from image paths, the comparison of methods, the paper's claims."""
 
 from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
 from nplight.results.findings import Findings, findings
-from nplight.results.forming import form_category_paths, joint_score_mean
+from nplight.results.forming import form_category_paths
 from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 
@@ -20,7 +20,6 @@ __all__ = [
     "compare",
     "findings",
     "form_category_paths",
-    "joint_score_mean",
     "paper_claims",
     "path_statistics",
     "selectivity_to_dict",

@@ -1,4 +1,4 @@
-"""Several search methods side by side, as the paper compares them (Wang et al., ICLR 2025, section 4)."""
+"""Comparison of search methods, as in the paper (Wang et al., ICLR 2025, section 4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ComparedMeasure:
 
     @property
     def label(self) -> str:
-        """For people, with its unit."""
+        """The name of its row, with the unit."""
         if self.condition is None:
             return self.measure.label
         if self.condition.name == "kept":
@@ -31,7 +31,7 @@ class ComparedMeasure:
 
     @property
     def sign(self) -> int:
-        """1 where the larger value is the better one, -1 where the smaller is: a removed path should do harm."""
+        """1 if larger values are better, -1 if smaller values are: removing a path should lower the measure."""
         return (
             -self.measure.sign if self.condition is not None and self.condition.name == "removed" else self.measure.sign
         )
@@ -39,13 +39,12 @@ class ComparedMeasure:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """What was measured of one method's paths.
+    """The measures of one method's paths.
 
     Attributes:
         method: its name.
-        joint_score: of the paths on the images they were found with, with its replicates; `None` where the paths come
-            from a run without them.
-        metrics: every condition, computed.
+        joint_score: of the paths on the images they were found with, with replicates; `None` if it is not known.
+        metrics: the measures of every condition.
     """
 
     method: str
@@ -53,7 +52,7 @@ class MethodResult:
     metrics: ConditionMetrics
 
     def replicates(self, compared: ComparedMeasure) -> Replicates | None:
-        """One measure, or `None` where it was not measured."""
+        """The replicates of a measure; `None` if it was not measured."""
         if compared.condition is None:
             return self.joint_score
         return self.metrics.replicates(compared.condition, compared.measure.name)
@@ -64,7 +63,7 @@ class ComparisonRow:
     """One measure of all methods.
 
     Attributes:
-        compared: what is measured.
+        compared: the measure.
         estimates: one per method, in the order of the comparison.
     """
 
@@ -73,18 +72,18 @@ class ComparisonRow:
 
     @property
     def texts(self) -> list[str]:
-        """The values as written."""
+        """The formatted values."""
         return [self.compared.measure.text(estimate.value) for estimate in self.estimates]
 
     @property
     def best(self) -> list[bool]:
-        """Which methods are best, as their values are written; none where all are alike."""
+        """Which methods are best by their formatted values; none if all are equal."""
         values = [estimate.value for estimate in self.estimates if estimate.value == estimate.value]
         if not values:
             return [False] * len(self.estimates)
         top = self.compared.measure.text(max(values, key=lambda value: self.compared.sign * value))
-        best = [text == top for text in self.texts]
-        return best if not all(best) or len(best) == 1 else [False] * len(best)
+        is_best = [text == top for text in self.texts]
+        return is_best if not all(is_best) or len(is_best) == 1 else [False] * len(is_best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +99,12 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
 
     def under(self, *conditions: str | None) -> list[ComparisonRow]:
-        """The rows of the named conditions; `None` names that of the joint score."""
+        """The rows of the named conditions; `None` stands for the joint score."""
         return [row for row in self.rows if (row.compared.condition and row.compared.condition.name) in conditions]
 
 
 def compare(results: Sequence[MethodResult]) -> Comparison:
-    """Put methods side by side.
+    """Compare methods.
 
     Args:
         results: one per method, all measured under the same conditions.
@@ -120,7 +119,7 @@ def compare(results: Sequence[MethodResult]) -> Comparison:
 
 
 def _compared_measures(conditions: Sequence[Condition]) -> list[ComparedMeasure]:
-    """The joint score, the measures under edited paths, those under kept ones."""
+    """The joint score, then the measures of removed and enhanced paths, then those of kept paths."""
     return [
         ComparedMeasure(JOINT_SCORE),
         *(

@@ -1,4 +1,4 @@
-"""Everything that a run found, measured, compared, and ready for files and tables."""
+"""The findings of a run: its measures, comparisons and claims, for files and tables."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from nplight.store import PathTable
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run found.
+    """The findings of a run.
 
     Attributes:
-        results: one entry a condition and method; `clean` once.
-        comparison: the methods side by side.
-        claims: the paper's, held against it.
+        results: one entry per condition and method; `clean` once.
+        comparison: of the methods.
+        claims: the paper's claims with their verdicts.
         curves: method -> accuracy against neurons kept.
-        leads: method -> its area under that curve minus that of the control, where one was searched too.
-        statistics: method -> what its image paths say; empty where they are not at hand.
+        leads: method -> area under its curve minus that of the control; empty without a control.
+        statistics: method -> statistics of its image paths; empty without image paths.
         agreements: method -> agreement of its image paths with those of the first method.
         notes: sentences that a reader must know.
     """
@@ -51,14 +51,14 @@ class Findings:
 
     @property
     def images(self) -> int:
-        """How many images were tested."""
+        """Number of tested images."""
         return self.results[0].images
 
     def to_dict(self) -> dict[str, Any]:
-        """All but `results` as plain values, for a file."""
+        """Plain values of all fields except `results`, for a file."""
         agreements = {
-            name: {"neurons": estimate(one.neurons).to_dict(), "whole_paths": estimate(one.whole).to_dict()}
-            for name, one in self.agreements.items()
+            name: {"neurons": estimate(agreement.neurons).to_dict(), "whole_paths": estimate(agreement.whole).to_dict()}
+            for name, agreement in self.agreements.items()
         }
         return {
             "images": self.images,
@@ -74,7 +74,7 @@ class Findings:
                 }
                 for name, curve in self.curves.items()
             },
-            "paths": {name: one.to_dict() for name, one in self.statistics.items()},
+            "paths": {name: statistics.to_dict() for name, statistics in self.statistics.items()},
             "method_agreement": {"with": self.comparison.methods[0], **agreements} if agreements else {},
         }
 
@@ -88,31 +88,31 @@ def findings(
     num_classes: int,
     notes: Sequence[str] = (),
 ) -> Findings:
-    """Put together what a run found.
+    """Compile the findings of a run.
 
     Args:
         metrics: method -> its metrics, computed over all processes.
-        table: the image paths; `None` where they are not at hand.
-        top_k: neurons a layer of the path.
-        widths: neurons in each layer.
+        table: the image paths; `None` if there are none.
+        top_k: neurons per layer of the path.
+        widths: neurons per layer.
         num_classes: number of categories.
         notes: sentences that a reader must know.
     """
     replicates = next(iter(metrics.values())).measures.replicates
     statistics, agreements = {}, {}
-    rows = {} if table is None else {name: table.where(search=name) for name in metrics if name in table.searches}
-    for name, own in rows.items():
-        statistics[name] = path_statistics(own, num_classes=num_classes, width=max(widths), replicates=replicates)
-        first = next(iter(rows))
+    tables = {} if table is None else {name: table.where(search=name) for name in metrics if name in table.searches}
+    for name, paths in tables.items():
+        statistics[name] = path_statistics(paths, num_classes=num_classes, width=max(widths), replicates=replicates)
+        first = next(iter(tables))
         if name != first:
-            agreements[name] = table_agreement(rows[first], own, replicates=replicates)
+            agreements[name] = table_agreement(tables[first], paths, replicates=replicates)
     results = [
-        MethodResult(name, statistics[name].joint_score if name in statistics else None, one)
-        for name, one in metrics.items()
+        MethodResult(name, statistics[name].joint_score if name in statistics else None, conditions)
+        for name, conditions in metrics.items()
     ]
     curves, leads = _faithfulness(metrics, min(widths))
     return Findings(
-        results=_once_clean([result for one in metrics.values() for result in one.compute()]),
+        results=_clean_once([result for conditions in metrics.values() for result in conditions.compute()]),
         comparison=compare(results),
         claims=paper_claims(results, top_k),
         curves=curves,
@@ -126,7 +126,7 @@ def findings(
 def _faithfulness(
     metrics: Mapping[str, ConditionMetrics], total: int
 ) -> tuple[dict[str, FaithfulnessCurve], dict[str, Estimate]]:
-    points = {name: pruned_accuracy(one, total) for name, one in metrics.items()}
+    points = {name: pruned_accuracy(conditions, total) for name, conditions in metrics.items()}
     points = {name: curve for name, curve in points.items() if len(curve[0]) > 1}
     curves = {name: faithfulness_curve(*curve, total) for name, curve in points.items()}
     areas = {name: area_replicates(*curve, total) for name, curve in points.items()}
@@ -135,7 +135,7 @@ def _faithfulness(
     return curves, {name: difference(area, areas[controls[0]]) for name, area in rivals.items()}
 
 
-def _once_clean(results: Sequence[ConditionResult]) -> list[ConditionResult]:
-    """Without an edit the methods do not differ."""
+def _clean_once(results: Sequence[ConditionResult]) -> list[ConditionResult]:
+    """The results with a single `clean` entry: without an edit the methods do not differ."""
     clean = [replace(result, method="") for result in results if result.condition == "clean"][:1]
     return [*clean, *(result for result in results if result.condition != "clean")]

@@ -1,10 +1,9 @@
-"""From the stored paths of images to those of categories, and to the mean joint score; for one process alone."""
+"""Category paths from the stored paths of images, in a single process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nplight.metrics import BootstrapMean, Replicates
 from nplight.paths import CategoryPaths
 from nplight.searching import CategoryVotes
 from nplight.store import PathTable
@@ -17,7 +16,7 @@ def form_category_paths(
 
     Args:
         table: rows with labels.
-        sizes: neurons a layer, none more than were ranked.
+        sizes: neurons per layer, none above the number of ranked neurons.
         num_classes: number of categories.
         category_method: one of `CATEGORY_METHODS`.
 
@@ -29,18 +28,3 @@ def form_category_paths(
         for size in sizes:
             votes[size].update(rows["ranking"][..., :size], rows["label"], rows["ranking_scores"][..., :size])
     return {size: votes[size].compute() for size in sizes}
-
-
-def joint_score_mean(table: PathTable, *, replicates: int, seed: int = 0) -> Replicates:
-    """The mean joint attribution score of the rows of a search, with its replicates.
-
-    Args:
-        table: its rows.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
-    """
-    mean = BootstrapMean(replicates=replicates, seed=seed, sync_on_compute=False)
-    for rows in table.batches(["score", "checksum"]):
-        mean.update(rows["score"], rows["checksum"])
-    result: Replicates = mean.compute()
-    return result

@@ -1,4 +1,4 @@
-"""The measures of a method's paths as a whole, one row each."""
+"""The table of measures of a method's paths."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class PathMeasure(Measure):
     """A measure of a method's paths.
 
     Attributes:
-        of: its value for a method of the findings; `None` where it was not measured.
+        of: its value for a method of the findings; `None` if it was not measured.
     """
 
     of: Callable[[Findings, str], Estimate | None]
 
     def estimate_of(self, findings: Findings, method: str) -> Estimate | None:
-        """Its value for a method; `None` where it was not measured or is not defined."""
+        """Its value for a method; `None` if it was not measured or is undefined."""
         value = self.of(findings, method)
         return None if value is None or value.value != value.value else value
 

@@ -1,10 +1,10 @@
-"""What the stored paths of a search say without a further look at the model; for one process alone."""
+"""Statistics of the stored paths of a search, without the model, in a single process."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain
 from typing import Any
 
 import torch
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from nplight.metrics import (
     Agreement,
+    BootstrapMean,
     DistanceSummary,
     Estimate,
+    NeuronCounts,
     NeuronFrequency,
     PathAgreement,
     Replicates,
@@ -26,11 +28,10 @@ from nplight.metrics import (
     path_distance,
     similar_pairs,
 )
-from nplight.results.forming import joint_score_mean
 from nplight.store import PathTable
 
 PAIRS = 10
-"""How many of the most and of the least similar pairs of categories are listed."""
+"""Number of pairs of categories in each list of `PathStatistics`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,19 @@ class SimilarPair:
     cosine: Estimate
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file."""
+        """Plain values for a file."""
         return {"categories": [self.first, self.second], **self.cosine.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
 class PathStatistics:
-    """Of the image paths of one search.
+    """Statistics of the image paths of one search.
 
     Attributes:
-        joint_score: mean over images, with its replicates.
+        joint_score: mean over images, with replicates.
         distance: of paths within a category and between categories.
         most_similar: pairs of categories, most similar first.
-        least_similar: least similar first.
+        least_similar: pairs of categories, least similar first.
     """
 
     joint_score: Replicates
@@ -63,7 +64,7 @@ class PathStatistics:
     least_similar: list[SimilarPair]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file."""
+        """Plain values for a file."""
         return {
             "joint_score": estimate(self.joint_score).to_dict(),
             "distance": {name: getattr(self.distance, name).to_dict() for name in ("within", "between", "difference")},
@@ -73,7 +74,7 @@ class PathStatistics:
 
 
 def path_statistics(table: PathTable, *, num_classes: int, width: int, replicates: int) -> PathStatistics:
-    """Statistics of the rows of one search, in one pass each for scores and neurons.
+    """Statistics of the rows of one search, from two passes over them.
 
     Args:
         table: its rows, with labels.
@@ -81,57 +82,71 @@ def path_statistics(table: PathTable, *, num_classes: int, width: int, replicate
         width: neurons in the widest layer.
         replicates: of the bootstraps.
     """
-    batches = table.batches(["neurons", "label"])
-    first = next(batches)  # a table has at least one row
-    frequency = NeuronFrequency(num_classes, first["neurons"].shape[1], width, sync_on_compute=False)
-    for batch in chain([first], batches):
-        frequency.update(batch["neurons"], batch["label"])
-    counts = frequency.compute()
-    most, least = similar_pairs(category_similarity(counts), PAIRS)
-    # Each category is read once, however many pairs it is in.
-    category = cache(lambda label: _category(table, label))
-
-    def similar(first: int, second: int) -> SimilarPair:
-        neurons, keys = zip(category(first), category(second))
-        return SimilarPair(first, second, estimate(pair_similarity(neurons, keys, replicates=replicates)))
-
+    counts, joint_score = _counts_and_scores(table, num_classes, width, replicates)
+    most_similar, least_similar = similar_pairs(category_similarity(counts), PAIRS)
+    categories = {category for first, second, _ in most_similar + least_similar for category in (first, second)}
+    images = _images_of(table, categories)
     return PathStatistics(
-        joint_score=joint_score_mean(table, replicates=replicates),
+        joint_score=joint_score,
         distance=distance_summary(path_distance(counts), counts.images, replicates=replicates),
-        most_similar=[similar(first, second) for first, second, _ in most],
-        least_similar=[similar(first, second) for first, second, _ in least],
+        most_similar=[_similar_pair(images, first, second, replicates) for first, second, _ in most_similar],
+        least_similar=[_similar_pair(images, first, second, replicates) for first, second, _ in least_similar],
     )
 
 
-def _category(table: PathTable, label: int) -> tuple[Tensor, Tensor]:
-    """The neurons of a category's images, (images, layers, K), and their checksums, (images,)."""
-    rows = table.where(label=label)
-    return _tensor(rows, "neurons"), _tensor(rows, "checksum")
+def _counts_and_scores(
+    table: PathTable, num_classes: int, width: int, replicates: int
+) -> tuple[NeuronCounts, Replicates]:
+    """How often each neuron is on a category's paths, and the mean joint score."""
+    frequency = NeuronFrequency(num_classes, table.shape("neurons")[0], width, sync_on_compute=False)
+    joint_score = BootstrapMean(replicates=replicates, sync_on_compute=False)
+    for batch in table.batches(["neurons", "label", "score", "checksum"]):
+        frequency.update(batch["neurons"], batch["label"])
+        joint_score.update(batch["score"], batch["checksum"])
+    return frequency.compute(), joint_score.compute()
+
+
+def _images_of(table: PathTable, categories: AbstractSet[int]) -> dict[int, tuple[Tensor, Tensor]]:
+    """Neurons and checksums of the images of each category, in memory together."""
+    parts: dict[int, list[tuple[Tensor, Tensor]]] = {category: [] for category in categories}
+    for batch in table.batches(["neurons", "label", "checksum"]):
+        for category in categories & set(batch["label"].tolist()):
+            members = batch["label"] == category
+            parts[category].append((batch["neurons"][members], batch["checksum"][members]))
+    joined = {category: [torch.cat(column) for column in zip(*batches)] for category, batches in parts.items()}
+    return {category: (neurons, checksums) for category, (neurons, checksums) in joined.items()}
+
+
+def _similar_pair(images: Mapping[int, tuple[Tensor, Tensor]], first: int, second: int, replicates: int) -> SimilarPair:
+    neurons, checksums = zip(images[first], images[second])
+    return SimilarPair(first, second, estimate(pair_similarity(neurons, checksums, replicates=replicates)))
 
 
 def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> Agreement:
-    """How far two searches agree on the images that both have.
+    """Agreement of two searches on the images that both have.
+
+    The neurons of both searches are held in memory, 8 bytes each.
 
     Args:
-        table: the rows of one; as of the other, its neurons are in memory together, 8 bytes each.
+        table: the rows of one search.
         other: the rows of the other.
         replicates: of the bootstrap.
     """
-    index, others = (_tensor(one, "index") for one in (table, other))
-    place = torch.searchsorted(others, index).clamp(max=len(others) - 1)
-    both = others[place] == index
-    neurons, keys = _tensor(table, "neurons")[both], _tensor(table, "checksum")[both]
-    theirs = _tensor(other, "neurons")[place[both]]
+    index, other_index = _tensor(table, "index"), _tensor(other, "index")
+    position = torch.searchsorted(other_index, index).clamp(max=len(other_index) - 1)
+    in_both = other_index[position] == index
+    neurons, keys = _tensor(table, "neurons")[in_both], _tensor(table, "checksum")[in_both]
+    other_neurons = _tensor(other, "neurons")[position[in_both]]
     agreement = PathAgreement(neurons.shape[1], replicates=replicates, sync_on_compute=False)
-    # The weights of a few thousand images at a time.
-    for part in zip(*(values.split(4096) for values in (neurons, theirs, keys))):
-        agreement.update(*part)
+    # In groups, as every image has `replicates` weights.
+    for group in zip(*(values.split(4096) for values in (neurons, other_neurons, keys))):
+        agreement.update(*group)
     result: Agreement = agreement.compute()
     return result
 
 
 def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) -> dict[str, Any]:
-    """As plain values, for a file: `accuracy[c][p]` is that of category c under the path of p, `None` if not tested."""
+    """Plain values for a file: `accuracy[c][p]` is of category c under the path of p, `None` if not tested."""
     return {
         **{name: getattr(summary, name).to_dict() for name in ("own", "others", "difference")},
         "images": matrix.images.tolist(),
