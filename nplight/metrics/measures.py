@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nplight.metrics.deviation import probability_deviation
 from nplight.metrics.predicted_batch import PredictedBatch
+from nplight.metrics.replicates import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class Measure:
     def text(self, value: float | None) -> str:
         """A value in the measure's unit, without the unit; a dash if undefined."""
         return "–" if value is None or value != value else format(value * self.factor, self.format)
+
+    def interval_text(self, estimate: Estimate) -> str:
+        """The interval of a value as " [low, high]"; empty without an interval."""
+        return "" if estimate.low != estimate.low else f" [{self.text(estimate.low)}, {self.text(estimate.high)}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

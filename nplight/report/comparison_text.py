@@ -1,21 +1,20 @@
-"""The comparison as text that can be pasted: Markdown with intervals, LaTeX for a paper."""
+"""Comparison, paths and claims as text: Markdown with intervals, LaTeX for a paper."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nplight.metrics import Estimate, Measure
 from nplight.results import PATH_MEASURES, Claim, Comparison, Findings
 
 
 def to_markdown(comparison: Comparison) -> str:
     """A Markdown table: measures down, methods across, 95% intervals in brackets, the best in bold."""
-    rows = [["", *(f"`{method}`" for method in comparison.methods)], ["---", *["---:"] * len(comparison.methods)]]
+    rows = []
     for row in comparison.rows:
         cells = [f"**{text}**" if best else text for text, best in zip(row.texts, row.best)]
-        intervals = [_brackets(estimate, row.compared.measure) for estimate in row.estimates]
+        intervals = map(row.compared.measure.interval_text, row.estimates)
         rows.append([row.compared.label, *map(str.__add__, cells, intervals)])
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return _numbers([f"`{method}`" for method in comparison.methods], rows)
 
 
 def to_latex(comparison: Comparison) -> str:
@@ -36,29 +35,27 @@ def findings_to_markdown(findings: Findings) -> str:
 
 
 def paths_to_markdown(findings: Findings) -> str:
-    """What the paths themselves are like, one line per method, with 95% intervals."""
-    heads = ["", *(measure.title for measure in PATH_MEASURES)]
-    rows = [heads, ["---", *["---:"] * len(PATH_MEASURES)]]
-    for method in findings.comparison.methods:
-        estimates = ((measure.estimate_of(findings, method), measure) for measure in PATH_MEASURES)
-        cells = [
-            "–" if value is None else measure.text(value.value) + _brackets(value, measure)
-            for value, measure in estimates
-        ]
-        rows.append([f"`{method}`", *cells])
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    """The measures of the paths, one line per method, with 95% intervals."""
+    rows = [
+        [f"`{method}`", *(measure.text_of(findings, method, interval=True) for measure in PATH_MEASURES)]
+        for method in findings.comparison.methods
+    ]
+    return _numbers([measure.title for measure in PATH_MEASURES], rows)
 
 
 def claims_to_markdown(claims: Sequence[Claim]) -> str:
     """A Markdown table of claims."""
-    rows = ["| claim | verdict | why |", "| --- | --- | --- |"]
-    return "".join(
-        f"{row}\n" for row in [*rows, *(f"| {claim.text} | **{claim.verdict}** | {claim.reason} |" for claim in claims)]
-    )
+    rows = [[claim.text, f"**{claim.verdict}**", claim.reason] for claim in claims]
+    return _markdown([["claim", "verdict", "why"], ["---"] * 3, *rows])
 
 
-def _brackets(estimate: Estimate, measure: Measure) -> str:
-    return "" if estimate.low != estimate.low else f" [{measure.text(estimate.low)}, {measure.text(estimate.high)}]"
+def _numbers(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of numbers: right-aligned columns after a column of names without a heading."""
+    return _markdown([["", *columns], ["---", *["---:"] * len(columns)], *rows])
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
 def _latex_row(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Results as tables on a terminal, at most 80 columns wide."""
+"""Results as tables for a terminal, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -20,53 +20,49 @@ from nplight.results import PATH_MEASURES, ComparedMeasure, Comparison, Comparis
 _LONGEST = max(map(len, METHODS))
 _EDITED = ("removed", "enhanced")
 _COLUMNS = 5
-"""How many measures fit into 80 columns beside each other."""
+"""Number of measures that fit side by side into 80 columns."""
 
 T = TypeVar("T")
 
 
 def findings_tables(findings: Findings, folder: Path) -> list[RenderableType]:
-    """What a run found: the measures of its method, or several methods side by side; notes; where the files are.
+    """The findings of a run: the measures of one method or the comparison of several, the notes, the run folder.
 
     Args:
-        findings: what was found.
+        findings: of the run.
         folder: the run folder.
     """
-    several = len(findings.comparison.methods) > 1
     return [
-        *(_compared(findings) if several else _alone(findings.results)),
+        *(_compared(findings) if len(findings.comparison.methods) > 1 else _single(findings.results)),
         *(Text(f"Note: {note}.") for note in findings.notes),
         Text(f"Results: {folder} (metrics.csv: with 95% intervals)"),
     ]
 
 
 def selectivity_table(summary: SelectivitySummary, search: str, kept: int) -> RenderableType:
-    """Accuracy under an image's own path against that under the others."""
-    title = f"Selectivity of {search}: {kept} kept a layer, all others pruned ({summary.own.images} images)"
+    """Accuracy under the path of an image's category and under the paths of other categories."""
+    title = f"Selectivity of {search}: {kept} kept per layer, all others pruned ({summary.own.images} images)"
     table = _table(title, ["path of"], ["top-1 %", "95% interval"])
     rows = (
         ("the image's category", summary.own, ".1f"),
         ("other categories", summary.others, ".1f"),
         ("difference", summary.difference, "+.1f"),
     )
-    for name, share, form in rows:
-        values = [format(value * 100, form) for value in (share.value, share.low, share.high)]
-        table.add_row(name, values[0], f"{values[1]} … {values[2]}")
+    for name, estimate, form in rows:
+        value, low, high = (format(number * 100, form) for number in (estimate.value, estimate.low, estimate.high))
+        table.add_row(name, value, f"{low} … {high}")
     return table
 
 
-def _alone(results: Sequence[ConditionResult]) -> list[RenderableType]:
-    """The deviation tables and the pruning tables of one method."""
-    tables: list[RenderableType] = []
-    for measures in _across(list(MEASURES.values())):
-        tables.append(_conditions(results, measures))
-    for measures in _across(list(MEASURES.values())):
-        tables.append(_pruned(results, measures))
-    return [*tables, _legend("kept: neurons a layer.", MEASURES.values())]
+def _single(results: Sequence[ConditionResult]) -> list[RenderableType]:
+    """The tables of a single method: the path removed and enhanced, then others pruned."""
+    groups = _side_by_side(list(MEASURES.values()))
+    tables = [table(results, measures) for table in (_conditions, _pruned) for measures in groups]
+    return [*tables, _legend("kept: neurons per layer.", MEASURES.values())]
 
 
 def _conditions(results: Sequence[ConditionResult], measures: Sequence[ConditionMeasure]) -> Table:
-    """Measures without an edit, with the path removed, with the path enhanced."""
+    """Measures without an edit, with the path removed, and with the path enhanced."""
     title = f"The category path removed and enhanced ({results[0].images} held-out images)"
     table = _table(title, ["condition"], [measure.column for measure in measures])
     for result in results:
@@ -92,7 +88,7 @@ def _pruned(results: Sequence[ConditionResult], measures: Sequence[ConditionMeas
 
 
 def _compared(findings: Findings) -> list[RenderableType]:
-    """Methods side by side; their paths; the claims."""
+    """The comparison of several methods, the measures of their paths, and the claims."""
     comparison, clean = findings.comparison, findings.results[0]
     compared = {row.compared.measure.name for row in comparison.rows}
     introduction = (
@@ -100,7 +96,7 @@ def _compared(findings: Findings) -> list[RenderableType]:
         "JAS: on the images that the paths were found with."
     )
     tables: list[RenderableType] = [
-        *(_deviations(comparison, rows, clean.images) for rows in _across(comparison.under(None, *_EDITED))),
+        *(_deviations(comparison, rows, clean.images) for rows in _side_by_side(comparison.under(None, *_EDITED))),
         _legend(introduction, [measure for measure in MEASURES.values() if measure.name in compared]),
         *(_prunings(comparison, rows) for rows in _by_measure(comparison.under("kept"))),
     ]
@@ -111,25 +107,25 @@ def _compared(findings: Findings) -> list[RenderableType]:
 def _deviations(comparison: Comparison, rows: Sequence[ComparisonRow], images: int) -> Table:
     """Joint score, removal and enhancement: methods down, measures across."""
     table = _table(f"Methods compared ({images} held-out images)", ["method"], [_head(row.compared) for row in rows])
-    for place, method in enumerate(comparison.methods):
-        table.add_row(method, *(_cell(row, place) for row in rows))
+    for number, method in enumerate(comparison.methods):
+        table.add_row(method, *(_cell(row, number) for row in rows))
     return table
 
 
 def _prunings(comparison: Comparison, rows: Sequence[ComparisonRow]) -> Table:
-    """A measure with others pruned: methods down, numbers kept across, one section per share pruned."""
+    """A measure with others pruned: methods down, numbers kept across, one section per pruned share."""
     cells = {
         (row.compared.condition.pruned, row.compared.condition.kept): row for row in rows if row.compared.condition
     }
     shares, sizes = (list(dict.fromkeys(keys)) for keys in zip(*cells))
     column = rows[0].compared.measure.column
-    title = f"{column[0].upper()}{column[1:]} with others pruned, by neurons a layer kept"
+    title = f"{column[0].upper()}{column[1:]} with others pruned, by neurons kept per layer"
     table = _table(title, ["pruned", "method"], list(map(str, sizes)))
     for share in shares:
         table.add_section()
-        for place, method in enumerate(comparison.methods):
-            values = [_cell(cells[share, size], place) for size in sizes]
-            table.add_row("" if place else f"{share:.0%}", method, *values)
+        for number, method in enumerate(comparison.methods):
+            values = [_cell(cells[share, size], number) for size in sizes]
+            table.add_row("" if number else f"{share:.0%}", method, *values)
     return table
 
 
@@ -137,8 +133,8 @@ def _by_measure(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:
     return [list(group) for _, group in groupby(rows, key=lambda row: row.compared.measure.name)]
 
 
-def _across(columns: Sequence[T]) -> list[Sequence[T]]:
-    """As many columns as fit side by side."""
+def _side_by_side(columns: Sequence[T]) -> list[Sequence[T]]:
+    """Columns in groups that fit into 80 columns of text."""
     return [columns[start : start + _COLUMNS] for start in range(0, len(columns), _COLUMNS)]
 
 
@@ -147,8 +143,8 @@ def _head(compared: ComparedMeasure) -> str:
     return column if compared.condition is None else f"{compared.condition.name}\n{column}"
 
 
-def _cell(row: ComparisonRow, place: int) -> Text:
-    return Text(row.texts[place], "bold" if row.best[place] else "")
+def _cell(row: ComparisonRow, method: int) -> Text:
+    return Text(row.texts[method], "bold" if row.best[method] else "")
 
 
 def _legend(introduction: str, measures: Iterable[Measure]) -> Text:
@@ -157,11 +153,10 @@ def _legend(introduction: str, measures: Iterable[Measure]) -> Text:
 
 
 def _paths(findings: Findings) -> Table:
-    """What the paths themselves are like, one line per method."""
+    """The measures of the paths, one line per method."""
     table = _table("The paths themselves", ["method"], [measure.column for measure in PATH_MEASURES])
     for method in findings.comparison.methods:
-        estimates = ((measure.estimate_of(findings, method), measure) for measure in PATH_MEASURES)
-        table.add_row(method, *("–" if value is None else measure.text(value.value) for value, measure in estimates))
+        table.add_row(method, *(measure.text_of(findings, method) for measure in PATH_MEASURES))
     return table
 
 
@@ -185,6 +180,6 @@ def _table(title: str, keys: Sequence[str], measures: Sequence[str]) -> Table:
 
 
 def _values(result: ConditionResult, measures: Sequence[ConditionMeasure]) -> list[str]:
-    """What was measured, blank for a change of the unedited model."""
-    blank = result.condition == "clean"
-    return ["" if blank and measure.change else measure.text(result.value(measure.name)) for measure in measures]
+    """The formatted measures; blank for a change of the unedited model."""
+    is_clean = result.condition == "clean"
+    return ["" if is_clean and measure.change else measure.text(result.value(measure.name)) for measure in measures]

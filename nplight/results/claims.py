@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nplight.methods import METHODS, is_proposed
-from nplight.metrics import JOINT_SCORE, MEASURES, Condition, Estimate, difference, estimate
+from nplight.metrics import JOINT_SCORE, MEASURES, Condition, Estimate, Measure, difference, estimate
 from nplight.results.comparison import ComparedMeasure, MethodResult
 
 Verdict = Literal["held", "not held", "undecided"]
@@ -82,19 +82,24 @@ def _superlative(
         return None
     verdict = _verdict([lead for _, lead in leads], 0.0)
     closest, lead = min(leads, key=lambda pair: pair[1].value)
-    value, low, high = (
-        format(number * compared.measure.factor, "+.3g") for number in (lead.value, lead.low, lead.high)
-    )
-    return Claim(text, verdict, f"{value} [{low}, {high}] against {closest}, the closest")
+    return Claim(text, verdict, f"{_with_interval(lead, compared.measure, '+.3g')} against {closest}, the closest")
 
 
 def _kept(method: str, top_k: int, change: Estimate) -> Claim:
-    value, low, high = (f"{number * 100:+.2f}" for number in (change.value, change.low, change.high))
+    measure = MEASURES["accuracy_deviation"]
     return Claim(
         f"pruning all but {top_k} of {method}'s neurons a layer keeps accuracy, within {KEPT_WITHIN * 100:.0f} point",
         _verdict([change], -KEPT_WITHIN),
-        f"{value} [{low}, {high}] points",
+        f"{_with_interval(change, measure, measure.format)} {measure.unit}",
     )
+
+
+def _with_interval(estimate: Estimate, measure: Measure, form: str) -> str:
+    """A value with its interval in the measure's unit, in another format than the measure's tables."""
+    value, low, high = (
+        format(number * measure.factor, form) for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} [{low}, {high}]"
 
 
 def _verdict(estimates: Sequence[Estimate], bound: float) -> Verdict:

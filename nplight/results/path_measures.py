@@ -24,6 +24,11 @@ class PathMeasure(Measure):
         value = self.of(findings, method)
         return None if value is None or value.value != value.value else value
 
+    def text_of(self, findings: Findings, method: str, *, interval: bool = False) -> str:
+        """Its formatted value for a method, with its interval if asked for; a dash without a value."""
+        value = self.estimate_of(findings, method)
+        return "–" if value is None else self.text(value.value) + (self.interval_text(value) if interval else "")
+
 
 def _area(findings: Findings, method: str) -> Estimate | None:
     curve = findings.curves.get(method)
