@@ -1,10 +1,10 @@
-"""A run as a page to look at, and as Plotly figures."""
+"""The report of a run: an HTML page, and Plotly figures."""
 
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.command import report_command
 from nplight.report.export import export_figures
+from nplight.report.figure_logging import log_figures
 from nplight.report.gallery import Gallery
-from nplight.report.logged import log_figures
 from nplight.report.neuron_use import neuron_use, particular_neurons, shared_neurons
 from nplight.report.page import report_html, write_report
 from nplight.report.path_rows import read_rows

@@ -1,4 +1,4 @@
-"""Categories in an order, and images on a plane, so that what is alike is near."""
+"""An order of categories and a plane of images in which similar ones are near each other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _PERPLEXITY = 30
 
 
 def clustered(similarity: Tensor) -> list[int]:
-    """The order of categories by average-linkage clustering of 1 - similarity; those without images are last.
+    """Categories in the order of average-linkage clustering of 1 - similarity; those without images are last.
 
     Args:
         similarity: (categories, categories) in [0, 1], NaN for categories without images.
     """
-    # These take seconds to import, which most commands need not wait for.
+    # Imported here: they take seconds, which most commands do not need.
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
     values = similarity.cpu().double().numpy()
-    known = np.flatnonzero(~np.isnan(values.diagonal()))
+    tested = np.flatnonzero(~np.isnan(values.diagonal()))
     missing = np.flatnonzero(np.isnan(values.diagonal())).tolist()
-    if len(known) < 3:
-        return [*known.tolist(), *missing]
-    distance = np.clip(1 - values[np.ix_(known, known)], 0, None)
+    if len(tested) < 3:
+        return [*tested.tolist(), *missing]
+    distance = np.clip(1 - values[np.ix_(tested, tested)], 0, None)
     np.fill_diagonal(distance, 0)
-    return [*known[leaves_list(linkage(squareform(distance, checks=False), "average"))].tolist(), *missing]
+    return [*tested[leaves_list(linkage(squareform(distance, checks=False), "average"))].tolist(), *missing]
 
 
 def image_plane(neurons: npt.NDArray[np.int64], width: int) -> Floats:
-    """Images on a plane by t-SNE (van der Maaten and Hinton 2008) of the distance 1 - neurons in common.
+    """Images on a plane by t-SNE (van der Maaten and Hinton 2008) of the distance 1 - share of common neurons.
 
     Args:
         neurons: (images, layers) int64, the path of each image.
@@ -58,7 +58,7 @@ def image_plane(neurons: npt.NDArray[np.int64], width: int) -> Floats:
     start = start / max(float(np.std(start[:, 0])), 1e-12) * 1e-4
     perplexity = min(_PERPLEXITY, (images - 1) / 3)
     plane = TSNE(metric="precomputed", init=start, perplexity=perplexity, learning_rate="auto", random_state=0)
-    # With several threads sums, and then everything, would depend on which was first.
+    # With several threads the order of summation, and with it the result, would vary.
     with threadpool_limits(1):
-        found: Floats = np.asarray(plane.fit_transform(distance), dtype=np.float64)
-    return found
+        positions: Floats = np.asarray(plane.fit_transform(distance), dtype=np.float64)
+    return positions

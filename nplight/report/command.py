@@ -23,20 +23,20 @@ _COLUMNS = (
 
 
 def report_command(arguments: Sequence[str]) -> None:
-    """Make the report of a finished run again, and its figures as files if that is asked for.
+    """Write the report of a finished run, and optionally its figures as files.
 
     Args:
         arguments: of the command line, after `report`.
 
     Raises:
-        RunFolderError: no run is there, it is damaged, or it cannot be written.
+        RunFolderError: there is no run, it is damaged, or it cannot be written.
     """
     parser = argparse.ArgumentParser(
-        prog="train.py report", description="Make the page report.html of a finished run.", allow_abbrev=False
+        prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
-    parser.add_argument("--quiet", action="store_true", help="print refusals alone")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
     console = Console(quiet=chosen.quiet, highlight=False, soft_wrap=True)
     with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -1,4 +1,4 @@
-"""Figures as files, for a manuscript."""
+"""Export of the figures of a run to files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def export_figures(directory: str | Path, target: Path) -> list[Path]:
 
     Args:
         directory: the run folder.
-        target: a folder, made if it is not there.
+        target: the folder, created if missing.
 
     Returns:
         The files.
 
     Raises:
-        RunFolderError: no run is there, or it is damaged.
-        ArgumentError: what draws them is not installed, or there is nothing to draw.
+        RunFolderError: there is no run, or it is damaged.
+        ArgumentError: the drawing packages are not installed, or there is nothing to draw.
     """
     figures = contents(read_run(directory)).figures
     if not figures:

@@ -1,4 +1,4 @@
-"""Pictures for the report, gathered batch by batch: a few images of each category, and what drives each neuron."""
+"""Pictures for the report, gathered over batches: samples of each category, and the images that drive each neuron."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Picture:
 
     Attributes:
         key: the checksum of its pixels.
-        file: its file or name.
+        file: its file name.
         label: its category.
         source: a thumbnail as a data URI.
     """
@@ -47,36 +47,36 @@ class Picture:
 
 @dataclass(order=True, frozen=True, slots=True)
 class Ranked:
-    """A picture in a list of the best: the larger `order`, the better.
+    """A ranked picture; larger `order` is better.
 
     Attributes:
-        order: what it is ranked by, equal for no two images.
+        order: the ranking key, distinct for distinct images.
         picture: the picture.
-        facts: of a sample its clean, removed and enhanced probability; of a driver the neuron's value.
-        patches: the neuron's value at each patch, row by row, in 0 … 99 of the largest; empty for a sample.
+        values: of a sample its clean, removed and enhanced probability; of a driver the neuron's value.
+        patches: of a driver the neuron's value at each patch, row by row, scaled to 0 … 99; empty for a sample.
     """
 
     order: tuple[float, int]
     picture: Picture = field(compare=False)
-    facts: tuple[float, ...] = field(compare=False)
+    values: tuple[float, ...] = field(compare=False)
     patches: tuple[int, ...] = field(compare=False, default=())
 
 
 class Gallery:
-    """A bounded number of pictures of any number of images; the same whatever the batches and processes.
+    """A bounded number of pictures, independent of the batches and the number of processes.
 
-    Samples are those of a category whose pixels have the lowest checksums. A neuron's drivers are the images in which
-    its value, averaged over the path tokens, is largest.
+    The samples of a category are its images with the lowest checksums. The drivers of a neuron are the images with the
+    largest value of the neuron, averaged over the path tokens.
 
     Args:
         vit: the opened model.
-        paths: the category paths that are removed and enhanced; their neurons are those whose drivers are kept.
-        per_category: samples of a category.
-        per_neuron: drivers of a neuron.
-        most_neurons: neurons with drivers: those on most category paths, then those of most votes.
-        size: the longer edge of a thumbnail, pixels; smaller images stay as they are.
-        mean: of each channel, to undo the normalisation; `None` stretches each image to the full range.
-        std: of each channel.
+        paths: the category paths that are removed and enhanced, and whose neurons have drivers.
+        per_category: samples per category.
+        per_neuron: drivers per neuron.
+        most_neurons: maximum number of neurons with drivers: those on most category paths, then of most support.
+        size: the longer edge of a thumbnail in pixels; smaller images are not resized.
+        mean: per channel, to undo the normalisation; `None` stretches each image to the full range.
+        std: per channel.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Gallery:
         self.neurons = _commonest(paths, most_neurons)
         self.grid: tuple[int, int] | None = None
         self.samples: dict[int, list[Ranked]] = {}
-        self.drivers: dict[Neuron, list[Ranked]] = {one: [] for one in self.neurons}
+        self.drivers: dict[Neuron, list[Ranked]] = {neuron: [] for neuron in self.neurons}
         self._vit, self._paths = vit, paths
         self._colours = None if mean is None or std is None else (torch.tensor(mean), torch.tensor(std))
 
@@ -115,32 +115,34 @@ class Gallery:
     def merge(
         self, grid: tuple[int, int] | None, samples: dict[int, list[Ranked]], drivers: dict[Neuron, list[Ranked]]
     ) -> None:
-        """Add what another process has gathered."""
+        """Add the pictures of another process."""
         self.grid = self.grid or grid
-        for label, found in samples.items():
-            self._keep(self.samples, label, found, self.per_category)
-        for neuron, found in drivers.items():
-            self._keep(self.drivers, neuron, found, self.per_neuron)
+        for label, pictures in samples.items():
+            self._keep(self.samples, label, pictures, self.per_category)
+        for neuron, pictures in drivers.items():
+            self._keep(self.drivers, neuron, pictures, self.per_neuron)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file: pictures once each; samples and drivers name them by their place."""
+        """Plain values for a file: each picture once; samples and drivers refer to pictures by number."""
         lists = [*self.samples.values(), *self.drivers.values()]
-        pictures = list({one.picture.key: one.picture for found in lists for one in found}.values())
-        place = {picture.key: number for number, picture in enumerate(pictures)}
+        pictures = list({entry.picture.key: entry.picture for entries in lists for entry in entries}.values())
+        numbers = {picture.key: number for number, picture in enumerate(pictures)}
         return {
             "grid": self.grid,
-            "pictures": [{"file": one.file, "label": one.label, "source": one.source} for one in pictures],
+            "pictures": [
+                {"file": picture.file, "label": picture.label, "source": picture.source} for picture in pictures
+            ],
             "samples": {
-                str(label): [[place[one.picture.key], *one.facts] for one in found]
-                for label, found in sorted(self.samples.items())
+                str(label): [[numbers[entry.picture.key], *entry.values] for entry in entries]
+                for label, entries in sorted(self.samples.items())
             },
             "drivers": [
                 {
                     "layer": layer,
                     "neuron": neuron,
-                    "images": [[place[one.picture.key], *one.facts, list(one.patches)] for one in found],
+                    "images": [[numbers[entry.picture.key], *entry.values, list(entry.patches)] for entry in entries],
                 }
-                for (layer, neuron), found in self.drivers.items()
+                for (layer, neuron), entries in self.drivers.items()
             ],
         }
 
@@ -148,8 +150,8 @@ class Gallery:
         orders = [(-float(key), key) for key in keys]
         labels = targets.tolist()
         chosen = [
-            place
-            for place, (order, label) in enumerate(zip(orders, labels))
+            position
+            for position, (order, label) in enumerate(zip(orders, labels))
             if self._admits(self.samples.get(label, []), order, self.per_category)
         ]
         if not chosen:
@@ -159,11 +161,11 @@ class Gallery:
         conditions = all_conditions(self._paths.top_k, (), ())
         paths = {"": {self._paths.top_k: self._paths}}
         probabilities = predictions(self._vit, batch.select(positions).images, targets, conditions, paths)[""]
-        shown = torch.stack([condition.gather(1, targets[:, None])[:, 0] for condition in probabilities], 1).tolist()
-        for place, values in zip(chosen, shown):
-            picture = self._picture(batch, place, labels[place], keys[place])
-            new = Ranked(orders[place], picture, tuple(round(value, 5) for value in values))
-            self._keep(self.samples, labels[place], [new], self.per_category)
+        of_targets = torch.stack([scores.gather(1, targets[:, None])[:, 0] for scores in probabilities], 1).tolist()
+        for position, values in zip(chosen, of_targets):
+            picture = self._picture(batch, position, labels[position], keys[position])
+            sample = Ranked(orders[position], picture, tuple(round(value, 5) for value in values))
+            self._keep(self.samples, labels[position], [sample], self.per_category)
 
     def _drive(self, batch: ImageBatch, labels: Sequence[int], keys: Sequence[int]) -> None:
         values = self._values(batch.images)
@@ -171,24 +173,25 @@ class Gallery:
         self.grid = patch_grid(values.shape[1], *batch.images.shape[-2:])
         best = driving.topk(min(self.per_neuron, len(driving)), dim=0)
         candidates = zip(self.neurons, best.values.T.tolist(), best.indices.T.tolist())
-        for column, (neuron, amounts, places) in enumerate(candidates):
-            for amount, place in zip(amounts, places):
-                order = (amount, -keys[place])
+        for column, (neuron, amounts, positions) in enumerate(candidates):
+            for amount, position in zip(amounts, positions):
+                order = (amount, -keys[position])
                 if math.isfinite(amount) and self._admits(self.drivers[neuron], order, self.per_neuron):
-                    patches = self._patches(values[place, :, column])
-                    picture = self._picture(batch, place, labels[place], keys[place])
-                    new = Ranked(order, picture, (float(f"{amount:.4g}"),), patches)
-                    self._keep(self.drivers, neuron, [new], self.per_neuron)
+                    patches = self._patches(values[position, :, column])
+                    picture = self._picture(batch, position, labels[position], keys[position])
+                    driver = Ranked(order, picture, (float(f"{amount:.4g}"),), patches)
+                    self._keep(self.drivers, neuron, [driver], self.per_neuron)
 
     def _values(self, images: Tensor) -> Tensor:
-        """The chosen neurons at every token: (images, tokens, neurons)."""
-        found: dict[int, Tensor] = {}
+        """The values of `neurons` at every token: (images, tokens, neurons)."""
+        of_layer: dict[int, Tensor] = {}
 
         def read(layer: int) -> Any:
-            columns = torch.tensor([neuron for own, neuron in self.neurons if own == layer], device=images.device)
+            in_layer = [neuron for neuron_layer, neuron in self.neurons if neuron_layer == layer]
+            columns = torch.tensor(in_layer, device=images.device)
 
             def keep(values: Tensor) -> Tensor:
-                found[layer] = values[..., columns]
+                of_layer[layer] = values[..., columns]
                 return values
 
             return keep
@@ -199,37 +202,37 @@ class Gallery:
             stack.enter_context(torch.no_grad())
             stack.enter_context(at_sites(self._vit, {layer: read(layer) for layer in layers}, tokens="all"))
             self._vit.forward(images)
-        return torch.cat([found[layer] for layer in layers], -1)
+        return torch.cat([of_layer[layer] for layer in layers], -1)
 
     def _patches(self, values: Tensor) -> tuple[int, ...]:
         if self.grid is None:
             return ()
-        own = at_least_float32(values[-self.grid[0] * self.grid[1] :]).clamp(min=0)
-        return tuple((own / own.max().clamp(min=1e-12) * _LEVELS).round().int().tolist())
+        positive = at_least_float32(values[-self.grid[0] * self.grid[1] :]).clamp(min=0)
+        return tuple((positive / positive.max().clamp(min=1e-12) * _LEVELS).round().int().tolist())
 
-    def _picture(self, batch: ImageBatch, place: int, label: int, key: int) -> Picture:
-        number = "" if batch.index is None else f" {int(batch.index[place])}"
-        file = f"image{number}" if batch.files is None else batch.files[place]
-        image = batch.images[place].detach().float().cpu()
+    def _picture(self, batch: ImageBatch, position: int, label: int, key: int) -> Picture:
+        number = "" if batch.index is None else f" {int(batch.index[position])}"
+        file = f"image{number}" if batch.files is None else batch.files[position]
+        image = batch.images[position].detach().float().cpu()
         return Picture(key, file, label, thumbnail(image, self.size, self._colours))
 
     @staticmethod
-    def _admits(kept: Sequence[Ranked], order: tuple[float, int], most: int) -> bool:
-        return len(kept) < most or (most > 0 and order > kept[-1].order)
+    def _admits(kept: Sequence[Ranked], order: tuple[float, int], limit: int) -> bool:
+        return len(kept) < limit or (limit > 0 and order > kept[-1].order)
 
     @staticmethod
-    def _keep(lists: dict[Any, list[Ranked]], name: Any, found: Iterable[Ranked], most: int) -> None:
-        known = {one.order: one for one in [*lists.get(name, []), *found]}
-        lists[name] = heapq.nlargest(most, known.values())
+    def _keep(lists: dict[Any, list[Ranked]], name: Any, added: Iterable[Ranked], limit: int) -> None:
+        entries = {entry.order: entry for entry in [*lists.get(name, []), *added]}
+        lists[name] = heapq.nlargest(limit, entries.values())
 
 
-def _commonest(paths: CategoryPaths, most: int) -> list[Neuron]:
-    """The neurons on most category paths, then of most votes; in order of layer and neuron."""
+def _commonest(paths: CategoryPaths, limit: int) -> list[Neuron]:
+    """The neurons on most category paths, then of most support, in order of layer and neuron."""
     users: Counter[Neuron] = Counter()
-    votes: Counter[Neuron] = Counter()
-    for own, chosen in zip(paths.neurons.tolist(), paths.votes.tolist()):
-        for layer, (neurons, weights) in enumerate(zip(own, chosen)):
+    support: Counter[Neuron] = Counter()
+    for path, votes in zip(paths.neurons.tolist(), paths.votes.tolist()):
+        for layer, (neurons, weights) in enumerate(zip(path, votes)):
             for neuron, weight in zip(neurons, weights):
                 users[layer, neuron] += 1
-                votes[layer, neuron] += weight
-    return sorted(sorted(users, key=lambda one: (-users[one], -votes[one], one))[:most])
+                support[layer, neuron] += weight
+    return sorted(sorted(users, key=lambda neuron: (-users[neuron], -support[neuron], neuron))[:limit])

@@ -1,4 +1,4 @@
-"""Which neurons the paths of a category use, and which are shared by many categories or belong to one."""
+"""Neurons used by the paths of each category, shared by many categories, and specific to one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nplight.metrics import NeuronCounts
 
 
 class Shared(NamedTuple):
-    """A neuron of many categories' paths: its mean share of a category's images, and the categories that use it."""
+    """A neuron on many categories' paths: its mean share of a category's images, and the number of categories."""
 
     layer: int
     neuron: int
@@ -21,7 +21,7 @@ class Shared(NamedTuple):
 
 
 class Particular(NamedTuple):
-    """A neuron of one category's paths: the share of its images, and the largest of any other category's."""
+    """A neuron specific to a category: the share of its images, and the largest share in any other category."""
 
     layer: int
     neuron: int
@@ -32,14 +32,14 @@ class Particular(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The neurons most used by each category.
+    """The most used neurons of each category.
 
     Attributes:
-        start: (categories + 1,) int64: those of category c are `start[c]` to `start[c + 1]`.
+        start: (categories + 1,) int64: the entries of category c are `start[c]` to `start[c + 1]`.
         layer: (entries,) int64.
         neuron: (entries,) int64.
-        count: (entries,) int64, images of the category with the neuron on their path.
-        images: (categories,) int64.
+        count: (entries,) int64, number of images of the category with the neuron on their path.
+        images: (categories,) int64, number of images per category.
     """
 
     start: Tensor
@@ -49,61 +49,67 @@ class Use:
     images: Tensor
 
     def dense(self, category: int, widths: tuple[int, ...]) -> Tensor:
-        """The share of a category's images: (layers, widest), 0 where a neuron is not among the entries."""
-        own = slice(int(self.start[category]), int(self.start[category + 1]))
-        found = torch.zeros(len(widths), max(widths), dtype=torch.float64)
-        found[self.layer[own], self.neuron[own]] = self.count[own].double() / self.images[category].clamp(min=1)
-        return found
+        """The share of a category's images: (layers, widest), 0 for neurons without an entry."""
+        entries = slice(int(self.start[category]), int(self.start[category + 1]))
+        share = torch.zeros(len(widths), max(widths), dtype=torch.float64)
+        count = self.count[entries].double()
+        share[self.layer[entries], self.neuron[entries]] = count / self.images[category].clamp(min=1)
+        return share
 
 
-def neuron_use(counts: NeuronCounts, *, most: int) -> Use:
-    """The at most `most` neurons that most images of each category have on their path."""
+def neuron_use(counts: NeuronCounts, *, limit: int) -> Use:
+    """The neurons on most images' paths, at most `limit` per category."""
     category, layer, neuron = counts.counts.indices()
     count = counts.counts.values()
     categories = len(counts.images)
     order = count.argsort(descending=True, stable=True)
     order = order[category[order].argsort(stable=True)]
     starts = torch.searchsorted(category[order], torch.arange(categories))
-    kept = order[torch.arange(len(order)) - starts[category[order]] < most]
+    kept = order[torch.arange(len(order)) - starts[category[order]] < limit]
     start = torch.searchsorted(category[kept], torch.arange(categories + 1))
     return Use(start, layer[kept], neuron[kept], count[kept], counts.images)
 
 
-def shared_neurons(counts: NeuronCounts, most: int) -> list[Shared]:
-    """The neurons with the largest mean share over categories, largest first."""
-    keys, place, share = _shares(counts)
+def shared_neurons(counts: NeuronCounts, limit: int) -> list[Shared]:
+    """The `limit` neurons with the largest mean share over categories, largest first."""
+    keys, key_of_entry, share = _shares(counts)
     tested = int((counts.images > 0).sum())
-    mean = torch.zeros(len(keys), dtype=torch.float64).index_add_(0, place, share) / max(tested, 1)
-    users = place.bincount(minlength=len(keys))
-    best = mean.argsort(descending=True, stable=True)[:most].tolist()
-    return [Shared(*_named(keys[one], counts), float(mean[one]), int(users[one])) for one in best]
+    mean = torch.zeros(len(keys), dtype=torch.float64).index_add_(0, key_of_entry, share) / max(tested, 1)
+    users = key_of_entry.bincount(minlength=len(keys))
+    best = mean.argsort(descending=True, stable=True)[:limit].tolist()
+    return [Shared(*_layer_and_neuron(keys[key], counts), float(mean[key]), int(users[key])) for key in best]
 
 
-def particular_neurons(counts: NeuronCounts, most: int) -> list[Particular]:
-    """The neurons whose share in one category exceeds that in any other the most, largest lead first."""
-    keys, place, share = _shares(counts)
+def particular_neurons(counts: NeuronCounts, limit: int) -> list[Particular]:
+    """The `limit` neurons with the largest lead of the share in one category over any other, largest lead first."""
+    keys, key_of_entry, share = _shares(counts)
     category = counts.counts.indices()[0]
-    # By neuron, and in it by share: the first is the category's, the second the runner-up.
+    # By neuron, then by share: the first entry of a neuron is its category's, the second the runner-up's.
     order = share.argsort(descending=True, stable=True)
-    order = order[place[order].argsort(stable=True)]
-    first = torch.searchsorted(place[order], torch.arange(len(keys)))
+    order = order[key_of_entry[order].argsort(stable=True)]
+    first = torch.searchsorted(key_of_entry[order], torch.arange(len(keys)))
     second = (first + 1).clamp(max=max(len(order) - 1, 0))
-    alone = place[order[second]] != torch.arange(len(keys))
+    alone = key_of_entry[order[second]] != torch.arange(len(keys))
     top, runner_up = share[order[first]], share[order[second]].masked_fill(alone | (second == first), 0)
-    best = (top - runner_up).argsort(descending=True, stable=True)[:most].tolist()
+    best = (top - runner_up).argsort(descending=True, stable=True)[:limit].tolist()
     return [
-        Particular(*_named(keys[one], counts), int(category[order[first[one]]]), float(top[one]), float(runner_up[one]))
-        for one in best
+        Particular(
+            *_layer_and_neuron(keys[key], counts),
+            int(category[order[first[key]]]),
+            float(top[key]),
+            float(runner_up[key]),
+        )
+        for key in best
     ]
 
 
 def _shares(counts: NeuronCounts) -> tuple[Tensor, Tensor, Tensor]:
-    """The neurons on any path, and for each entry of the counts which of them it is and its share of the images."""
+    """The keys of all neurons on paths; per entry of the counts, its key's position and its share of the images."""
     category, layer, neuron = counts.counts.indices()
-    keys, place = (layer * counts.counts.shape[2] + neuron).unique(return_inverse=True)
-    return keys, place, counts.counts.values().double() / counts.images[category]
+    keys, key_of_entry = (layer * counts.counts.shape[2] + neuron).unique(return_inverse=True)
+    return keys, key_of_entry, counts.counts.values().double() / counts.images[category]
 
 
-def _named(key: Tensor, counts: NeuronCounts) -> tuple[int, int]:
+def _layer_and_neuron(key: Tensor, counts: NeuronCounts) -> tuple[int, int]:
     layer, neuron = divmod(int(key), counts.counts.shape[2])
     return layer, neuron

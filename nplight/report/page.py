@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else."""
+"""The page: a single self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ from nplight.store.file_names import REPORT
 
 
 def report_html(run: Run, advance: Advance = unseen) -> str:
-    """The page of a run, with its script and its drawing library in it.
+    """The page of a run, including its script and drawing library.
 
-    The templates escape every value; what the script reads is base64. The page's policy lets nothing be loaded.
+    The templates escape every value; the data of the script is base64. The page's content security policy allows no
+    external resource.
 
     Args:
         run: the run.
-        advance: called with the number of rows whenever some are read.
+        advance: called with the number of rows after each group of rows is read.
     """
-    shown = contents(run, advance)
+    page_contents = contents(run, advance)
     return page_template().render(
         run=run,
-        contents=shown,
+        contents=page_contents,
         title=run.path.resolve().name,
         headline=headline(run),
         summary=summary(run),
         deviations=deviations(run),
-        similar_pairs=similar_pairs(run, shown),
+        similar_pairs=similar_pairs(run, page_contents),
         rules=quadrature_rules(run),
         command=run_again(run),
         style=_asset("page.css"),
         script=_asset("page.js"),
-        data=packed(to_json(shown)),
+        data=packed(to_json(page_contents)),
         plotly=_plotly(),
     )
 
 
 @functools.cache
 def page_template() -> Template:
-    """The page as a template, which escapes every value and refuses one that it is not given."""
+    """The template of the page, which escapes every value and raises for undefined ones."""
     environment = Environment(
         loader=PackageLoader("nplight.report"),
         autoescape=True,
@@ -62,17 +63,17 @@ def page_template() -> Template:
 
 
 def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
-    """Write `report.html` into a run folder, from what the folder holds.
+    """Write `report.html` into a run folder, from the files of the folder.
 
     Args:
         directory: the run folder.
-        advance: called with the number of rows whenever some are read, of all `Run.rows`.
+        advance: called with the number of rows after each group of rows is read; they add up to `Run.rows`.
 
     Returns:
-        Where the page is.
+        The path of the page.
 
     Raises:
-        RunFolderError: no run is there, it is damaged, or it cannot be written.
+        RunFolderError: there is no run, it is damaged, or it cannot be written.
     """
     folder = RunFolder(directory)
     folder.write(REPORT, report_html(read_run(directory), advance))
@@ -80,7 +81,7 @@ def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
 
 
 def _asset(name: str) -> Markup:
-    # The package's own: the only text that reaches the page as it is.
+    # The package's own files, the only text that is not escaped.
     return Markup((files("nplight.report") / "assets" / name).read_text(encoding="utf-8"))
 
 
@@ -90,5 +91,5 @@ def _plotly() -> str:
 
 
 def packed(text: str) -> str:
-    """Text as base64 of gzip: half the size, and no character of it means anything in HTML."""
+    """Text as base64 of gzip: about half the size, and without characters that are special in HTML."""
     return base64.b64encode(gzip.compress(text.encode(errors="backslashreplace"), mtime=0)).decode()

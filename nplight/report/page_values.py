@@ -1,4 +1,4 @@
-"""What the page says of categories and of how to run again, as plain values for the templates."""
+"""Plain values for the templates: similar categories, quadrature rules, the command that repeats the run."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from nplight.store.file_names import CONFIG
 
 
 class SimilarPair(NamedTuple):
-    """Two categories and the cosine between the neurons of their images; the interval is empty where unknown."""
+    """Two categories and the cosine between the neurons of their images; the interval is empty if unknown."""
 
     categories: str
     cosine: str
     interval: str
 
 
-def similar_pairs(run: Run, shown: Contents) -> list[tuple[str, list[SimilarPair]]]:
+def similar_pairs(run: Run, page: Contents) -> list[tuple[str, list[SimilarPair]]]:
     """The most and the least similar pairs of categories, each list with its title."""
     titles = ("Most similar pairs", "Least similar pairs")
     return [
-        (title, [_pair(run, shown.data["names"], *pair) for pair in pairs]) for title, pairs in zip(titles, shown.pairs)
+        (title, [_pair(run, page.data["names"], *pair) for pair in pairs]) for title, pairs in zip(titles, page.pairs)
     ]
 
 
 def quadrature_rules(run: Run) -> list[tuple[int, str]]:
-    """Steps and rule of the searches that integrate, each once."""
+    """Steps and rule of the searches with a quadrature, each once."""
     sections = run.settings.values()
     return sorted({(section["steps"], section["rule"]) for section in sections if {"steps", "rule"} <= section.keys()})
 
 
 def run_again(run: Run) -> str | None:
-    """The command that repeats the run with every setting as it was; `None` where the settings are not kept."""
+    """The command that repeats the run with its settings; `None` without a stored configuration."""
     config = run.path / CONFIG
     if not config.is_file():
         return None
@@ -45,6 +45,6 @@ def run_again(run: Run) -> str | None:
 def _pair(run: Run, names: Sequence[str], first: int, second: int, cosine: float) -> SimilarPair:
     statistics = run.metrics.get("paths", {}).get(run.methods[0], {})
     measured = [*statistics.get("most_similar", ()), *statistics.get("least_similar", ())]
-    own = (pair for pair in measured if pair["categories"] == [first, second] and pair["low"] is not None)
-    interval = next((f"{pair['low']:.3f} … {pair['high']:.3f}" for pair in own), "")
+    matching = (pair for pair in measured if pair["categories"] == [first, second] and pair["low"] is not None)
+    interval = next((f"{pair['low']:.3f} … {pair['high']:.3f}" for pair in matching), "")
     return SimilarPair(f"{names[first]} – {names[second]}", f"{cosine:.3f}", interval)

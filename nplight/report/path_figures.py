@@ -1,4 +1,4 @@
-"""Figures of the paths: lines through the layers, neuron use, categories and images by likeness."""
+"""Figures of the paths: neurons against layers, neuron use, similarity of categories, images on a plane."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nplight.report.result_figures import matrix_figure
 from nplight.report.theme import COLOURS, NEUTRAL, SCALE, distinct_names, marker_style, plain_text, template
 
 BINS = 128
-"""The most columns of the neuron-use map; wider layers share columns."""
+"""Maximum number of columns of the neuron-use map; neurons of wider layers share columns."""
 
 MOST_COLOURED = 21
-"""Categories up to which each has a colour and a symbol of its own on the map of images."""
+"""Maximum number of categories with distinct colours and symbols on the map of images."""
 
 
 def draw_paths(
@@ -31,22 +31,22 @@ def draw_paths(
     *,
     width: int,
 ) -> go.Figure:
-    """Neuron index against layer: a thin line an image, a bold one the path of the category.
+    """Neuron index against layer: a thin line per image, a bold line for the path of the category.
 
     Args:
         sample: images and their paths.
-        paths: the category paths; `None` leaves the bold lines out.
+        paths: the category paths; `None` omits the bold lines.
         names: of the categories.
-        category: whose paths are shown.
-        beside: a second one.
+        category: whose paths are drawn.
+        beside: a second category.
         width: neurons in the widest layer.
     """
     figure = go.Figure()
     labels = list(map(plain_text, distinct_names(names)))
-    for place, one in enumerate((category, beside)):
-        name = "" if one is None else labels[one]
-        x, y, text = ([], [], []) if one is None else _lines(sample, one)
-        style = {"color": COLOURS[place]}
+    for number, shown in enumerate((category, beside)):
+        name = "" if shown is None else labels[shown]
+        x, y, text = ([], [], []) if shown is None else _lines(sample, shown)
+        style = {"color": COLOURS[number]}
         figure.add_scatter(
             x=x,
             y=y,
@@ -54,19 +54,19 @@ def draw_paths(
             mode="lines+markers",
             name=f"{name}: images",
             line={**style, "width": 1},
-            marker={"size": 4, "symbol": ("circle", "square")[place]},
+            marker={"size": 4, "symbol": ("circle", "square")[number]},
             opacity=0.7,
-            showlegend=one is not None,
+            showlegend=shown is not None,
             hovertemplate="%{text}<br>layer %{x}, neuron %{y}<extra></extra>",
         )
-        bold = one is not None and paths is not None
+        bold = shown is not None and paths is not None
         figure.add_scatter(
             x=list(range(sample.neurons.shape[1])) if bold else [],
-            y=paths.neurons[one, :, 0].tolist() if bold and paths is not None else [],
+            y=paths.neurons[shown, :, 0].tolist() if bold and paths is not None else [],
             mode="lines+markers",
             name=f"{name}: category path",
-            line={**style, "width": 4, "dash": ("solid", "dot")[place]},
-            marker={"size": 10, "symbol": ("circle", "square")[place]},
+            line={**style, "width": 4, "dash": ("solid", "dot")[number]},
+            marker={"size": 10, "symbol": ("circle", "square")[number]},
             showlegend=bold,
             hovertemplate="category path<br>layer %{x}, neuron %{y}<extra></extra>",
         )
@@ -78,7 +78,7 @@ def draw_paths(
 def draw_neuron_use(use: Use, names: Sequence[str], category: int, widths: tuple[int, ...]) -> go.Figure:
     """Layers x neurons: the share (%) of a category's images with a neuron on their path.
 
-    In layers wider than `BINS` a column stands for several neurons, and shows the one that is used most.
+    In layers wider than `BINS` a column stands for several neurons and shows the most used one.
     """
     share = use.dense(category, widths).numpy() * 100
     layers, width = share.shape
@@ -106,37 +106,39 @@ def draw_neuron_use(use: Use, names: Sequence[str], category: int, widths: tuple
 
 
 def draw_similarity(similarity: Tensor, names: Sequence[str], order: Sequence[int]) -> go.Figure:
-    """Cosine between the frequency maps of every two categories, as `category_similarity`, in a given order."""
+    """Cosine between the frequency maps of each pair of categories, from `category_similarity`, in a given order."""
     return matrix_figure(
         similarity.cpu().numpy(), names, order, title="Similarity", unit="cosine", rows="", columns="", span=(0, 1)
     )
 
 
 def draw_image_map(plane: npt.NDArray[np.float64], sample: PathSample, names: Sequence[str]) -> go.Figure:
-    """Images on a plane, coloured by category; in grey where there are more than `MOST_COLOURED`.
+    """Images on a plane, coloured by category; grey with more than `MOST_COLOURED` categories.
 
-    The last two traces are empty: for rings around the images of chosen categories.
+    The last two traces are empty; the page uses them for rings around the images of the chosen categories.
 
     Args:
-        plane: (images, 2), where each is.
+        plane: (images, 2), the position of each image.
         sample: the images.
         names: of the categories.
     """
     figure = go.Figure()
     labels = list(map(plain_text, distinct_names(names)))
-    few = len(names) <= MOST_COLOURED
-    groups = [(labels[one], sample.category == one) for one in np.unique(sample.category)] if few else []
-    for place, (name, own) in enumerate(groups or [("images", np.ones(len(sample), bool))]):
-        style = marker_style(place) if few else {"color": NEUTRAL}
-        which = np.flatnonzero(own)
+    coloured = len(names) <= MOST_COLOURED
+    groups = [("images", np.arange(len(sample)))]
+    if coloured and len(sample):
+        categories = np.unique(sample.category)
+        groups = [(labels[category], np.flatnonzero(sample.category == category)) for category in categories]
+    for number, (name, images) in enumerate(groups):
+        style = marker_style(number) if coloured else {"color": NEUTRAL}
         figure.add_scatter(
-            x=plane[own, 0].round(2),
-            y=plane[own, 1].round(2),
-            text=[f"{labels[sample.category[one]]}<br>{plain_text(sample.files[one])}" for one in which],
+            x=plane[images, 0].round(2),
+            y=plane[images, 1].round(2),
+            text=[f"{labels[sample.category[image]]}<br>{plain_text(sample.files[image])}" for image in images],
             mode="markers",
             name=name,
-            marker={**style, "size": 6 if few else 4},
-            showlegend=few,
+            marker={**style, "size": 6 if coloured else 4},
+            showlegend=coloured,
             hovertemplate="%{text}<extra></extra>",
         )
     for colour in COLOURS[:2]:
@@ -151,10 +153,10 @@ def _lines(sample: PathSample, category: int) -> tuple[list[int | None], list[in
     x: list[int | None] = []
     y: list[int | None] = []
     text: list[str | None] = []
-    for one in np.flatnonzero(sample.category == category).tolist():
-        # None parts the line of one image from that of the next.
-        neurons = sample.neurons[one].tolist()
+    for image in np.flatnonzero(sample.category == category).tolist():
+        # None separates the line of an image from that of the next.
+        neurons = sample.neurons[image].tolist()
         x += [*range(len(neurons)), None]
         y += [*neurons, None]
-        text += [f"{plain_text(sample.files[one])}: {sample.probability[one]:.1%}"] * len(neurons) + [None]
+        text += [f"{plain_text(sample.files[image])}: {sample.probability[image]:.1%}"] * len(neurons) + [None]
     return x, y, text

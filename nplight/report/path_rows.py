@@ -1,4 +1,4 @@
-"""What the report shows of the image paths: some images of each category, and counts over all of them."""
+"""The image paths as the report shows them: a sample of images per category, and counts over all images."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COLUMNS = ["index", "file", "label", "prediction", "probability", "score", "che
 
 @dataclass(frozen=True, slots=True)
 class PathSample:
-    """The paths of some images, ordered by category.
+    """The paths of a sample of images, ordered by category.
 
     Attributes:
-        category: (images,) int64; the predicted one where an image has no label.
+        category: (images,) int64; the predicted category of images without a label.
         neurons: (images, layers) int64, the best neuron of each layer.
         files: of each image.
         probability: (images,), of the target, in [0, 1].
@@ -41,34 +41,34 @@ class PathSample:
     def __len__(self) -> int:
         return len(self.category)
 
-    def first(self, most: int) -> Integers:
-        """The positions of at most `most` images of each category."""
-        return np.flatnonzero(_rank(self.category) < most)
+    def first(self, limit: int) -> Integers:
+        """The positions of the first `limit` images of each category."""
+        return np.flatnonzero(_rank(self.category) < limit)
 
 
 def unseen(rows: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 def read_rows(
-    table: PathTable, *, categories: int, width: int, most: int, advance: Advance = unseen
+    table: PathTable, *, categories: int, width: int, per_category: int, advance: Advance = unseen
 ) -> tuple[PathSample, NeuronCounts]:
-    """Read the rows of one search once: a sample of them, and how often each neuron is on a category's paths.
+    """Read the rows of a search once: a sample of them, and how often each neuron is on a category's paths.
 
     Args:
         table: the rows of one search.
-        categories: their number.
+        categories: number of categories.
         width: neurons in the widest layer.
-        most: images of a category in the sample; which, their pixels decide.
-        advance: called with the number of rows whenever some are read.
+        per_category: maximum number of images per category in the sample, chosen by the checksums of their pixels.
+        advance: called with the number of rows after each group of rows is read.
     """
     rows = table.to_pandas(_COLUMNS)
     category = rows["label"].fillna(rows["prediction"]).to_numpy(np.int64)
     order = np.lexsort((rows["index"], rows["checksum"], category))
-    chosen = order[_rank(category[order]) < most]
+    chosen = order[_rank(category[order]) < per_category]
     index = rows["index"].to_numpy()
-    place = np.full(len(index), -1)
-    place[chosen] = np.arange(len(chosen))
+    sample_position = np.full(len(index), -1)
+    sample_position[chosen] = np.arange(len(chosen))
 
     layers = table.shape("neurons")[0]
     counts = NeuronFrequency(categories, layers, width, sync_on_compute=False)
@@ -77,8 +77,8 @@ def read_rows(
         paths = batch["neurons"]
         positions = np.searchsorted(index, batch["index"].numpy())
         counts.update(paths, torch.from_numpy(category[positions]))
-        wanted = place[positions] >= 0
-        neurons[place[positions][wanted]] = paths[torch.from_numpy(wanted), :, 0].numpy()
+        in_sample = sample_position[positions] >= 0
+        neurons[sample_position[positions][in_sample]] = paths[torch.from_numpy(in_sample), :, 0].numpy()
         advance(len(paths))
     drawn = rows.iloc[chosen]
     sample = PathSample(
@@ -90,11 +90,11 @@ def read_rows(
         prediction=drawn["prediction"].to_numpy(np.int64),
     )
     totals = counts.compute()
-    # torchmetrics makes a number of the images of a single category.
+    # torchmetrics reduces the tensor of a single category to a number.
     return sample, NeuronCounts(totals.counts, totals.images.reshape(-1))
 
 
 def _rank(category: Integers) -> Integers:
-    """Each one's place among those of its category, which stand together."""
+    """The rank of each image among those of its category, which are adjacent."""
     starts = np.flatnonzero(np.r_[True, category[1:] != category[:-1]]) if len(category) else np.zeros(0, np.int64)
     return np.arange(len(category)) - np.repeat(starts, np.diff(np.r_[starts, len(category)]))

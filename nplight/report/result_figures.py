@@ -1,4 +1,4 @@
-"""Figures of what the paths do: accuracy against neurons kept, faithfulness, selectivity."""
+"""Figures of results: accuracy against neurons kept, faithfulness, selectivity."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ _MOST_NAMES = 30
 
 
 def draw_pruning(run: Run) -> go.Figure | None:
-    """Measures against neurons kept per layer, one panel per measure and share of the others pruned.
+    """Measures against neurons kept per layer, one panel per measure and pruned share of the others.
 
-    The measures are those of `MEASURES` that compare methods with a path kept: top-1 accuracy (%). `None` without any.
+    The measures are those of `MEASURES` that compare methods with a path kept: top-1 accuracy (%). `None` without one.
     """
     results = [result for result in run.metrics.get("conditions", ()) if result["condition"] == "kept"]
-    measures = [one for one in MEASURES.values() if "kept" in one.compared and any(one.name in row for row in results)]
+    measures = [
+        measure
+        for measure in MEASURES.values()
+        if "kept" in measure.compared and any(measure.name in result for result in results)
+    ]
     if not measures:
         return None
     fractions = sorted({result["pruned"] for result in results})
@@ -38,23 +42,23 @@ def draw_pruning(run: Run) -> go.Figure | None:
         horizontal_spacing=0.06,
     )
     for number, measure in enumerate(measures):
-        for place, fraction in enumerate(fractions):
-            cell = {"row": number * height + place // columns + 1, "col": place % columns + 1}
-            panel = [result for result in results if result["pruned"] == fraction]
-            for trace in _panel(run, panel, measure, legend=number == place == 0):
+        for panel, fraction in enumerate(fractions):
+            cell = {"row": number * height + panel // columns + 1, "col": panel % columns + 1}
+            pruned = [result for result in results if result["pruned"] == fraction]
+            for trace in _panel(run, pruned, measure, legend=number == panel == 0):
                 figure.add_trace(trace, **cell)
-            if place + columns >= len(fractions):
+            if panel + columns >= len(fractions):
                 figure.update_xaxes(title_text="neurons kept", **cell)
-            if place % columns == 0:
+            if panel % columns == 0:
                 figure.update_yaxes(title_text=measure.label, **cell)
     figure.update_xaxes(**_sizes_axis(sorted({result["kept"] for result in results})))
     return _titled(figure, "Accuracy against neurons kept", height=280 * height * len(measures) + 120)
 
 
 def draw_faithfulness(run: Run) -> go.Figure | None:
-    """Top-1 accuracy (%) against neurons kept a layer, all others pruned, from few to all; `None` without curves.
+    """Top-1 accuracy (%) against neurons kept per layer, all others pruned, from few to all; `None` without curves.
 
-    Bands are 95% intervals: of the first method, and of the control.
+    Bands are the 95% intervals of the first method and of the control.
     """
     curves = run.metrics.get("faithfulness") or {}
     if not curves:
@@ -78,13 +82,13 @@ def draw_faithfulness(run: Run) -> go.Figure | None:
             )
         )
     sizes = next(iter(curves.values()))["sizes"]
-    figure.update_xaxes(title="neurons kept a layer", **_sizes_axis(sizes))
+    figure.update_xaxes(title="neurons kept per layer", **_sizes_axis(sizes))
     figure.update_yaxes(title="top-1 accuracy, %")
     return _titled(figure, "Faithfulness", height=440)
 
 
 def draw_selectivity(run: Run, order: Sequence[int] | None = None) -> go.Figure | None:
-    """Top-1 accuracy (%) of each category (rows) under each category's path (columns); `None` where not measured."""
+    """Top-1 accuracy (%) of each category (rows) under each category's path (columns); `None` if not measured."""
     accuracy = run.selectivity.get("accuracy")
     if not accuracy:
         return None
@@ -117,19 +121,19 @@ def matrix_figure(
     Args:
         values: (categories, categories).
         names: of the categories.
-        order: in which they stand; `None`: as they are numbered.
+        order: of the categories; `None`: by number.
         title: of the figure.
         unit: of the values.
-        rows: what a row is.
-        columns: what a column is.
+        rows: label of the rows.
+        columns: label of the columns.
         span: the values of the darkest and the lightest colour.
     """
-    places = list(range(len(values))) if order is None else list(order)
-    known = distinct_names(names)
-    labels = [plain_text(known[place]) for place in places]
+    categories = list(range(len(values))) if order is None else list(order)
+    distinct = distinct_names(names)
+    labels = [plain_text(distinct[category]) for category in categories]
     figure = go.Figure(
         go.Heatmap(
-            z=np.asarray(values)[np.ix_(places, places)].round(2 if span[1] <= 1 else 0).astype(np.float32),
+            z=np.asarray(values)[np.ix_(categories, categories)].round(2 if span[1] <= 1 else 0).astype(np.float32),
             x=labels,
             y=labels,
             zmin=span[0],
@@ -139,24 +143,23 @@ def matrix_figure(
             hovertemplate=f"{rows} %{{y}}<br>{columns} %{{x}}<br>{unit}: %{{z}}<extra></extra>",
         )
     )
-    shown = len(places) <= _MOST_NAMES
-    axis = {"type": "category", "showticklabels": shown, "showgrid": False, "ticks": ""}
+    axis = {"type": "category", "showticklabels": len(categories) <= _MOST_NAMES, "showgrid": False, "ticks": ""}
     figure.update_xaxes(title=columns, tickangle=-45 if max(map(len, labels)) > 3 else 0, **axis)
     figure.update_yaxes(title=rows, autorange="reversed", **axis)
     return _titled(figure, title, height=560).update_layout(margin={"b": 56 if columns else 20})
 
 
 def _hover(method: str, measure: Measure) -> str:
-    low, high = (f"%{{customdata[{place}]:{measure.format}}}" for place in (0, 1))
+    low, high = (f"%{{customdata[{end}]:{measure.format}}}" for end in (0, 1))
     return f"{method}: %{{y:{measure.format}}}{measure.unit} [{low}, {high}] with %{{x}} kept<extra></extra>"
 
 
-def _style(method: str, place: int) -> dict[str, str]:
-    return {"color": NEUTRAL, "dash": "dash"} if is_control(method) else line_style(place)
+def _style(method: str, number: int) -> dict[str, str]:
+    return {"color": NEUTRAL, "dash": "dash"} if is_control(method) else line_style(number)
 
 
 def _sizes_axis(sizes: Sequence[int]) -> dict[str, Any]:
-    """A logarithmic axis with ticks at the sizes, but for those that would be too near the one before."""
+    """A logarithmic axis with ticks at the sizes, except those too near the previous tick."""
     ticks: list[int] = []
     for size in sizes:
         if not ticks or size >= 2 * ticks[-1]:
@@ -181,7 +184,7 @@ def _panel(run: Run, results: Sequence[dict[str, Any]], measure: Measure, *, leg
 
 
 def _with_interval(
-    results: Sequence[dict[str, Any]], method: str, place: int, measure: Measure, legend: bool
+    results: Sequence[dict[str, Any]], method: str, number: int, measure: Measure, legend: bool
 ) -> go.Scatter:
     low, middle, high = (
         [_scaled(result.get(measure.name + end), measure) for result in results] for end in ("_low", "", "_high")
@@ -197,13 +200,13 @@ def _with_interval(
             "arrayminus": [value - bottom for bottom, value in zip(low, middle)],
             "thickness": 1,
             "width": 3,
-            "visible": place == 0,
+            "visible": number == 0,
         },
         mode="lines+markers",
         name=method,
         legendgroup=method,
         showlegend=legend,
-        line=_style(method, place),
+        line=_style(method, number),
         hovertemplate=_hover(method, measure),
     )
 
@@ -222,10 +225,12 @@ def _flat(sizes: Sequence[int], clean: dict[str, Any], measure: Measure, legend:
 
 
 def _band(sizes: Sequence[int], points: Sequence[dict[str, Any]], method: str, colour: str) -> go.Scatter:
-    known = [(size, point) for size, point in zip(sizes, points) if point["low"] is not None]
+    measured = [(size, point) for size, point in zip(sizes, points) if point["low"] is not None]
+    lower = [_percent(point["low"]) for _, point in measured]
+    upper = [_percent(point["high"]) for _, point in reversed(measured)]
     return go.Scatter(
-        x=[size for size, _ in known] + [size for size, _ in reversed(known)],
-        y=[_percent(point["low"]) for _, point in known] + [_percent(point["high"]) for _, point in reversed(known)],
+        x=[size for size, _ in measured] + [size for size, _ in reversed(measured)],
+        y=lower + upper,
         fill="toself",
         fillcolor=colour,
         opacity=0.2,
@@ -242,7 +247,7 @@ def _percent(value: float | None) -> float:
 
 
 def _scaled(value: float | None, measure: Measure) -> float:
-    """In the measure's unit."""
+    """A value in the measure's unit; NaN without a value."""
     return float("nan") if value is None else round(value * measure.factor, 3)
 
 

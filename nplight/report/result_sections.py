@@ -1,4 +1,4 @@
-"""What was run, and what the paths do."""
+"""Values of the page's first sections: the summary of the run, its headline measures, the table of deviations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 class Card(NamedTuple):
-    """A headline number with its interval."""
+    """A headline measure with its interval."""
 
     value: str
     text: str
@@ -20,7 +20,7 @@ class Card(NamedTuple):
 
 
 class DeviationRow(NamedTuple):
-    """A search, its joint score, and each measure of `Deviations` as value and interval, empty where not measured."""
+    """A search, its joint score, and value and interval per measure of `Deviations`, empty if not measured."""
 
     search: str
     joint_score: str
@@ -28,14 +28,14 @@ class DeviationRow(NamedTuple):
 
 
 class Deviations(NamedTuple):
-    """The table of the path removed and enhanced."""
+    """The table of the measures with the path removed and enhanced."""
 
     measures: list[str]
     rows: list[DeviationRow]
 
 
 def summary(run: Run) -> list[tuple[str, str]]:
-    """What was run, as names and values."""
+    """The summary of the run, as names and values."""
     about, search = run.about, run.settings.get("search", {})
     return [
         ("Model", about.get("model") or search.get("model") or "unknown"),
@@ -52,25 +52,25 @@ def summary(run: Run) -> list[tuple[str, str]]:
 
 def _searched(run: Run) -> str:
     main: Row = run.settings.get(f"search {run.methods[0]}", {}) if run.methods else {}
-    known = [main.get("method", ", ".join(run.methods[:1])), f"{run.top_k} a layer"]
+    parts = [main.get("method", ", ".join(run.methods[:1])), f"{run.top_k} per layer"]
     if "steps" in main:
-        known.append(f"{main['steps']} {main['rule']} nodes")
-    return ", ".join(known) + (f", and {len(run.methods) - 1} others" if len(run.methods) > 1 else "")
+        parts.append(f"{main['steps']} {main['rule']} nodes")
+    return ", ".join(parts) + (f", and {len(run.methods) - 1} others" if len(run.methods) > 1 else "")
 
 
 def headline(run: Run) -> list[Card]:
-    """Accuracy untouched, the path removed and enhanced, and the path alone, of the main search."""
+    """Measures of the main search: the clean accuracy, the path removed and enhanced, and only the path kept."""
     rows = run.metrics.get("conditions", [])
-    own = [row for row in rows if row["method"] in ("", *run.methods[:1])]
+    main = [row for row in rows if row["method"] in ("", *run.methods[:1])]
     cards = []
-    for row in own:
+    for row in main:
         if row["condition"] == "clean":
-            cards.append((row, "accuracy", "top-1 accuracy, untouched"))
+            cards.append((row, "accuracy", "top-1 accuracy without an edit"))
         elif row["condition"] in ("removed", "enhanced"):
             cards.append((row, "probability_deviation", f"mean change of probability, path {row['condition']}"))
-    alone = next((row for row in own if row["condition"] == "kept" and row["pruned"] == 1), None)
+    alone = next((row for row in main if row["condition"] == "kept" and row["pruned"] == 1), None)
     if alone is not None:
-        neurons = f"{alone['kept']} neuron{'s' * (alone['kept'] > 1)} a layer kept, all others pruned"
+        neurons = f"{alone['kept']} neuron{'s' * (alone['kept'] > 1)} per layer kept, all others pruned"
         cards.append((alone, "accuracy", f"top-1 accuracy, {neurons}"))
     return [
         Card(_value(row, MEASURES[name], "%"), text, _interval(row, MEASURES[name], "%")) for row, name, text in cards
@@ -78,7 +78,7 @@ def headline(run: Run) -> list[Card]:
 
 
 def deviations(run: Run) -> Deviations:
-    """What removing and enhancing the path does, per search."""
+    """The measures with the path removed and enhanced, per search."""
     conditions = [name for name in ("removed", "enhanced") if _results(run, name)]
     columns = [(name, measure) for name in conditions for measure in MEASURES.values() if name in measure.compared]
     rows = []
@@ -91,7 +91,7 @@ def deviations(run: Run) -> Deviations:
 
 
 def _results(run: Run, condition: str, method: str | None = None) -> list[Row]:
-    """Of a condition, of one method or all."""
+    """The results under a condition, of one method or of all."""
     results = [result for result in run.metrics.get("conditions", []) if result["condition"] == condition]
     return [result for result in results if method in (None, result["method"])]
 

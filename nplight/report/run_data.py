@@ -1,4 +1,4 @@
-"""What a run folder holds, as far as it holds it."""
+"""The contents of a run folder as a `Run`; missing files give empty fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run; what it does not hold is empty or `None`.
+    """A finished run; fields without data are empty or `None`.
 
     Attributes:
         path: its folder.
@@ -36,11 +36,11 @@ class Run:
         selectivity: of `selectivity.json`.
         about: of `run.json`.
         pictures: of `pictures.json`.
-        paths: method -> neurons a layer -> category paths.
-        top_k: neurons a layer of the path itself.
+        paths: method -> neurons per layer -> category paths.
+        top_k: neurons per layer of the path itself.
         table: the image paths.
-        names: of the categories, by their number.
-        widths: neurons in each layer, as far as they are known.
+        names: of the categories, by number.
+        widths: neurons per layer, as far as known.
     """
 
     path: Path
@@ -57,19 +57,19 @@ class Run:
 
     @property
     def methods(self) -> list[str]:
-        """The searches that were compared, the first of them the main one."""
+        """The compared searches, the main one first."""
         return list(self.metrics.get("methods", self.paths)) or list(self.table.searches if self.table else ())
 
     @property
     def rows(self) -> int:
-        """How many image paths there are, of all searches."""
+        """Number of image paths of all searches."""
         return 0 if self.table is None else len(self.table)
 
     def image_paths(self, search: str) -> PathTable:
         """The image paths of a search.
 
         Raises:
-            ArgumentError: the run has none.
+            ArgumentError: the run has no image paths.
         """
         if self.table is None:
             raise ArgumentError(
@@ -78,7 +78,7 @@ class Run:
         return self.table.where(search=search)
 
     def category_paths(self, method: str) -> CategoryPaths | None:
-        """The path of each category by a method."""
+        """The paths of the categories by a method; `None` if it has none."""
         sizes = self.paths.get(method)
         return None if not sizes else sizes.get(min(self.top_k, max(sizes)))
 
@@ -90,33 +90,33 @@ def read_run(directory: str | Path) -> Run:
         directory: the run folder.
 
     Raises:
-        RunFolderError: it holds neither paths nor metrics, or one of its files is damaged.
+        RunFolderError: the folder holds neither paths nor metrics, or a file is damaged.
     """
     folder = RunFolder(directory)
-    found = {name: _read(name, folder.path / file) for name, file in _KINDS}
-    stored = bool(part_files(folder))
-    if not stored and not found["metrics"]:
+    contents = {name: _read(name, folder.path / file) for name, file in _KINDS}
+    has_parts = bool(part_files(folder))
+    if not has_parts and not contents["metrics"]:
         raise RunFolderError(f"{folder.path} must be a run folder with paths/ or metrics.json, but it has neither")
     paths, top_k = folder.read_category_paths() if (folder.path / CATEGORY_PATHS).exists() else ({}, 1)
-    table = read_paths(folder.path) if stored else None
+    table = read_paths(folder.path) if has_parts else None
     run = Run(
         path=folder.path,
         paths=paths,
         top_k=top_k,
         table=table,
-        names=_names(found, paths, table),
-        widths=_widths(found["about"], paths, table),
-        **found,
+        names=_names(contents, paths, table),
+        widths=_widths(contents["about"], paths, table),
+        **contents,
     )
     _refuse_disagreeing(run)
     return run
 
 
 def discard_damaged(directory: str | Path) -> None:
-    """Remove what the report's callback writes and cannot be read any more, so that it is written anew.
+    """Remove damaged files of the report's callback, so that they are written again.
 
     Raises:
-        RunFolderError: it cannot be removed.
+        RunFolderError: a file cannot be removed.
     """
     for name, file in (("about", ABOUT), ("pictures", PICTURES)):
         path = Path(directory) / file
@@ -127,7 +127,7 @@ def discard_damaged(directory: str | Path) -> None:
 
 
 def read_about(directory: str | Path) -> dict[str, Any]:
-    """The contents of `run.json`; empty where there is none.
+    """The contents of `run.json`; empty if there is none.
 
     Raises:
         RunFolderError: it is damaged.
@@ -138,7 +138,7 @@ def read_about(directory: str | Path) -> dict[str, Any]:
 def _read(name: str, path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    from nplight.report.run_shapes import SHAPES  # here, as they take time that few commands should spend
+    from nplight.report.run_shapes import SHAPES  # imported here: slow, and not needed by most commands
 
     content: dict[str, Any] = read_json(path)
     check_shape(path, content, SHAPES[name])
@@ -146,14 +146,14 @@ def _read(name: str, path: Path) -> dict[str, Any]:
 
 
 def _refuse_disagreeing(run: Run) -> None:
-    """Refuse files that cannot be of one run: with other layers, neurons or categories than the category paths."""
-    whole = [one for sizes in run.paths.values() for one in sizes.values()]
-    layers = {one.neurons.shape[1] for one in whole}
+    """Refuse files of different runs: with other layers, neurons or categories than the category paths."""
+    all_paths = [paths for sizes in run.paths.values() for paths in sizes.values()]
+    layers = {paths.neurons.shape[1] for paths in all_paths}
     if layers - {len(run.widths)}:
         _disagree(run, ABOUT, f"it has widths of {len(run.widths)} layers, and category_paths.json paths of {layers}")
-    for one in whole:
+    for paths in all_paths:
         try:
-            check_neurons(one.neurons, run.widths)
+            check_neurons(paths.neurons, run.widths)
         except ArgumentError as error:
             _disagree(run, ABOUT, f"its widths are not those of the neurons of category_paths.json ({error})")
     accuracy = run.selectivity.get("accuracy", ())
@@ -166,26 +166,28 @@ def _disagree(run: Run, file: str, what: str) -> NoReturn:
 
 
 def _names(
-    found: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Mapping[int, CategoryPaths]], table: PathTable | None
+    contents: Mapping[str, Mapping[str, Any]],
+    paths: Mapping[str, Mapping[int, CategoryPaths]],
+    table: PathTable | None,
 ) -> tuple[str, ...]:
-    """The names that were given, and numbers for the categories beyond them."""
-    given = tuple(map(str, found["about"].get("names") or ()))
-    counts = [len(one) for sizes in paths.values() for one in sizes.values()]
-    counts.append(int(found["settings"].get("search", {}).get("categories", 0)))
+    """The stored names, and numbers for the remaining categories."""
+    names = tuple(map(str, contents["about"].get("names") or ()))
+    counts = [len(category) for sizes in paths.values() for category in sizes.values()]
+    counts.append(int(contents["settings"].get("search", {}).get("categories", 0)))
     if not any(counts) and table is not None:
         counts.append(max(int(torch.as_tensor(table[name]).max()) for name in ("label", "prediction")) + 1)
-    return given + tuple(str(number) for number in range(len(given), max(counts)))
+    return names + tuple(str(number) for number in range(len(names), max(counts)))
 
 
 def _widths(
     about: Mapping[str, Any], paths: Mapping[str, Mapping[int, CategoryPaths]], table: PathTable | None
 ) -> tuple[int, ...]:
-    """As the run tells them; else as many as the neurons that were chosen need."""
+    """The stored widths; else the smallest that contain all chosen neurons."""
     if about.get("widths"):
         return tuple(about["widths"])
     highest: Sequence[int] = ()
-    for one in (one for sizes in paths.values() for one in sizes.values()):
-        layers = one.neurons.amax((0, 2)).tolist()
+    for category in (category for sizes in paths.values() for category in sizes.values()):
+        layers = category.neurons.amax((0, 2)).tolist()
         highest = [max(pair) for pair in zip(layers, highest or layers)]
     if table is not None:
         for method in table.searches:

@@ -1,4 +1,4 @@
-"""The figures of a run for a notebook: each takes a `Run`, and refuses one that lacks what it draws."""
+"""Figures of a run for a notebook: each takes a `Run` and refuses one without the data it draws."""
 
 from __future__ import annotations
 
@@ -16,59 +16,59 @@ from nplight.report.run_data import Run
 
 
 def pruning_figure(run: Run) -> go.Figure:
-    """Top-1 accuracy (%) against neurons kept per layer, one panel per fraction of the others pruned.
+    """Top-1 accuracy (%) against neurons kept per layer, one panel per pruned fraction of the others.
 
     Args:
-        run: as `read_run` gives it.
+        run: from `read_run`.
 
     Raises:
-        ArgumentError: the run has no such conditions.
+        ArgumentError: the run has no conditions that keep a path.
     """
     figure = draw_pruning(_checked(run))
-    return _known(figure, run, "conditions that keep a path", "validate or test with a PathEvaluation")
+    return _drawn(figure, run, "conditions that keep a path", "validate or test with a PathEvaluation")
 
 
 def faithfulness_figure(run: Run) -> go.Figure:
     """Top-1 accuracy (%) against neurons kept per layer, all others pruned, from few to all; bands are 95% intervals.
 
     Args:
-        run: as `read_run` gives it.
+        run: from `read_run`.
 
     Raises:
         ArgumentError: the run has no curves.
     """
     figure = draw_faithfulness(_checked(run))
     way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
-    return _known(figure, run, "curves of faithfulness", way_out)
+    return _drawn(figure, run, "curves of faithfulness", way_out)
 
 
 def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figure:
     """Top-1 accuracy (%) of each category (rows) under each category's path (columns).
 
     Args:
-        run: as `read_run` gives it.
-        order: in which the categories stand; `None`: as they are numbered.
+        run: from `read_run`.
+        order: of the categories; `None`: by number.
 
     Raises:
-        ArgumentError: the run has no selectivity, or `order` names a category that there is not.
+        ArgumentError: the run has no selectivity, or `order` names an unknown category.
     """
     categories = len(_checked(run).selectivity.get("accuracy", ()))
     for category in order or ():
         _check_category("order", category, categories)
-    return _known(draw_selectivity(run, order), run, "a selectivity", "validate with a PathSelectivity")
+    return _drawn(draw_selectivity(run, order), run, "a selectivity", "validate with a PathSelectivity")
 
 
 def paths_figure(run: Run, category: int = 0, beside: int | None = None, *, search: str | None = None) -> go.Figure:
-    """Neuron index against layer: a thin line per image, a bold one for the path of the category.
+    """Neuron index against layer: a thin line per image, a bold line for the path of the category.
 
     Args:
-        run: as `read_run` gives it.
-        category: whose paths are shown, by its number.
-        beside: a second one.
-        search: whose paths; `None`: the main one's.
+        run: from `read_run`.
+        category: whose paths are drawn, by number.
+        beside: a second category.
+        search: whose paths; `None`: the main search's.
 
     Raises:
-        ArgumentError: the run has no image paths, or not this category or search.
+        ArgumentError: the run has no image paths, or no such category or search.
     """
     name = _search(run, search)
     for argument, value in (("category", category), ("beside", beside)):
@@ -82,12 +82,12 @@ def neuron_use_figure(run: Run, category: int = 0, *, search: str | None = None)
     """Layers x neurons: the share (%) of a category's images with a neuron on their path.
 
     Args:
-        run: as `read_run` gives it.
-        category: by its number.
-        search: whose paths; `None`: the main one's.
+        run: from `read_run`.
+        category: by number.
+        search: whose paths; `None`: the main search's.
 
     Raises:
-        ArgumentError: the run has no image paths, or not this category or search.
+        ArgumentError: the run has no image paths, or no such category or search.
     """
     name = _search(run, search)
     _check_category("category", category, len(run.names))
@@ -96,14 +96,14 @@ def neuron_use_figure(run: Run, category: int = 0, *, search: str | None = None)
 
 
 def similarity_figure(run: Run, *, search: str | None = None) -> go.Figure:
-    """Cosine between the neurons that the images of every two categories use; similar categories are adjacent.
+    """Cosine between the neurons used by the images of each pair of categories; similar categories are adjacent.
 
     Args:
-        run: as `read_run` gives it.
-        search: whose paths; `None`: the main one's.
+        run: from `read_run`.
+        search: whose paths; `None`: the main search's.
 
     Raises:
-        ArgumentError: the run has no image paths, a single category, or not this search.
+        ArgumentError: the run has no image paths, a single category, or no such search.
     """
     name = _search(run, search)
     if len(run.names) < 2:
@@ -114,7 +114,7 @@ def similarity_figure(run: Run, *, search: str | None = None) -> go.Figure:
 
 
 def image_map_figure(run: Run, *, search: str | None = None) -> go.Figure:
-    """Images on a plane, near where their paths have neurons in common (t-SNE); arguments as `similarity_figure`."""
+    """Images on a plane, near each other if their paths share neurons (t-SNE); arguments as `similarity_figure`."""
     name = _search(run, search)
     sample = thinned(search_rows(run, name, lines_per_category(run))[0])
     return draw_image_map(image_plane(sample.neurons, max(run.widths)), sample, run.names)
@@ -127,13 +127,13 @@ def _checked(run: Run) -> Run:
 
 
 def _search(run: Run, search: str | None) -> str:
-    """The name of a search that has image paths."""
-    known = stored_searches(_checked(run))
-    if not known:
-        raise _lack(run, "image paths", "validate or predict with a NeuronPathSearch")
-    if search is not None and search not in known:
-        raise ArgumentError(f"`search` must be one of {listed(map(repr, known))}, got {search!r}")
-    return search or known[0]
+    """The name of a search with image paths."""
+    searches = stored_searches(_checked(run))
+    if not searches:
+        raise _missing(run, "image paths", "validate or predict with a NeuronPathSearch")
+    if search is not None and search not in searches:
+        raise ArgumentError(f"`search` must be one of {listed(map(repr, searches))}, got {search!r}")
+    return search or searches[0]
 
 
 def _check_category(argument: str, value: object, categories: int) -> None:
@@ -141,11 +141,11 @@ def _check_category(argument: str, value: object, categories: int) -> None:
         raise ArgumentError(f"`{argument}` must be the number of a category in 0 … {categories - 1}, got {value!r}")
 
 
-def _known(figure: go.Figure | None, run: Run, what: str, way_out: str) -> go.Figure:
+def _drawn(figure: go.Figure | None, run: Run, what: str, way_out: str) -> go.Figure:
     if figure is None:
-        raise _lack(run, what, way_out)
+        raise _missing(run, what, way_out)
     return figure
 
 
-def _lack(run: Run, what: str, way_out: str) -> ArgumentError:
+def _missing(run: Run, what: str, way_out: str) -> ArgumentError:
     return ArgumentError(f"`run` must have {what} to draw, but {run.path} has none; {way_out} makes them")

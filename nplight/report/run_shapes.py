@@ -1,4 +1,4 @@
-"""What the JSON files of a run folder must hold to be shown; what they hold besides is left alone."""
+"""The shapes that the JSON files of a run folder must have for the report; further entries are ignored."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing_extensions import Required, TypedDict
 
 from nplight.metrics import MEASURES
 
-# As any Python string may be, also one that came from a file name of no encoding.
+# Any Python string, including one from a file name that is not valid in any encoding.
 Text = InstanceOf[str]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 Count = Annotated[int, Field(ge=0, le=2**31)]
-# Bounds that no model or data set comes near: tables of this size are made of them.
+# Bounds far above any model or data set: tables of this size are allocated.
 Width = Annotated[int, Field(ge=1, le=2**22)]
-Listed = Strict(False)  # JSON has lists for tuples
+Listed = Strict(False)  # JSON has lists instead of tuples
 Categories = Annotated[int, Field(ge=0, le=10**6)]
 
 
 class _Open(TypedDict, total=False):
-    # Lists, numbers and texts as JSON has them, none turned into another.
+    # Types as in JSON, without conversion.
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
 
 
@@ -77,7 +77,7 @@ class Claim(_Open, total=False):
 
 
 class Curve(_Open, total=False):
-    """A curve of faithfulness."""
+    """A faithfulness curve."""
 
     sizes: Required[Annotated[list[Width], Field(min_length=1)]]
     accuracy: Required[list[Estimate]]
@@ -90,7 +90,7 @@ class Pair(Estimate, total=False):
 
 
 class Statistics(_Open, total=False):
-    """What the image paths of a search say."""
+    """Statistics of the image paths of a search."""
 
     joint_score: Estimate
     most_similar: list[Pair]
@@ -144,18 +144,18 @@ class Picture(_Open, total=False):
 
 
 class Driver(_Open, total=False):
-    """The pictures that drive a neuron most: each its number, the neuron's value, and that at each patch."""
+    """The pictures that drive a neuron: per picture its number, the neuron's value, and its value at each patch."""
 
     layer: Required[Count]
     neuron: Required[Count]
     images: Required[list[Annotated[tuple[Count, Number, list[Number]], Listed]]]
 
 
-def _known_pictures(found: Any) -> Any:
-    lists = [*found["samples"].values(), *(one["images"] for one in found["drivers"])]
-    if any(not 0 <= entry[0] < len(found["pictures"]) for entries in lists for entry in entries):
+def _known_pictures(content: Any) -> Any:
+    lists = [*content["samples"].values(), *(driver["images"] for driver in content["drivers"])]
+    if any(not 0 <= entry[0] < len(content["pictures"]) for entries in lists for entry in entries):
         raise ValueError("it names pictures that it does not hold")
-    return found
+    return content
 
 
 class _Pictures(_Open, total=False):
@@ -174,4 +174,4 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
         "pictures": TypeAdapter(Annotated[_Pictures, AfterValidator(_known_pictures)]),
     }
 )
-"""What a `Run` reads -> what its file must hold."""
+"""Field of a `Run` -> shape of its file."""

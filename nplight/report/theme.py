@@ -1,4 +1,4 @@
-"""Colours and templates of the figures: safe for colour-blind readers, on light and on dark."""
+"""Colours and templates of the figures, safe for colour-blind readers on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-# Okabe and Ito (2008) without black and yellow, which vanish on one of the two backgrounds.
+# Okabe and Ito (2008) without black and yellow, each invisible on one of the backgrounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A")
 DASHES = ("solid", "dash", "dot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
@@ -19,7 +19,7 @@ _TONES = {"light": ("#1b1f24", "#d5d9de"), "dark": ("#e8eaed", "#3c4248")}
 
 
 def template(theme: str = "light") -> go.layout.Template:
-    """The template of a theme, `light` or `dark`; the background is what stands behind the figure."""
+    """The template of a theme, `light` or `dark`, with a transparent background."""
     ink, line = _TONES[theme]
     axis = {"gridcolor": line, "linecolor": line, "zerolinecolor": line, "automargin": True}
     return go.layout.Template(
@@ -38,29 +38,29 @@ def template(theme: str = "light") -> go.layout.Template:
     )
 
 
-def line_style(place: int) -> dict[str, str]:
-    """The colour and dash of a line by its place among others; 21 differ."""
-    return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place // len(COLOURS) % len(DASHES)]}
+def line_style(number: int) -> dict[str, str]:
+    """The colour and dash of the line with a number; 21 are distinct."""
+    return {"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number // len(COLOURS) % len(DASHES)]}
 
 
-def marker_style(place: int) -> dict[str, str]:
-    """The colour and symbol of a point by its group's place among others; 49 differ."""
-    return {"color": COLOURS[place % len(COLOURS)], "symbol": SYMBOLS[place // len(COLOURS) % len(SYMBOLS)]}
+def marker_style(number: int) -> dict[str, str]:
+    """The colour and symbol of the group of points with a number; 49 are distinct."""
+    return {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number // len(COLOURS) % len(SYMBOLS)]}
 
 
 def plain_text(text: str, longest: int = 60) -> str:
-    """A text as Plotly shows it letter by letter: Plotly reads a part of HTML in every text."""
+    """A text that Plotly shows literally: Plotly interprets a subset of HTML in every text."""
     return html.escape(shortened(text, longest), quote=False)
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text on one line, cut where it is longer."""
+    """A text on one line, truncated to `longest` characters."""
     line = " ".join(text.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def distinct_names(names: Sequence[str], longest: int = 24) -> list[str]:
-    """Names cut, and with their number where two would be the same or one is empty."""
+    """Truncated names, with their number if two would be equal or a name is empty."""
     cut = [shortened(name, longest) for name in names]
     seen = Counter(cut)
     return [name if name and seen[name] == 1 else f"{name} ({number})" for number, name in enumerate(cut)]

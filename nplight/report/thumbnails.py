@@ -1,4 +1,4 @@
-"""Images made small enough for a page, and the grid of their patches."""
+"""Thumbnails of images, and the grid of their patches."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MOST_PREFIX = 16
 
 
 def patch_grid(tokens: int, height: int, width: int) -> tuple[int, int] | None:
-    """Rows and columns of the patches among the tokens, the last ones: the most that have the image's shape.
+    """Rows and columns of the patch tokens, the last of the tokens: the largest grid with the image's aspect ratio.
 
-    `None` where no such grid leaves a number of other tokens that a ViT has.
+    `None` if such a grid leaves more other tokens than a ViT has.
     """
     common = math.gcd(height, width)
     rows, columns = height // common, width // common
@@ -27,12 +27,12 @@ def patch_grid(tokens: int, height: int, width: int) -> tuple[int, int] | None:
 
 
 def thumbnail(image: Tensor, size: int, colours: tuple[Tensor, Tensor] | None = None) -> str:
-    """A small picture as a data URI.
+    """A thumbnail as a data URI.
 
     Args:
         image: (channels, height, width) of one or three channels, normalised.
-        size: of the longer edge, pixels; a smaller image stays as it is.
-        colours: mean and deviation of the normalisation; `None` stretches the image to the full range.
+        size: of the longer edge in pixels; a smaller image is not resized.
+        colours: mean and standard deviation of the normalisation; `None` stretches the image to the full range.
     """
     if colours is None:
         low, high = image.min(), image.max()
@@ -44,7 +44,7 @@ def thumbnail(image: Tensor, size: int, colours: tuple[Tensor, Tensor] | None = 
     small = max(picture.size) <= size
     picture.thumbnail((size, size))
     buffer = io.BytesIO()
-    # A small picture may be of sharp strokes, which JPEG blurs.
+    # Small pictures may have sharp strokes, which JPEG blurs.
     picture.save(buffer, **({"format": "PNG"} if small else {"format": "JPEG", "quality": 75}))
     kind = "png" if small else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -85,7 +85,7 @@ def test_the_page_holds_on_a_laptop_and_a_phone(
 def test_choosing_a_category_draws_what_the_functions_draw(driver: Chrome, finished: Path) -> None:
     run = read_run(finished)
     assert run.table is not None
-    sample, counts = read_rows(run.table.where(search="random"), categories=10, width=max(run.widths), most=50)
+    sample, counts = read_rows(run.table.where(search="random"), categories=10, width=max(run.widths), per_category=50)
     with opened(driver, finished / "report.html"):
         choose(driver, "search", "random")
         choose(driver, "category", "7")
@@ -96,7 +96,7 @@ def test_choosing_a_category_draws_what_the_functions_draw(driver: Chrome, finis
             assert (shown["x"], shown["y"]) == (list(wanted.x), list(wanted.y))
             assert shown.get("text") == (None if wanted.text is None else list(wanted.text))
         (heat,) = traces(driver, "use")
-        wanted = draw_neuron_use(neuron_use(counts, most=999), run.names, 7, run.widths).data[0]
+        wanted = draw_neuron_use(neuron_use(counts, limit=999), run.names, 7, run.widths).data[0]
         assert np.allclose(heat["z"], wanted.z, atol=0.05)
         rings = [len(trace["x"]) for trace in traces(driver, "map")[-2:]]
         assert rings == [4, 4]

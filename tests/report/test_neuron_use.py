@@ -46,8 +46,8 @@ def test_the_most_used_neurons_of_each_category_are_kept() -> None:
     neurons, labels = made()
     counts = neuron_frequency(neurons, labels, num_classes=CATEGORIES, width=WIDTH)
     share = counts.counts.to_dense().double() / counts.images[:, None, None]
-    everything = neuron_use(counts, most=1000)
-    some = neuron_use(counts, most=3)
+    everything = neuron_use(counts, limit=1000)
+    some = neuron_use(counts, limit=3)
     for category in range(CATEGORIES):
         assert torch.equal(everything.dense(category, (WIDTH,) * LAYERS), share[category])
         kept = some.dense(category, (WIDTH,) * LAYERS)

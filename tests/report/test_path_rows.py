@@ -16,7 +16,7 @@ def test_counts_are_of_all_images_and_the_sample_is_bounded(tmp_path: Path) -> N
     write_run(tmp_path, categories=3, images=20, parts=4)
     run = read_run(tmp_path)
     assert run.table is not None
-    sample, counts = read_rows(run.table, categories=3, width=40, most=5)
+    sample, counts = read_rows(run.table, categories=3, width=40, per_category=5)
     expected = neuron_frequency(run.table["neurons"], run.table["label"], num_classes=3, width=40)
     assert torch.equal(counts.counts.to_dense(), expected.counts.to_dense())
     assert torch.equal(counts.images, torch.tensor([20, 20, 20]))
@@ -46,5 +46,5 @@ def test_the_sample_does_not_depend_on_how_the_rows_are_stored(tmp_path: Path) -
         write_run(tmp_path / name, categories=2, images=30, parts=parts)
         table = read_run(tmp_path / name).table
         assert table is not None
-        found.append(read_rows(table, categories=2, width=40, most=6)[0].files)
+        found.append(read_rows(table, categories=2, width=40, per_category=6)[0].files)
     assert found[0] == found[1]

@@ -8,7 +8,7 @@
     return new Response(plain).text();
   }
 
-  // Plotly reads a part of HTML in every text.
+  // Plotly interprets a subset of HTML in every text.
   const letters = (text) => text.replace(/[&<>]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[letter]);
   const percent = (share, digits = 1) => (100 * share).toFixed(digits) + "%";
   const phone = window.matchMedia("(max-width: 600px)");
@@ -28,7 +28,7 @@
     beside: $("beside").value === "" ? null : Number($("beside").value),
   });
 
-  // The traces of a chosen category, in place of those that the figure came with.
+  // Traces of the chosen category replace those of the figure.
 
   function lines(search, category) {
     const line = { x: [], y: [], text: [] };
@@ -47,14 +47,14 @@
   }
 
   function fillPaths(figure, { search, category, beside }) {
-    [category, beside].forEach((one, place) => {
-      const shown = one !== null;
-      const path = shown && search.paths ? search.paths[one] : [];
-      const name = shown ? names[one] : "";
-      const images = shown ? lines(search, one) : { x: [], y: [], text: [] };
-      Object.assign(figure.data[2 * place], images, { name: `${name}: images`, showlegend: shown });
+    [category, beside].forEach((choice, number) => {
+      const shown = choice !== null;
+      const path = shown && search.paths ? search.paths[choice] : [];
+      const name = shown ? names[choice] : "";
+      const images = shown ? lines(search, choice) : { x: [], y: [], text: [] };
+      Object.assign(figure.data[2 * number], images, { name: `${name}: images`, showlegend: shown });
       const bold = { x: path.map((_, layer) => layer), y: path, name: `${name}: category path` };
-      Object.assign(figure.data[2 * place + 1], bold, { showlegend: path.length > 0 });
+      Object.assign(figure.data[2 * number + 1], bold, { showlegend: path.length > 0 });
     });
   }
 
@@ -76,10 +76,10 @@
   }
 
   function fillMap(figure, { category, beside }) {
-    [category, beside].forEach((one, place) => {
-      const ring = figure.data[figure.data.length - 2 + place];
-      const own = data.map.category.map((_, image) => image).filter((image) => data.map.category[image] === one);
-      Object.assign(ring, { x: own.map((image) => data.map.x[image]), y: own.map((image) => data.map.y[image]) });
+    [category, beside].forEach((choice, number) => {
+      const ring = figure.data[figure.data.length - 2 + number];
+      const images = data.map.category.map((_, image) => image).filter((image) => data.map.category[image] === choice);
+      Object.assign(ring, { x: images.map((image) => data.map.x[image]), y: images.map((image) => data.map.y[image]) });
     });
   }
 
@@ -94,7 +94,7 @@
     const figure = data.figures[name];
     fillers[name]?.(figure, chosen());
     const layout = { ...figure.layout, template: data.templates[theme()] };
-    // A finger that scrolls the page must not draw a box in a chart.
+    // Scrolling by touch must not draw a selection box.
     if (phone.matches) {
       const entries = figure.data.filter((trace) => trace.name && trace.showlegend !== false).length;
       const margin = { ...layout.margin, l: 44, r: 6 };
@@ -106,9 +106,9 @@
     await Plotly.react(plot, figure.data, layout, { ...options, toImageButtonOptions: { format: "svg", filename: name } });
   }
 
-  async function drawAll(some = plots) {
+  async function drawAll(selected = plots) {
     delete document.body.dataset.ready;
-    for (const plot of some) {
+    for (const plot of selected) {
       await draw(plot);
       await new Promise((resolve) => setTimeout(resolve));
     }
@@ -118,13 +118,13 @@
   // Pictures.
 
   function element(kind, properties = {}, ...children) {
-    const made = Object.assign(document.createElement(kind), properties);
-    made.append(...children);
-    return made;
+    const node = Object.assign(document.createElement(kind), properties);
+    node.append(...children);
+    return node;
   }
 
-  function picture(place, lines, overlay) {
-    const { source, file, label } = data.pictures.pictures[place];
+  function picture(number, lines, overlay) {
+    const { source, file, label } = data.pictures.pictures[number];
     const title = `${file}, category ${data.names[label]}`;
     const image = () => element("div", { className: "image" }, element("img", { src: source, alt: title, title }));
     const images = element("div", { className: "images" }, image());
@@ -144,8 +144,8 @@
     const context = canvas.getContext("2d");
     const pixels = context.createImageData(columns, rows);
     values.forEach((value, patch) => {
-      const place = Math.min(3.999, (value / 99) * 4);
-      const [low, high, share] = [STOPS[Math.floor(place)], STOPS[Math.floor(place) + 1], place % 1];
+      const stop = Math.min(3.999, (value / 99) * 4);
+      const [low, high, share] = [STOPS[Math.floor(stop)], STOPS[Math.floor(stop) + 1], stop % 1];
       pixels.data.set([...low.map((level, tone) => level + share * (high[tone] - level)), 255], 4 * patch);
     });
     context.putImageData(pixels, 0, 0);
@@ -154,33 +154,33 @@
 
   function showSamples() {
     const { category } = chosen();
-    const found = data.pictures.samples[category] ?? [];
-    const cards = found.map(([place, clean, removed, enhanced]) =>
-      picture(place, [`clean ${percent(clean)}`, `removed ${percent(removed)}`, `enhanced ${percent(enhanced)}`]));
-    $("samples").replaceChildren(...(cards.length ? cards : ["No picture of this category was kept."]));
+    const samples = data.pictures.samples[category] ?? [];
+    const cards = samples.map(([number, clean, removed, enhanced]) =>
+      picture(number, [`clean ${percent(clean)}`, `removed ${percent(removed)}`, `enhanced ${percent(enhanced)}`]));
+    $("samples").replaceChildren(...(cards.length ? cards : ["There is no picture of this category."]));
   }
 
   function listNeurons() {
     const { search, category } = chosen();
     const path = search?.paths?.[category] ?? [];
-    const own = data.pictures.drivers.map((_, place) => place).filter((place) => {
-      const { layer, neuron, images } = data.pictures.drivers[place];
+    const drivers = data.pictures.drivers.map((_, number) => number).filter((number) => {
+      const { layer, neuron, images } = data.pictures.drivers[number];
       return images.length && path[layer] === neuron;
     });
-    $("neuron").replaceChildren(...own.map((place) => {
-      const { layer, neuron } = data.pictures.drivers[place];
-      return element("option", { value: place, textContent: `layer ${layer}, neuron ${neuron}` });
+    $("neuron").replaceChildren(...drivers.map((number) => {
+      const { layer, neuron } = data.pictures.drivers[number];
+      return element("option", { value: number, textContent: `layer ${layer}, neuron ${neuron}` });
     }));
     showDrivers();
   }
 
   function showDrivers() {
-    const found = data.pictures.drivers[$("neuron").value]?.images ?? [];
-    const cards = found.map(([place, value, patches]) => {
-      const lines = [`category ${data.names[data.pictures.pictures[place].label]}, value ${value}`];
-      return picture(place, lines, patches.length ? heat(patches, data.pictures.grid) : null);
+    const images = data.pictures.drivers[$("neuron").value]?.images ?? [];
+    const cards = images.map(([number, value, patches]) => {
+      const lines = [`category ${data.names[data.pictures.pictures[number].label]}, value ${value}`];
+      return picture(number, lines, patches.length ? heat(patches, data.pictures.grid) : null);
     });
-    $("drivers").replaceChildren(...(cards.length ? cards : ["No pictures of this category's neurons were kept."]));
+    $("drivers").replaceChildren(...(cards.length ? cards : ["There is no picture for this category's neurons."]));
   }
 
   function showPictures() {
@@ -194,7 +194,7 @@
     for (const part of document.querySelectorAll("[data-search]")) part.hidden = part.dataset.search !== $("search").value;
   }
 
-  // What the reader does.
+  // Interaction.
 
   function setTheme(name) {
     document.documentElement.dataset.theme = name;
@@ -214,9 +214,9 @@
   $("neuron")?.addEventListener("change", showDrivers);
   phone.addEventListener("change", () => drawAll());
 
-  const several = Object.keys(data.methods).length;
-  $("searches").hidden = several < 2;
-  $("choice").hidden = several === 0;
+  const searches = Object.keys(data.methods).length;
+  $("searches").hidden = searches < 2;
+  $("choice").hidden = searches === 0;
   setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   showTables();
   showPictures();

@@ -1,4 +1,4 @@
-"""Figures for whatever loggers there are."""
+"""Figures of a run for the Trainer's loggers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from nplight.report.run_data import Run
 
 
 def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
-    """Hand the figures of a run to the loggers that take any.
+    """Log the figures of a run to the loggers that support figures.
 
-    Weights & Biases, MLflow and Comet get Plotly's; TensorBoard, which takes matplotlib's alone, gets those where that
-    is installed. Which they are, their classes' names tell, so that none has to be installed.
+    Weights & Biases, MLflow and Comet get Plotly figures; TensorBoard, which supports matplotlib alone, gets matplotlib
+    figures if that is installed. Loggers are recognised by class name, so that none of them has to be installed.
 
     Args:
-        loggers: Lightning's.
+        loggers: of the Trainer.
         run: the run.
-        step: at which they are logged.
+        step: the step at which the figures are logged.
 
     Returns:
-        The classes of the loggers that took them.
+        The class names of the loggers that took figures.
     """
     figures = _plotly(run)
-    took = []
+    logged_by = []
     for logger in loggers:
         kind = type(logger).__name__
         if kind == "WandbLogger":
@@ -44,31 +44,31 @@ def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
                 logger.experiment.add_figure(name, figure, step)
         else:
             continue
-        took.append(kind)
-    return took
+        logged_by.append(kind)
+    return logged_by
 
 
 def _plotly(run: Run) -> dict[str, Any]:
-    made = (
+    drawn = (
         ("pruning", draw_pruning(run)),
         ("faithfulness", draw_faithfulness(run)),
         ("selectivity", draw_selectivity(run)),
     )
-    return {f"paths/{name}": figure for name, figure in made if figure is not None}
+    return {f"paths/{name}": figure for name, figure in drawn if figure is not None}
 
 
 def _matplotlib(run: Run) -> dict[str, Any]:
     from matplotlib.figure import Figure
 
-    found = {}
+    figures = {}
     rows = run.metrics.get("conditions", [])
     if any(row["condition"] == "kept" for row in rows):
-        found["paths/pruning"], _ = drawing.draw_pruning(
+        figures["paths/pruning"], _ = drawing.draw_pruning(
             rows, Figure(layout="constrained").subplots(), MEASURES["accuracy"]
         )
     if run.selectivity:
         accuracy = 100 * torch.tensor(run.selectivity["accuracy"], dtype=torch.float64)
         axes = Figure(layout="constrained").subplots()
-        words = {"rows": "images of category", "columns": "path of category", "unit": "top-1 accuracy, %"}
-        found["paths/selectivity"], _ = drawing.draw_matrix(accuracy, axes, **words)
-    return found
+        labels = {"rows": "images of category", "columns": "path of category", "unit": "top-1 accuracy, %"}
+        figures["paths/selectivity"], _ = drawing.draw_matrix(accuracy, axes, **labels)
+    return figures
