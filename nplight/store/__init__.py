@@ -1,10 +1,10 @@
-"""The run folder: Parquet in, Parquet out."""
+"""The run folder: its files, its lock, and the stored image paths in Parquet."""
 
 from nplight.store.atomic_write import write_whole
 from nplight.store.folder import RunFolder
 from nplight.store.parts import part_files, write_part
-from nplight.store.stored import StoredImages, stored_images
-from nplight.store.table import PathTable, read_paths, read_searches
+from nplight.store.path_table import PathTable, read_paths, read_searches
+from nplight.store.stored_images import StoredImages, stored_images
 
 __all__ = [
     "PathTable",

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step, safe from a power cut.
+    """Write a temporary file beside `path` with `write`, sync it, and replace `path` by it in one step.
 
     Raises:
-        RunFolderError: it cannot be written; what stood there before still does.
+        RunFolderError: it cannot be written; an existing file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -40,7 +40,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def cannot_write(path: Path, error: Exception) -> RunFolderError:
-    """What to tell a user whose run folder refuses a file: the path, the reason and the way out."""
+    """The error for a file that cannot be written: path, reason and way out."""
     way_out = _ROOM if getattr(error, "errno", None) in _FULL else _RIGHTS
     return RunFolderError(
         f"`run_dir`: {path} cannot be written: {getattr(error, 'strerror', None) or error}; {way_out}"
@@ -48,7 +48,7 @@ def cannot_write(path: Path, error: Exception) -> RunFolderError:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a link, if it is there.
+    """Remove a file or a link if it exists.
 
     Raises:
         RunFolderError: it cannot be removed.
@@ -60,12 +60,12 @@ def remove(path: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """The temporary files of `write_whole` that killed processes left in a folder."""
+    """The temporary files of `write_whole` left in a folder by killed processes."""
     return sorted(folder.glob(f".*.{'[0-9a-f]' * 8}.tmp"))
 
 
 def _sync_folder(folder: Path) -> None:
-    # Not every file system and no Windows can sync a folder; the file itself is in place either way.
+    # Some file systems, and Windows, cannot sync a folder; the file itself is in place either way.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -39,16 +39,16 @@ def to_json(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> str
 
 
 def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryPaths]], int]:
-    """What `to_json` was given, from content of the shape in `category_shape.py`.
+    """The arguments of `to_json`, from content of the shape in `category_shape.py`.
 
     Raises:
-        ValueError: another version, or numbers that do not go together.
+        ValueError: another version, or inconsistent numbers.
         TypeError: likewise.
     """
     if content["version"] != _VERSION:
         raise ValueError(f"version {content['version']}, and this nplight reads {_VERSION}")
     written = {name: value for name, value in content.items() if name != "checksum"}
-    # Older files have none.
+    # Files of older versions have no checksum.
     if "checksum" in content and content["checksum"] != _checksum(written):
         raise ValueError("its content is not what was written")
     paths = {

@@ -1,4 +1,4 @@
-"""What `category_paths.json` must hold, before its numbers are held against each other; imported when it is read."""
+"""The shape of `category_paths.json`, checked before its numbers are compared; imported when the file is read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoredPaths(TypedDict):
 
 
 class StoredMethods(TypedDict):
-    """The whole file: search -> neurons a layer -> paths."""
+    """The file: search -> neurons per layer -> paths."""
 
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
     version: int

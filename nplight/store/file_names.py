@@ -47,9 +47,9 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""Section of the settings -> its result files; the results of a section rest on those of the sections before it.
+"""Section of the settings -> its result files; the results of a section depend on those of earlier sections.
 
-A section whose name continues after a space, as `search jas`, is a part of the section before the space.
+A section whose name continues after a space, such as `search jas`, is a part of the section before the space.
 """
 
 _SAME_COMMAND = "the same command again writes it anew"
@@ -64,4 +64,4 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         PICTURES: _SAME_COMMAND,
     }
 )
-"""JSON file -> what a person can do about a damaged one."""
+"""JSON file -> the way out if it is damaged."""

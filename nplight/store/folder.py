@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves behind, each file whole or not there."""
+"""The run folder: the result files of a run, each written atomically."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from nplight.store.category_file import from_json, to_json
 from nplight.store.file_names import CATEGORY_PATHS, METRICS_CSV, METRICS_JSON, PATHS, RESULTS, SETTINGS, SKIPPED
 from nplight.store.json_files import check_shape, damaged, read_json
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a formula of a spreadsheet may begin with
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")  # first characters of spreadsheet formulas
 
 
 class RunFolder:
     """A folder of results: `paths/`, `category_paths.json`, `metrics.json`, `metrics.csv`, `settings.json`.
 
-    From `claim` to `release` (or to the end of a `with`, or of the process) no other process can claim it.
+    From `claim` to `release` (or the end of a `with`, or of the process) no other process can claim it.
 
     Args:
-        path: where it is or will be.
+        path: of the folder, which need not exist.
 
     Raises:
-        RunFolderError: something that is no folder stands there.
+        RunFolderError: the path is not a folder.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -64,24 +64,23 @@ class RunFolder:
         return self.path / PATHS
 
     def claim(self, section: str, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        """Use the folder for a run with these settings: new, or a run with the very same to go on with.
+        """Use the folder for a run with these settings: a new run, or one with equal settings to resume.
 
-        The version of nplight is one of the settings. One process alone calls this, for all of its run.
+        The version of nplight is one of the settings. Only one process of a run calls this.
 
         Args:
-            section: what the settings are for: `search`, a part of it as `search jas`, or `evaluation`.
+            section: of the settings: `search`, a part of it such as `search jas`, or `evaluation`.
             settings: plain values.
-            overwrite: remove the section's results, and those that rest on them, and start anew; files that no run
-                writes are left alone.
+            overwrite: remove the section's results and those that depend on them; files that no run writes are kept.
 
         Raises:
-            RunFolderError: another run is in it, it holds results of other settings, every difference listed, or it
-                cannot be written.
+            RunFolderError: another run uses it, it holds results of other settings (every difference is listed), or
+                it cannot be written.
         """
         if not self._holds:
-            alone = lock.acquire(self.path)
+            first = lock.acquire(self.path)
             self._holds = True
-            for path in [*leftovers(self.path), *leftovers(self.parts)] if alone else ():
+            for path in [*leftovers(self.path), *leftovers(self.parts)] if first else ():
                 remove(path)
         try:
             self._settle(section, json.loads(json.dumps({"nplight": _version(), **settings})), overwrite)
@@ -90,13 +89,13 @@ class RunFolder:
             raise
 
     def release(self) -> None:
-        """Let other runs claim the folder; more than once does no harm."""
+        """Let other runs claim the folder; repeated calls have no effect."""
         if self._holds:
             self._holds = False
             lock.release(self.path)
 
     def check_same(self, section: str, identity: Mapping[str, Any]) -> None:
-        """Refuse a run whose settings differ from `identity`, that of the data at hand, where both say something.
+        """Refuse a run whose settings differ from `identity`, that of the current data, in entries that both have.
 
         Raises:
             RunFolderError: every difference listed.
@@ -108,15 +107,14 @@ class RunFolder:
             )
 
     def differences(self, section: str, settings: Mapping[str, Any]) -> str:
-        """How settings differ from those of the folder, for people, where both say something; else empty.
+        """The differences from the folder's settings in entries that both have, as text; empty without any.
 
         Raises:
             RunFolderError: the folder has no settings, or damaged ones.
         """
         stored = self.settings().get(section, {})
-        wanted = {name: value for name, value in json.loads(json.dumps(settings)).items() if name in stored}
-        there = {name: stored[name] for name in wanted}
-        return _differences(there, wanted)
+        current = {name: value for name, value in json.loads(json.dumps(settings)).items() if name in stored}
+        return _differences({name: stored[name] for name in current}, current)
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of the runs in the folder, by section.
@@ -130,37 +128,37 @@ class RunFolder:
         return sections
 
     def search_fingerprint(self, name: str) -> str | None:
-        """What the parts of a search carry, to be told from those of other runs: a digest of its settings.
+        """A digest of a search's settings, by which its parts are recognised.
 
-        Weights and data are among the settings; of a joint search also its images.
+        The settings include weights and data; those of a joint search also its images.
 
         Args:
-            name: of the search, or of its rows as `NAME@SIZE`.
+            name: of the search, or of its rows of one size, `NAME@SIZE`.
 
         Returns:
-            16 hexadecimal digits; `None` where no search has claimed the folder.
+            16 hexadecimal digits; `None` if no search has claimed the folder.
 
         Raises:
             RunFolderError: the settings are damaged.
         """
         stored = self.settings() if os.path.lexists(self.path / SETTINGS) else {}
         search = f"search {name.partition('@')[0]}"
-        own = {section: stored[section] for section in ("search", search, f"{search} images") if section in stored}
-        if search not in own:
+        sections = {section: stored[section] for section in ("search", search, f"{search} images") if section in stored}
+        if search not in sections:
             return None
-        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]
 
     def write_category_paths(self, paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
-        """Write the category paths of every method, for every number of neurons a layer."""
+        """Write the category paths of every method, for every number of neurons per layer."""
         self.write(CATEGORY_PATHS, to_json(paths, top_k))
 
     def read_category_paths(self) -> tuple[dict[str, dict[int, CategoryPaths]], int]:
-        """The category paths by method and number of neurons a layer, and the number of the path itself (`top_k`).
+        """The category paths by method and number of neurons per layer, and `top_k`, the number of the path itself.
 
         Raises:
             RunFolderError: there are none, or they are damaged.
         """
-        from nplight.store.category_shape import SHAPE  # here, as it takes time that few commands should spend
+        from nplight.store.category_shape import SHAPE  # imported here: slow, and not needed by most commands
 
         path = self.path / CATEGORY_PATHS
         content = self._read(CATEGORY_PATHS)
@@ -171,7 +169,7 @@ class RunFolder:
             raise damaged(path, error) from error
 
     def category_digest(self) -> str:
-        """What tells these category paths from others.
+        """A digest of the category paths.
 
         Raises:
             RunFolderError: there are none.
@@ -185,21 +183,21 @@ class RunFolder:
         self.write_csv(METRICS_CSV, rows)
 
     def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
-        """Write `skipped_files.csv`: files that could not be read, and why."""
+        """Write `skipped_files.csv`: files that could not be read, with the reason."""
         self.write_csv(SKIPPED, [{"file": file, "reason": reason} for file, reason in skipped])
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file in UTF-8, whole or not at all."""
+        """Write a text file in UTF-8, atomically."""
         write_whole(self.path / name, lambda path: path.write_bytes(text.encode(errors="backslashreplace")))
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write a table with a head, whole or not at all; what a row lacks is left empty.
+        """Write a table with a header, atomically; missing values are empty.
 
-        A text that a spreadsheet would take for a formula gets a `'` in front of it, which spreadsheets do not show.
+        A text that a spreadsheet would interpret as a formula is prefixed with `'`, which spreadsheets do not show.
         """
 
         def write_rows(path: Path) -> None:
-            # File names are bytes, and need not be text in any encoding.
+            # File names are bytes and may be invalid in every encoding.
             with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 names = dict.fromkeys(name for row in rows for name in row)
                 writer = csv.DictWriter(file, fieldnames=list(names), lineterminator="\n")
@@ -208,14 +206,14 @@ class RunFolder:
 
         write_whole(self.path / name, write_rows)
 
-    def _settle(self, section: str, wanted: dict[str, Any], overwrite: bool) -> None:
+    def _settle(self, section: str, settings: dict[str, Any], overwrite: bool) -> None:
         if overwrite:
             self._erase(section)
         stored = self.settings() if os.path.lexists(self.path / SETTINGS) else {}
-        if section in stored and stored[section] != wanted:
+        if section in stored and stored[section] != settings:
             raise RunFolderError(
                 f"`run_dir` {self.path} already holds a run with other settings "
-                f"({_differences(stored[section], wanted)}); "
+                f"({_differences(stored[section], settings)}); "
                 f"name another --run_dir, or replace its results with --overwrite"
             )
         if section == "search" and section not in stored and any(self.parts.glob("part-*.parquet")):
@@ -223,13 +221,13 @@ class RunFolder:
                 f"`run_dir` {self.path} holds paths of an unknown run (no {SETTINGS}); "
                 f"name another --run_dir, or replace its results with --overwrite"
             )
-        if stored.get(section) != wanted:
-            self.write(SETTINGS, _json({**stored, section: wanted}))
+        if stored.get(section) != settings:
+            self.write(SETTINGS, _json({**stored, section: settings}))
 
     def _erase(self, section: str) -> None:
         sections = list(RESULTS)
-        gone = sections[sections.index(section) :] if section in sections else [section]
-        for name in reversed(gone):
+        erased = sections[sections.index(section) :] if section in sections else [section]
+        for name in reversed(erased):
             for pattern in RESULTS.get(name, ()):
                 for path in self.path.glob(pattern):
                     remove(path)
@@ -237,7 +235,7 @@ class RunFolder:
             stored = self.settings()
         except RunFolderError:
             stored = {}
-        kept = [name for name in stored if name not in gone and name.partition(" ")[0] not in gone]
+        kept = [name for name in stored if name not in erased and name.partition(" ")[0] not in erased]
         self.write(SETTINGS, _json({name: stored[name] for name in kept}))
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -251,7 +249,7 @@ class RunFolder:
 
 
 def _is_text(name: str) -> bool:
-    """Whether Parquet and the operating system take a file's name."""
+    """Whether Parquet and the operating system accept a file's name."""
     try:
         return b"\0" not in name.encode()
     except UnicodeEncodeError:
@@ -268,7 +266,7 @@ def _version() -> str:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", "\\r")  # which `csv` leaves unquoted before Python 3.13, so that it would end the row
+    text = value.replace("\r", "\\r")  # `csv` does not quote it before Python 3.13, and it would end the row
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -276,10 +274,10 @@ def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _differences(stored: Any, wanted: Mapping[str, Any]) -> str:
-    there = stored if isinstance(stored, dict) else {}
-    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
-    return ", ".join(f"{name}: {_short(there.get(name))} there, {_short(wanted.get(name))} now" for name in names)
+def _differences(stored: Any, current: Mapping[str, Any]) -> str:
+    before = stored if isinstance(stored, dict) else {}
+    names = [name for name in {**before, **current} if before.get(name) != current.get(name)]
+    return ", ".join(f"{name}: {_short(before.get(name))} there, {_short(current.get(name))} now" for name in names)
 
 
 def _short(value: object, limit: int = 100) -> str:

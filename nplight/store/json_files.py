@@ -1,4 +1,4 @@
-"""JSON files of a run folder: read once, checked against the shape they must have."""
+"""Reading the JSON files of a run folder, and checking their shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file, one of `WAYS_OUT`.
 
     Raises:
-        RunFolderError: it is no file, cannot be read, or holds no JSON.
+        RunFolderError: the path is not a file, cannot be read, or is not JSON.
     """
     way_out = WAYS_OUT[path.name]
     if not path.is_file():
@@ -31,17 +31,17 @@ def read_json(path: Path) -> Any:
 
 
 def check_shape(path: Path, content: Any, shape: TypeAdapter[Any]) -> None:
-    """Refuse content that is not as it should be.
+    """Refuse content of the wrong shape.
 
     Args:
         path: the file, one of `WAYS_OUT`.
         content: of the file, from `read_json`.
-        shape: what it should hold.
+        shape: the required shape.
 
     Raises:
         RunFolderError: naming the file and the first wrong entry.
     """
-    from pydantic import ValidationError  # here, as it takes time that few commands should spend
+    from pydantic import ValidationError  # imported here: slow, and not needed by most commands
 
     try:
         shape.validate_python(content)
@@ -52,5 +52,5 @@ def check_shape(path: Path, content: Any, shape: TypeAdapter[Any]) -> None:
 
 
 def damaged(path: Path, reason: object) -> RunFolderError:
-    """The error for a file whose content is not as it should be, with the way out."""
+    """The error for a damaged file, with the way out."""
     return RunFolderError(f"{path} is damaged: {reason}; {WAYS_OUT[path.name]}")

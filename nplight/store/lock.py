@@ -1,4 +1,4 @@
-"""One run at a time in a folder: an advisory lock that ends with its process, however that ends."""
+"""The lock of a run folder: one run at a time, by an advisory lock that ends with its process."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _HELD: dict[Path, _Held] = {}
 
 
 def acquire(folder: Path) -> bool:
-    """Keep other processes' runs out of a folder, which is made if need be; this process may hold it several times.
+    """Lock a folder, created if missing, against other processes; this process may acquire it several times.
 
-    The file `.lock`, which names the holder, is locked, and the folder itself, whose lock nobody can delete.
-    Where the file system knows no locks nobody is kept out. (filelock locks no folders and raises where there are no
-    locks: what it would leave to do here is as long as the whole.)
+    Two locks are taken: one on the file `.lock`, which names the holder, and one on the folder itself, which cannot be
+    deleted. On a file system without locks nothing is locked. (filelock cannot lock a folder and raises without locks,
+    so that using it would not shorten this module.)
 
     Returns:
-        Whether the folder was locked just now, so that nobody else can be writing into it.
+        Whether this call locked the folder, so that no other process can be writing into it.
 
     Raises:
         RunFolderError: another process holds it, or it cannot be written.
@@ -51,7 +51,7 @@ def acquire(folder: Path) -> bool:
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A link in its place could make a file elsewhere the lock.
+        # A link in its place could lock a file elsewhere.
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
         raise cannot_write(folder / LOCK, error) from error
@@ -67,7 +67,7 @@ def acquire(folder: Path) -> bool:
 
 
 def release(folder: Path) -> None:
-    """Give back what one `acquire` took; nothing where this process holds nothing."""
+    """Undo one `acquire`; no effect if this process does not hold the folder."""
     key = folder.resolve()
     held = _HELD.get(key)
     if held is None:
@@ -81,7 +81,7 @@ def release(folder: Path) -> None:
 
 
 def _opened(folder: Path) -> int | None:
-    """The folder itself, to be locked; `None` where, as on Windows, folders cannot be opened."""
+    """A descriptor of the folder; `None` if folders cannot be opened, as on Windows."""
     try:
         return os.open(folder, os.O_RDONLY)
     except OSError:
@@ -121,7 +121,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        # Windows locks bytes against reading, too: one behind the holder's name.
+        # Windows also locks bytes against reading, so lock one behind the holder's name.
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -134,5 +134,5 @@ else:
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    # A forked child, a data loader's worker say, may outlive a killed run and would hold its lock.
+    # A forked child, e.g. a data loader's worker, may outlive a killed run and would hold its lock.
     os.register_at_fork(after_in_child=_forget)

@@ -1,6 +1,6 @@
-"""Checksums of a part: of its footer, which says what the data is and where, and of the data before it.
+"""Checksums of a part: of its footer, which describes the data, and of the data before it.
 
-Parquet's own page checksums cover neither the footer nor what surrounds the pages.
+Parquet's page checksums cover neither the footer nor the bytes between pages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zlib import crc32
 
 _END = struct.Struct("<I4s")  # the footer's length and Parquet's mark
 _MARK = b"PAR1"
-# Older parts have theirs in the file, between data and footer: tag, CRC-32 of the data, CRC-32 of the footer.
+# Parts of older versions have them in the file, between data and footer: tag, CRC-32 of the data, CRC-32 of the footer.
 _INSIDE = struct.Struct("<4sII")
 _TAG = b"NPL1"
 
@@ -24,16 +24,16 @@ def checksums_of(parquet: bytes) -> str:
     return f"{crc32(parquet[start:]):08x}{crc32(parquet[:start]):08x}"
 
 
-def checked_footer(path: Path, checksums: str | None, *, whole: bool) -> bytes:
+def checked_footer(path: Path, checksums: str | None, *, check_data: bool) -> bytes:
     """The footer of a part.
 
     Args:
         path: the part.
-        checksums: as `checksums_of` the part when it was written; `None`: those inside an older part.
-        whole: check the data, too, which reads the whole file.
+        checksums: from `checksums_of` when the part was written; `None`: those inside a part of an older version.
+        check_data: also check the data, which reads the whole file.
 
     Raises:
-        ValueError: the part is not as it was written.
+        ValueError: the part differs from what was written.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -56,6 +56,6 @@ def checked_footer(path: Path, checksums: str | None, *, whole: bool) -> bytes:
         if crc32(footer) != foot:
             raise ValueError("its footer is not what was written")
         file.seek(0)
-        if whole and crc32(file.read(start)) != data:
+        if check_data and crc32(file.read(start)) != data:
             raise ValueError("its data is not what was written")
     return footer

@@ -1,4 +1,4 @@
-"""The Parquet parts of a run: some images' paths by one search, each named by the checksums of its bytes."""
+"""The Parquet parts of a run: paths of a group of images by one search, with checksums in the file name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nplight.store.part_checksums import checked_footer, checksums_of
 
 SCHEMA_VERSION = 2
 _WITH_METHOD = 1
-"""The version whose parts hold the search's name in a column `method`, and their checksums in the file."""
+"""The version with the search's name in a column `method` and the checksums in the file."""
 
 _KEY = b"nplight"
 _SEARCH = r"[A-Za-z0-9][A-Za-z0-9_.@-]*"
@@ -33,23 +33,23 @@ _NAME = re.compile(rf"(part-({_SEARCH})-\d{{10,}})(?:\.([0-9a-f]{{16}}))?\.parqu
 
 
 class DamagedPartError(RunFolderError):
-    """A part is not as it was written."""
+    """A part differs from what was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a part says of itself.
+    """The metadata of a part.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         search: the search that found its paths.
-        rows: its images.
-        first: the smallest index of them.
-        index: all of them, where they are equally far apart; else `None`.
-        labels: smallest and largest label; `None`: they have none.
-        columns: a number that differs for other columns, types or shapes.
-        fingerprint: that of the search it was written for; `None` where it does not say.
-        search_column: the column with the search's name.
+        rows: number of images.
+        first: the smallest image index.
+        index: all image indices if they are equally spaced; else `None`.
+        labels: smallest and largest label; `None` without labels.
+        columns: a checksum of names, types and shapes of the columns.
+        fingerprint: of the search it was written for; `None` if not stored.
+        search_column: name of the column with the search's name.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Part:
     search_column: str
 
     def may_hold(self, label: int) -> bool:
-        """Whether an image of this label can be in it."""
+        """Whether the part may contain an image of a label."""
         return self.labels is not None and self.labels[0] <= label <= self.labels[1]
 
 
@@ -78,28 +78,28 @@ def write_part(
     search: str,
     fingerprint: str | None = None,
 ) -> None:
-    """Write the paths of some images as one Parquet file, whole or not at all.
+    """Write the paths of a group of images as one Parquet file, atomically.
 
     Args:
         run: the run folder.
         paths: the paths, of at least one image.
-        index: (images,) int64, each image's number in its data set, 0 or more; none of them written before.
-        files: each image's file or name.
-        labels: (images,) int64, or `None` where there are none.
-        checksums: of each image's pixels, 0 or more, by which a run that goes on knows them again.
-        search: its name.
-        fingerprint: that of the search in this run, `RunFolder.search_fingerprint`.
+        index: (images,) int64, each image's number in its data set, at least 0, none written before.
+        files: each image's file name.
+        labels: (images,) int64, or `None`.
+        checksums: of each image's pixels, at least 0, by which a resumed run recognises images.
+        search: name of the search.
+        fingerprint: of the search in this run, from `RunFolder.search_fingerprint`.
 
     Raises:
-        ArgumentError: lengths differ, an index stands twice or is negative, or the name cannot be one of a file.
-        RunFolderError: such a part is there already, or the folder cannot be written to.
+        ArgumentError: lengths differ, an index is repeated or negative, or the search's name is not a valid file name.
+        RunFolderError: the part exists already, or the folder cannot be written.
     """
     _check(paths, index, files, labels, checksums, search)
     first = int(index.min())
     stem = _stem(search, first)
-    if there := [path for path in part_files(run, search) if _stem_of(path) == stem]:
+    if existing := [path for path in part_files(run, search) if _stem_of(path) == stem]:
         raise RunFolderError(
-            f"{there[0]} is there already: image {first} came twice, from a sampler that repeats "
+            f"{existing[0]} is there already: image {first} came twice, from a sampler that repeats "
             f"images or from two runs at once; every image must come once, with an index of its own"
         )
     table = _table(paths, index, files, labels, checksums, search)
@@ -122,7 +122,7 @@ def write_part(
 
 
 def part_files(run: RunFolder, search: str | None = None) -> list[Path]:
-    """What is named as the parts of a run, or of one search in it; not what a killed run left half written.
+    """The files named as parts of a run, or of one of its searches; temporary files are left out.
 
     Raises:
         RunFolderError: the folder cannot be read.
@@ -134,18 +134,18 @@ def part_files(run: RunFolder, search: str | None = None) -> list[Path]:
     return [run.parts / name for name in names if (match := _NAME.fullmatch(name)) and search in (None, match[2])]
 
 
-def open_part(path: Path, *, whole: bool = False) -> Part:
-    """What a part says of itself, once its footer (or, if `whole`, every byte) is seen to be what was written.
+def open_part(path: Path, *, check_data: bool = False) -> Part:
+    """The metadata of a part, once its footer (with `check_data` the whole file) matches its checksums.
 
     Raises:
-        DamagedPartError: it is damaged, no plain file, not what its name says, or of another version.
+        DamagedPartError: the part is damaged, not a regular file, of another version, or differs from its name.
         RunFolderError: it cannot be read.
     """
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ValueError("it is a link or no file at all")
         name = _NAME.fullmatch(path.name)
-        footer = checked_footer(path, name and name[3], whole=whole)
+        footer = checked_footer(path, name and name[3], check_data=check_data)
         metadata = pq.read_metadata(pa.BufferReader(footer))
         about = json.loads(metadata.metadata[_KEY])
         if about["version"] not in (SCHEMA_VERSION, _WITH_METHOD):
@@ -165,17 +165,17 @@ def open_part(path: Path, *, whole: bool = False) -> Part:
 
 
 def refuse_foreign(run: RunFolder, parts: Sequence[Part]) -> None:
-    """Refuse parts of another run; where none of a search says whose it is, as older ones do not, all are taken.
+    """Refuse parts of another run; if no part of a search stores a fingerprint, as in older versions, all are accepted.
 
     Raises:
-        RunFolderError: naming one.
+        RunFolderError: a part is of another run; the first one is named.
     """
     for search in dict.fromkeys(part.search for part in parts):
-        own = [part for part in parts if part.search == search]
-        if all(part.fingerprint is None for part in own):
+        of_search = [part for part in parts if part.search == search]
+        if all(part.fingerprint is None for part in of_search):
             continue
-        wanted = run.search_fingerprint(search) or own[0].fingerprint
-        if foreign := next((part for part in own if part.fingerprint != wanted), None):
+        fingerprint = run.search_fingerprint(search) or of_search[0].fingerprint
+        if foreign := next((part for part in of_search if part.fingerprint != fingerprint), None):
             raise RunFolderError(
                 f"{foreign.path} is of another run than the settings or the other parts of {run.path}; "
                 f"{way_out(foreign.path)}"
@@ -183,7 +183,7 @@ def refuse_foreign(run: RunFolder, parts: Sequence[Part]) -> None:
 
 
 def way_out(path: Path) -> str:
-    """What to do about a part that cannot be used, for people."""
+    """The way out for a part that cannot be used, as text."""
     name = _NAME.fullmatch(path.name)
     search = name[2].partition("@")[0] if name else "its search"
     return f"a run in this folder with {search!r} among its searches sets it aside and searches its images anew"
@@ -234,14 +234,14 @@ def _table(
     order = index.argsort().cpu()
     count = len(order)
 
-    def values(of: Tensor) -> np.ndarray:
-        rows = of.detach().cpu()[order]
+    def values(column: Tensor) -> np.ndarray:
+        rows = column.detach().cpu()[order]
         return np.ascontiguousarray((rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows).numpy())
 
-    def tensors(of: Tensor) -> pa.Array:
-        return pa.FixedShapeTensorArray.from_numpy_ndarray(values(of))
+    def tensors(column: Tensor) -> pa.Array:
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(values(column))
 
-    # File names are bytes, and need not be text in any encoding.
+    # File names are bytes and may be invalid in every encoding.
     names = [files[position].encode(errors="backslashreplace").decode() for position in order.tolist()]
     return pa.table(
         {

@@ -20,7 +20,7 @@ def test_the_checksums_cover_every_byte_once(tmp_path: Path) -> None:
     content = parquet_bytes()
     checksums = checksums_of(content)
     (tmp_path / "part").write_bytes(content)
-    footer = checked_footer(tmp_path / "part", checksums, whole=True)
+    footer = checked_footer(tmp_path / "part", checksums, check_data=True)
     assert content.endswith(footer)
     data = content.removesuffix(footer)
     assert checksums == f"{crc32(footer):08x}{crc32(data):08x}"
@@ -36,11 +36,11 @@ def test_every_changed_byte_is_noticed_and_the_footer_without_reading_the_data(t
         changed[place] ^= 1
         path.write_bytes(changed)
         if place < data:
-            checked_footer(path, checksums, whole=False)
+            checked_footer(path, checksums, check_data=False)
         with pytest.raises(ValueError, match=r"is not what was written|cut short"):
-            checked_footer(path, checksums, whole=place < data)
+            checked_footer(path, checksums, check_data=place < data)
 
 
 def _written(path: Path, content: bytes, checksums: str) -> bytes:
     path.write_bytes(content)
-    return checked_footer(path, checksums, whole=False)
+    return checked_footer(path, checksums, check_data=False)

@@ -28,7 +28,7 @@ def test_a_part_knows_what_it_holds(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     write(run, [9, 3, 6], search="jas@5")
     write(run, [7, 0, 1], labels=False)
-    regular, other = (open_part(path, whole=True) for path in reversed(part_files(run)))
+    regular, other = (open_part(path, check_data=True) for path in reversed(part_files(run)))
     assert re.fullmatch(r"part-jas@5-0000000003\.[0-9a-f]{16}\.parquet", regular.path.name)
     assert (regular.search, regular.rows, regular.first, regular.index) == ("jas@5", 3, 3, range(3, 12, 3))
     assert (regular.labels, other.labels, other.index) == ((0, 1), None, None)
@@ -129,7 +129,7 @@ def test_damage_is_named_with_the_way_out(tmp_path: Path, damage: Any, reason: s
     why = reason or "its data is not what was written"
     message = rf"{path.name} is damaged: {why}.*; a run in this folder with '(jas|it)' among its searches sets it aside"
     with pytest.raises(RunFolderError, match=message):
-        open_part(path, whole=True)
+        open_part(path, check_data=True)
     if reason:
         with pytest.raises(RunFolderError, match=message):
             read_paths(tmp_path)

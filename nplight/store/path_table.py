@@ -1,4 +1,4 @@
-"""The stored image paths of a run, read as one table."""
+"""The stored image paths of a run as one table."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 
 class PathTable:
-    """Stored image paths, ordered by search (names of `METHODS` in its order, others after them) and then by index.
+    """Stored image paths, ordered by search (in the order of `METHODS`, other names last) and then by index.
 
-    Only the indices are held; columns are read when they are asked for.
+    Only the indices are held in memory; columns are read on access.
 
-    Columns: `index`, `file`, `label` (-1 in tensors, null elsewhere, where there is none), `target`, `prediction`,
+    Columns: `index`, `file`, `label` (if missing, -1 in tensors and null elsewhere), `target`, `prediction`,
     `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `search`, `neurons` and
-    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Those whose K or R is not the same for all
-    its searches are there one search at a time, by `where`.
+    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Columns whose K or R
+    differs between searches are available for one search at a time, from `where`.
 
     Args:
         parts: the parts, at least one.
-        label: of which images alone; `None`: all.
+        label: restricts the table to the images of a label; `None`: all images.
 
     Attributes:
-        searches: their names, in order.
+        searches: the names of the searches, in order.
 
     Raises:
-        RunFolderError: a part is damaged, or an image stands twice under one search.
+        RunFolderError: a part is damaged, or an image is stored twice for a search.
     """
 
     def __init__(self, parts: Sequence[Part], label: int | None = None) -> None:
@@ -58,8 +58,8 @@ class PathTable:
         return len(self._order)
 
     def __repr__(self) -> str:
-        of = "" if self._label is None else f" of label {self._label}"
-        return f"PathTable: {len(self)} rows{of}, searches {listed(self.searches)}; columns {listed(self.columns, 20)}"
+        rows = f"{len(self)} rows" + ("" if self._label is None else f" of label {self._label}")
+        return f"PathTable: {rows}, searches {listed(self.searches)}; columns {listed(self.columns, 20)}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,19 +67,19 @@ class PathTable:
         return tuple(self._schema.names)
 
     def shape(self, column: str) -> tuple[int, ...]:
-        """The shape of a column's value for one image, empty for numbers and strings.
+        """The shape of a column's value per image; empty for numbers and strings.
 
         Raises:
-            ArgumentError: there is no such column.
+            ArgumentError: unknown column.
         """
         self._check_columns([column], self.columns)
         return tuple(getattr(self._schema.field(column).type, "shape", ()))
 
     def where(self, *, search: str | None = None, label: int | None = None) -> PathTable:
-        """The rows of a search, of a label, or both; only parts that can hold them are read.
+        """The rows of a search, of a label, or both; only parts that may contain them are read.
 
         Raises:
-            ArgumentError: there is no such search, or the rows are of another label already.
+            ArgumentError: unknown search, or the table is restricted to another label.
         """
         if search is not None:
             check_choice("search", search, self.searches)
@@ -89,31 +89,31 @@ class PathTable:
         return PathTable(parts, self._label if label is None else label)
 
     def __getitem__(self, column: str) -> Tensor | list[str]:
-        """A column: a tensor (images, …), or for `file` and `search` a list of strings."""
+        """A column as a tensor (images, …), or as a list of strings for `file` and `search`."""
         values = self.to_arrow([column])[column]
         return values.to_pylist() if pa.types.is_string(values.type) else _tensor(column, values)
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All columns, or some of them.
+        """All columns, or the given ones.
 
         Raises:
-            ArgumentError: there is no such column.
+            ArgumentError: unknown column.
         """
         self._check_columns(columns or (), self.columns)
         return self._scan(self._parts, columns).combine_chunks().take(pa.array(self._order))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """All columns, or some of them; tensors as one NumPy array per row."""
+        """All columns, or the given ones; tensors are one NumPy array per row."""
         import pandas as pd
 
         table = self.to_arrow(columns)
         return pd.DataFrame({name: _series(table[name]) for name in table.column_names})
 
     def batches(self, columns: Sequence[str], *, size: int = 4096) -> Iterator[dict[str, Tensor]]:
-        """Numeric columns as by `[]`, at most `size` images at a time, part by part, never all in memory.
+        """Iterate over numeric columns, part by part, in batches of at most `size` images.
 
         Raises:
-            ArgumentError: there is no such column, or it is none of numbers.
+            ArgumentError: unknown column, or it is not numeric.
         """
         self._check_columns(columns, [field.name for field in self._schema if not pa.types.is_string(field.type)])
         with self._reading():
@@ -129,7 +129,7 @@ class PathTable:
             raise ArgumentError(f"a column must be one of {listed(known, 20)}, got {listed(unknown)}{hint}")
 
     def _sorted(self) -> np.ndarray[Any, Any]:
-        """The positions of the rows, as they are read, in the table's order."""
+        """The positions of the rows as they are read, in the table's order."""
         orders, start = [], 0
         for search in self.searches:
             parts = [part for part in self._parts if part.search == search]
@@ -144,10 +144,10 @@ class PathTable:
         return np.concatenate(orders)
 
     def _index(self, parts: Sequence[Part]) -> np.ndarray[Any, Any]:
-        known = [part.index for part in parts if part.index is not None]
-        if self._label is not None or len(known) < len(parts):
+        ranges = [part.index for part in parts if part.index is not None]
+        if self._label is not None or len(ranges) < len(parts):
             return np.asarray(self._scan(parts, ["index"])["index"].to_numpy())
-        return np.concatenate([np.arange(index.start, index.stop, index.step) for index in known])
+        return np.concatenate([np.arange(index.start, index.stop, index.step) for index in ranges])
 
     def _refuse(self, parts: Sequence[Part], twice: np.ndarray[Any, Any]) -> None:
         holders = [part.path.name for part in parts if twice[0] in self._index([part])]
@@ -160,7 +160,7 @@ class PathTable:
         return [part for part in parts if self._label is None or part.may_hold(self._label)]
 
     def _read(self, part: Part, columns: Sequence[str]) -> pa.Table:
-        # Without Arrow's own threads, which may wait for each other for ever in a process that has been forked.
+        # Without Arrow's threads, which may deadlock in a forked process.
         with pq.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
             stored = [part.search_column if name == "search" else name for name in columns]
             rows = file.read([*stored, "label"], use_threads=False)
@@ -170,8 +170,8 @@ class PathTable:
 
     def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
         names = self._schema.names if columns is None else columns
-        chosen = self._chosen(parts) or parts[:1]  # which has the columns, if no row
-        with self._reading(), ThreadPoolExecutor() as pool:  # for file systems that answer late
+        chosen = self._chosen(parts) or parts[:1]  # a part without rows still has the columns
+        with self._reading(), ThreadPoolExecutor() as pool:  # for file systems with high latency
             return pa.concat_tables(pool.map(lambda part: self._read(part, names), chosen))
 
     @contextlib.contextmanager
@@ -180,7 +180,7 @@ class PathTable:
             yield
         except (pa.ArrowException, OSError) as error:
             for part in self._parts:
-                open_part(part.path, whole=True)
+                open_part(part.path, check_data=True)
             raise RunFolderError(f"{self._parts[0].path.parent} cannot be read: {error}") from error
 
 
@@ -191,8 +191,8 @@ def read_paths(directory: str | os.PathLike[str]) -> PathTable:
         directory: the run folder.
 
     Raises:
-        ArgumentError: `directory` is no path.
-        RunFolderError: no run is there, or a part of it is damaged or of another run.
+        ArgumentError: `directory` is not a path.
+        RunFolderError: there is no run, or a part of it is damaged or of another run.
     """
     if not isinstance(directory, (str, os.PathLike)):
         raise ArgumentError(f"`directory` must be the path of a run folder, got {described(directory)}")
@@ -201,20 +201,20 @@ def read_paths(directory: str | os.PathLike[str]) -> PathTable:
 
 
 def read_searches(run: RunFolder, names: Sequence[str]) -> PathTable:
-    """The stored image paths of some searches of a run; parts of the others are not looked at.
+    """Read the stored image paths of the given searches; parts of other searches are not read.
 
     Args:
         run: the run folder.
-        names: of the searches, at least one of which has parts.
+        names: of the searches; at least one must have parts.
 
     Raises:
-        RunFolderError: none of them has parts, or a part of them is damaged or of another run.
+        RunFolderError: none of them has parts, or a part is damaged or of another run.
     """
     return _table(run, [path for name in names for path in part_files(run, name)])
 
 
 def _table(run: RunFolder, files: Sequence[Path]) -> PathTable:
-    with ThreadPoolExecutor() as pool:  # for file systems that answer late
+    with ThreadPoolExecutor() as pool:  # for file systems with high latency
         parts = list(pool.map(open_part, files))
     refuse_foreign(run, parts)
     if not parts:

@@ -1,4 +1,4 @@
-"""What a run that goes on need not search again."""
+"""The images that a resumed run need not search again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from nplight.store.atomic_write import cannot_write
 from nplight.store.folder import RunFolder
 from nplight.store.parts import DamagedPartError, Part, open_part, part_files
-from nplight.store.table import PathTable
+from nplight.store.path_table import PathTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredImages:
-    """The images whose paths a search has found, 16 bytes each.
+    """The images with stored paths of a search; 16 bytes per image.
 
     Attributes:
         index: (images,) int64, ascending.
         checksums: (images,) int64, of each image's pixels.
-        damaged: the damaged parts that were set aside.
-        foreign: the parts that were set aside because they are of another run, or do not say of which.
+        damaged: the damaged parts that were renamed.
+        foreign: the parts of other runs, or without a fingerprint, that were renamed.
     """
 
     index: Tensor
@@ -36,36 +36,36 @@ class StoredImages:
         return len(self.index)
 
     def checksums_of(self, index: Tensor) -> Tensor:
-        """The checksum under which each image is stored: (images,) int64 -> (images,) int64, -1 where it is not."""
-        wanted = index.cpu()
-        place = torch.searchsorted(self.index, wanted)
-        there = place < len(self.index)
-        there[there.clone()] = self.index[place[there]] == wanted[there]
-        checksums = torch.full_like(wanted, -1)
-        checksums[there] = self.checksums[place[there]]
+        """The stored checksum of each image: (images,) int64 -> (images,) int64, -1 for images that are not stored."""
+        queried = index.cpu()
+        position = torch.searchsorted(self.index, queried)
+        is_stored = position < len(self.index)
+        is_stored[is_stored.clone()] = self.index[position[is_stored]] == queried[is_stored]
+        checksums = torch.full_like(queried, -1)
+        checksums[is_stored] = self.checksums[position[is_stored]]
         return checksums.to(index.device)
 
 
 def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -> StoredImages:
-    """The images that a search's parts hold, every byte of them checked.
+    """The images in a search's parts, all checksums verified.
 
-    A damaged part is renamed, to `damaged-…`, and one of another run to `foreign-…`, so that their images are searched
-    again; for one process alone.
+    A damaged part is renamed to `damaged-…`, a part of another run to `foreign-…`, so that their images are searched
+    again. Only one process may call this.
 
     Args:
         run: the run folder.
-        search: its name.
-        fingerprint: that its parts must carry, `RunFolder.search_fingerprint`; `None`: any.
+        search: name of the search.
+        fingerprint: required of its parts, from `RunFolder.search_fingerprint`; `None`: any.
 
     Raises:
-        RunFolderError: an image stands twice, or a part cannot be read or renamed.
+        RunFolderError: an image is stored twice, or a part cannot be read or renamed.
     """
     with ThreadPoolExecutor() as pool:
         opened = list(pool.map(_opened, part_files(run, search)))
-    whole = [part for part in opened if isinstance(part, Part)]
-    parts = [part for part in whole if fingerprint in (None, part.fingerprint)]
+    undamaged = [part for part in opened if isinstance(part, Part)]
+    parts = [part for part in undamaged if fingerprint in (None, part.fingerprint)]
     damaged = tuple(_set_aside(path, "damaged") for path in opened if isinstance(path, Path))
-    foreign = tuple(_set_aside(part.path, "foreign") for part in whole if part not in parts)
+    foreign = tuple(_set_aside(part.path, "foreign") for part in undamaged if part not in parts)
     if not parts:
         nothing = torch.empty(0, dtype=torch.int64)
         return StoredImages(nothing, nothing, damaged, foreign)
@@ -76,7 +76,7 @@ def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -
 
 def _opened(path: Path) -> Part | Path:
     try:
-        return open_part(path, whole=True)
+        return open_part(path, check_data=True)
     except DamagedPartError:
         return path
 

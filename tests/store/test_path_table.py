@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nplight import PathBatch, read_paths
 from nplight.errors import ArgumentError, RunFolderError
-from nplight.store import RunFolder, part_files, table, write_part
+from nplight.store import PathTable, RunFolder, part_files, write_part
 from tests.store.samples import batch, write
 
 
@@ -193,7 +193,7 @@ def test_many_parts_are_one_table_and_many_batches(tmp_path: Path) -> None:
 def test_the_index_of_regular_parts_is_known_without_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(RunFolder(tmp_path), [0, 3, 6])
     write(RunFolder(tmp_path), [1, 4, 7])
-    monkeypatch.setattr(table.PathTable, "_scan", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(PathTable, "_scan", lambda *_: pytest.fail("read"))
     assert len(read_paths(tmp_path)) == 6
 
 
