@@ -1,4 +1,4 @@
-"""Images: data modules with a discover and a held-out split."""
+"""Data modules for images, with a discover and a held-out split."""
 
 from nplight.data.batch import ImageBatch, batch_reader, labels_of, read_batch, with_index
 from nplight.data.cifar import CIFAR10DataModule, CIFAR100DataModule

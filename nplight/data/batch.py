@@ -1,4 +1,4 @@
-"""What a batch holds, whoever made it."""
+"""Reading the batches of any project as an `ImageBatch`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ImageBatch:
 
     Attributes:
         images: (images, channels, height, width), normalised.
-        labels: (images,) int64, or `None` where there are none.
+        labels: (images,) int64, or `None`.
         index: (images,) int64, each image's number in its data set, or `None`.
-        files: each image's file or name, or `None`.
+        files: each image's file name, or `None`.
     """
 
     images: Tensor
@@ -38,7 +38,7 @@ class ImageBatch:
         return len(self.images)
 
     def select(self, positions: Tensor) -> ImageBatch:
-        """The images at some positions, (images,) int64."""
+        """The images at the given positions, (images,) int64."""
 
         def pick(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[positions.to(values.device)]
@@ -48,14 +48,14 @@ class ImageBatch:
 
 
 def read_batch(batch: Any) -> ImageBatch:
-    """Read a batch as nplight's own data modules make it, or as most others do.
+    """Read a batch in the format of nplight's data modules or in another common format.
 
     Args:
-        batch: a mapping with `image` (or `images`, `pixel_values`) and, where known, `label` (or `labels`), `index` and
-            `file`; or a tuple or list of images, labels and, where known, indices; or the images alone.
+        batch: a mapping with `image` (or `images`, `pixel_values`) and optionally `label` (or `labels`), `index` and
+            `file`; or a tuple or list of images and optionally labels and indices; or the images alone.
 
     Raises:
-        ArgumentError: the batch is something else.
+        ArgumentError: the batch has another format.
     """
     if isinstance(batch, ImageBatch):
         return batch
@@ -75,24 +75,25 @@ def read_batch(batch: Any) -> ImageBatch:
 
 
 def batch_reader(read: str | Callable[[Any], Any] | None) -> Callable[[Any], ImageBatch]:
-    """What reads the batches of a project: `read_batch`, after the project's own function where there is one.
+    """The reader of a project's batches: `read_batch`, applied to the result of the project's function if given.
 
     Args:
-        read: turns a batch into one that `read_batch` takes; itself, or its dotted name, `my_project.data.unpack`, say.
+        read: converts a batch into one that `read_batch` accepts; a function, or its dotted name, e.g.
+            `my_project.data.unpack`.
 
     Raises:
-        ArgumentError: there is no such function, or its name is that of one that comes with Python.
+        ArgumentError: there is no such function, or it is part of Python's standard library.
     """
     if read is None:
         return read_batch
-    own = _imported(read) if isinstance(read, str) else read
-    if not callable(own):
+    function = _imported(read) if isinstance(read, str) else read
+    if not callable(function):
         raise ArgumentError(f"`read_batch` must be a function of a batch or its dotted name, got {read!r}")
-    return _OwnReader(own)
+    return _ProjectReader(function)
 
 
 @dataclass(frozen=True, slots=True)
-class _OwnReader:
+class _ProjectReader:
     read: Callable[[Any], Any]
 
     def __call__(self, batch: Any) -> ImageBatch:
@@ -100,22 +101,22 @@ class _OwnReader:
 
 
 def _imported(name: str) -> Any:
-    """What a configuration names, unless it comes with Python: `os.system` is no reader of batches."""
+    """The function that a configuration names; functions of the standard library, e.g. `os.system`, are refused."""
     module, _, function = name.rpartition(".")
     foreign = f"`read_batch` must be a function of a project, got {name!r}, which comes with Python; name one of yours"
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise ArgumentError(foreign)
     try:
-        found = getattr(importlib.import_module(module), function)
+        value = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ArgumentError(f"`read_batch` must be the dotted name of a function, got {name!r}: {error}") from error
-    if callable(found) and _home(found) in sys.stdlib_module_names:
+    if callable(value) and _package(value) in sys.stdlib_module_names:
         raise ArgumentError(foreign)
-    return found
+    return value
 
 
-def _home(function: Any) -> str:
-    """The top-level package that defines a function, whatever module it was found in."""
+def _package(function: Any) -> str:
+    """The top-level package that defines a function, independent of the module it was imported from."""
     while isinstance(function, functools.partial):
         function = function.func
     module: str = getattr(function, "__module__", None) or type(function).__module__
@@ -138,7 +139,7 @@ def labels_of(batch: ImageBatch, purpose: str) -> Tensor:
 
 
 def with_index(batch: ImageBatch, start: int) -> ImageBatch:
-    """The same batch, numbered from `start` where it has no index of its own."""
+    """The batch with indices; without any they count from `start`."""
     if batch.index is not None:
         return batch
     index = torch.arange(start, start + len(batch))
@@ -170,7 +171,7 @@ def _described(batch: Any) -> str:
 
 
 def _column(name: str, value: Any, images: Tensor) -> Tensor | None:
-    """A whole number for each image, on the images' device."""
+    """One integer per image, on the images' device."""
     if value is None:
         return None
     try:

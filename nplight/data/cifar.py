@@ -1,8 +1,9 @@
-"""CIFAR-10 and CIFAR-100, as torchvision has them."""
+"""CIFAR-10 and CIFAR-100, from torchvision."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +19,10 @@ from nplight.errors import ArgumentError
 
 
 class CIFARSource(ImageSource):
-    """One split of a torchvision CIFAR data set that is on disk.
+    """One split of a torchvision CIFAR data set on disk.
 
     Args:
-        data: torchvision's data set.
+        data: the data set of torchvision.
     """
 
     def __init__(self, data: Any) -> None:
@@ -72,12 +73,14 @@ class _CIFARDataModule(LabelledDataModule):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        source = self._evaluation_images[0]
-        assert isinstance(source, CIFARSource)
-        return source.class_names
+        return self._evaluation_source.class_names
+
+    @cached_property
+    def _evaluation_source(self) -> CIFARSource:
+        return self._read(train=False)
 
     def prepare_data(self) -> None:
-        """Download the images, once, where that is asked for; Lightning calls it in one process of each machine."""
+        """Download the images if `download` is set; Lightning calls this in one process per machine."""
         if not self.download:
             return
         try:
@@ -89,6 +92,9 @@ class _CIFARDataModule(LabelledDataModule):
             ) from error
 
     def source(self, *, train: bool) -> CIFARSource:
+        return self._read(train=True) if train else self._evaluation_source
+
+    def _read(self, *, train: bool) -> CIFARSource:
         try:
             return CIFARSource(self.dataset(self.root, train=train))
         except RuntimeError as error:
@@ -103,23 +109,23 @@ class _CIFARDataModule(LabelledDataModule):
 
 
 class CIFAR10DataModule(_CIFARDataModule):
-    """CIFAR-10: trains on its 50,000 training images, finds and tests paths with its 10,000 test images.
+    """CIFAR-10: training on its 50,000 training images, paths found and tested on its 10,000 test images.
 
     Args:
-        root: the folder that holds, or shall hold, `cifar-10-batches-py`.
-        download: fetch it if it is not there.
+        root: the folder with `cifar-10-batches-py`, or to download it to.
+        download: whether to download missing data.
         preprocessing: see `LabelledDataModule`.
         preprocessing_overrides: see `LabelledDataModule`.
         max_per_category: see `LabelledDataModule`.
-        batch_size: images a batch and device.
-        num_workers: loader processes a device; `None`: as the processors allow.
-        split_seed: chooses the discover / held-out split.
+        batch_size: images per batch and device.
+        num_workers: loader processes per device; `None`: chosen from the number of processors.
+        split_seed: of the discover / held-out split.
         predict_images: files and folders for `predict`.
-        on_error: see `PathDataModule`; of the images to predict.
-        max_pixels: see `PathDataModule`; of the images to predict.
+        on_error: see `PathDataModule`; applies to the images to predict.
+        max_pixels: see `PathDataModule`; applies to the images to predict.
 
     Raises:
-        ArgumentError: an argument is wrong, or the images are not there.
+        ArgumentError: an argument is invalid, or the images are missing.
     """
 
     dataset = CIFAR10

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real 8x8 scans that need no download."""
+"""scikit-learn's handwritten digits: 8x8 scans that come with the package."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ TRAIN_FRACTION = 0.6
 
 
 def _scans() -> Any:
-    # Half a second, which only who uses the digits should wait for.
+    # Imported here: it takes half a second.
     from sklearn.datasets import load_digits
 
     return load_digits()
 
 
 class Digits(Dataset[dict[str, Any]]):
-    """Some of the 1,797 digits, as (3, 16, 16) images in [-1, 1], white on black.
+    """A subset of the 1,797 digits, as (3, 16, 16) images in [-1, 1], white on black.
 
     Args:
-        index: which, by their number in scikit-learn's data set.
-        augment: shift, turn and scale each image a little at random.
+        index: (images,) int64, their numbers in scikit-learn's data set.
+        augment: whether to shift, rotate and scale each image slightly at random.
     """
 
     def __init__(self, index: Tensor, *, augment: bool = False) -> None:
@@ -64,16 +64,16 @@ class Digits(Dataset[dict[str, Any]]):
 
 
 class DigitsDataModule(PathDataModule):
-    """Handwritten digits: a seeded, stratified 60% to train on; the other 40% to find (80%) and test (20%) paths.
+    """Handwritten digits: a seeded, stratified 60% for training; of the rest, 80% to find and 20% to test paths.
 
     Args:
-        batch_size: images a batch and device.
-        num_workers: loader processes a device.
-        seed: chooses the 60% to train on; the bundled model was trained with 0.
-        split_seed: chooses the discover / held-out split of the rest.
+        batch_size: images per batch and device.
+        num_workers: loader processes per device.
+        seed: of the 60% for training; the bundled model was trained with 0.
+        split_seed: of the discover / held-out split of the rest.
         predict_images: files and folders for `predict`, white on black.
-        on_error: see `PathDataModule`; of the images to predict.
-        max_pixels: see `PathDataModule`; of the images to predict.
+        on_error: see `PathDataModule`; applies to the images to predict.
+        max_pixels: see `PathDataModule`; applies to the images to predict.
     """
 
     num_classes = 10
@@ -109,8 +109,8 @@ class DigitsDataModule(PathDataModule):
         return Digits(self._parts[0], augment=True)
 
     def evaluation_data(self) -> tuple[Dataset[Any], Tensor]:
-        _, unseen, labels = self._parts
-        return Digits(unseen), labels[unseen]
+        _, evaluation, labels = self._parts
+        return Digits(evaluation), labels[evaluation]
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "seed": self.seed}

@@ -1,4 +1,4 @@
-"""What tells the images of a run from other images, without keeping them."""
+"""A digest by which the images of a run are recognised, in constant memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BITS = 64
 
 @dataclass(slots=True)
 class ImageDigest:
-    """A number for a set of images, their labels and numbers, whatever their order, batches and processes.
+    """A digest of a set of images with labels and indices, independent of their order, batches and processes.
 
-    The sum modulo 2^64 of a hash for each image: 16 bytes for any number of images. `+` joins those of two shares.
+    The digest is the sum modulo 2^64 of a hash per image. `+` joins the digests of disjoint sets.
 
     Attributes:
-        images: how many.
-        total: the sum.
+        images: number of images.
+        total: the sum of the hashes.
     """
 
     images: int = 0
@@ -38,9 +38,9 @@ class ImageDigest:
         """Add images.
 
         Args:
-            index: (images,) int64, each image's number; `None`: images are told apart by pixels and label alone.
-            labels: (images,) int64, or `None` where there are none.
-            checksums: of each image's pixels, as `nplight.seeds.checksums` gives them.
+            index: (images,) int64; `None`: images are distinguished by pixels and label alone.
+            labels: (images,) int64, or `None`.
+            checksums: of each image's pixels, from `nplight.seeds.checksums`.
         """
         pixels = torch.as_tensor(checksums, dtype=torch.int64)
         hashes = np.zeros(len(pixels), np.uint64)
@@ -55,7 +55,7 @@ def _words(values: Tensor) -> _Words:
 
 
 def _mixed(words: _Words) -> _Words:
-    """SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one bit of the input changes half of the output's."""
+    """SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): flipping one input bit flips about half of the output bits."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -18,17 +18,17 @@ from nplight.errors import ArgumentError, listed, printable
 
 
 class ImageFiles(Dataset[dict[str, Any]]):
-    """The images of some files and, at any depth, folders, in order of their names.
+    """The images of files and of folders at any depth, ordered by name.
 
     A sample is a mapping of `image`, `index` and `file`.
 
     Args:
         paths: files and folders.
-        read_image: turns an opened image into the tensor a model takes.
-        max_pixels: the most that an image may have.
+        read_image: converts an opened image into the model's input tensor.
+        max_pixels: maximum number of pixels of an image.
 
     Raises:
-        ArgumentError: a path that does not exist, or no image among them.
+        ArgumentError: a path does not exist, or there is no image.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class ImageFiles(Dataset[dict[str, Any]]):
         try:
             with opened(file, self._max_pixels) as image:
                 return {"image": self._read_image(image), "index": index, "file": shown(file)}
-        except Exception as error:  # damaged files fail in a dozen ways
+        except Exception as error:  # damaged files raise many kinds of errors
             raise ArgumentError(
                 f"`images` holds a file that cannot be read as an image, {printable(str(file))}: {error}"
             ) from error
 
 
 def _images_at(path: Path) -> list[Path]:
-    # A file that was named is taken for an image whatever its ending; what is none is found by the check.
+    # A file given by name is accepted with any extension; the check for broken images refuses others.
     return sorted(path / name for name in images_below(path)) if path.is_dir() else [path]
 
 
 def shown(file: Path) -> str:
-    """The name as text, also where its bytes are none."""
+    """The file name as text, also if its bytes are invalid UTF-8."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Any folder of class folders: ImageNet's validation images, or a researcher's own."""
+"""Images in a folder of class folders, such as ImageNet's validation images."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from nplight.errors import ArgumentError, listed, printable
 
 
 class FolderSource(ImageSource):
-    """The images of a folder of class folders, in order of their names relative to it.
+    """The images of a folder of class folders, ordered by name relative to it.
 
     Args:
-        folder: holds the class folders.
+        folder: contains the class folders.
         categories: the class folder of each category.
-        max_pixels: the most that an image may have.
+        max_pixels: maximum number of pixels of an image.
     """
 
     def __init__(self, folder: Path, categories: Sequence[str], max_pixels: int = MAX_PIXELS) -> None:
-        found = sorted(
+        images = sorted(
             (f"{category}/{name}", label)
             for label, category in enumerate(categories)
             for name in images_below(folder / category)
         )
         self.folder = folder
         self.max_pixels = max_pixels
-        self.files = [name for name, _ in found]
-        self.labels = torch.tensor([label for _, label in found], dtype=torch.int64)
+        self.files = [name for name, _ in images]
+        self.labels = torch.tensor([label for _, label in images], dtype=torch.int64)
 
     def open(self, number: int) -> Image.Image:
         path = self.folder / self.files[number]
@@ -44,7 +44,7 @@ class FolderSource(ImageSource):
             with opened(path, self.max_pixels) as image:
                 image.load()
                 return image
-        except Exception as error:  # damaged files fail in a dozen ways
+        except Exception as error:  # damaged files raise many kinds of errors
             raise ArgumentError(
                 f"{printable(str(path))} cannot be read as an image: {error}; check: full finds such files before work "
                 f"starts, and on_error: skip leaves them out"
@@ -52,31 +52,31 @@ class FolderSource(ImageSource):
 
 
 class ImageFolderDataModule(LabelledDataModule):
-    """A folder with a folder of images for each category: paths from `folder`, training on `train_folder`.
+    """A folder with a folder of images per category: paths from `folder`, training on `train_folder`.
 
-    The images lie at any depth of the class folders. A sample's `file` is relative to `folder`, and its `index` is its
-    number among all images there, in order of their names, whatever is skipped or left out.
+    Images may be at any depth of the class folders. A sample's `file` is relative to `folder`; its `index` is its
+    number among all images of `folder`, ordered by name, including skipped ones.
 
     Args:
         folder: the images to find and test paths with.
-        train_folder: the images to train on, in class folders of the same names; looked at in `fit` alone.
-        class_names: a text file with a category a line, in the order of the model's head: the class folder's name and,
-            if wanted, white space and a readable name (ImageNet's `n01440764 tench`). `None`: the folders, sorted.
+        train_folder: the images to train on, in class folders of the same names; read by `fit` only.
+        class_names: a text file with one category per line, in the order of the model's head: the class folder's name
+            and optionally white space and a readable name (ImageNet's `n01440764 tench`). `None`: sorted folders.
         preprocessing: see `LabelledDataModule`.
         preprocessing_overrides: see `LabelledDataModule`.
-        on_error: what broken images do, also those of `predict`: `raise` refuses them all together, `skip` leaves them
+        on_error: treatment of broken images, also for `predict`: `raise` refuses them in one error, `skip` leaves them
             out.
-        check: how broken images are looked for before work starts: `quick` reads the beginning and the end of each
-            file, `full` decodes it.
-        max_pixels: images of more pixels count as broken; one of 89 million takes 256 MiB in its loader process.
+        check: for broken images before work starts: `quick` reads the beginning and the end of each file, `full`
+            decodes it.
+        max_pixels: larger images count as broken; 89 million pixels take 256 MiB in a loader process.
         max_per_category: see `LabelledDataModule`.
-        batch_size: images a batch and device.
-        num_workers: loader processes a device; `None`: as the processors allow.
-        split_seed: chooses the discover / held-out split.
+        batch_size: images per batch and device.
+        num_workers: loader processes per device; `None`: chosen from the number of processors.
+        split_seed: of the discover / held-out split.
         predict_images: files and folders for `predict`.
 
     Raises:
-        ArgumentError: an argument is wrong, the folders are not there, or the categories are not the same.
+        ArgumentError: an argument is invalid, a folder is missing, or the categories differ.
     """
 
     def __init__(
@@ -136,32 +136,31 @@ class ImageFolderDataModule(LabelledDataModule):
         return FolderSource(self.train_folder, list(self._names), self.max_pixels)
 
     def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:
-        """Those of `numbers` (images,) that are no broken images.
+        """Those of `numbers` (images,) whose images are not broken.
 
         Raises:
-            ArgumentError: there are broken ones, unless they are skipped, or too few images of a category.
+            ArgumentError: there are broken images that are not skipped, or too few images of a category.
         """
-        assert isinstance(source, FolderSource)
-        self._refuse_few(source, source.labels, "")
-        good = torch.tensor(
-            self.whole_images(source.folder, [source.files[number] for number in numbers.tolist()]), dtype=torch.int64
-        )
-        if len(good) < len(numbers):
-            self._refuse_few(source, source.labels[numbers[good]], " that can be read")
-        return numbers[good]
+        folder = source.folder if isinstance(source, FolderSource) else self.folder
+        self._refuse_few(folder, source.labels, "")
+        files = [source.files[number] for number in numbers.tolist()]
+        readable = torch.tensor(self.whole_images(folder, files), dtype=torch.int64)
+        if len(readable) < len(numbers):
+            self._refuse_few(folder, source.labels[numbers[readable]], " that can be read")
+        return numbers[readable]
 
     def _check_train_folder(self, train_folder: Path) -> None:
         if train_folder.resolve() == self.folder.resolve():
             raise ArgumentError(f"`train_folder` must be another folder than `folder`, got {train_folder} for both")
-        if found := differences(class_folders("train_folder", train_folder), self._names):
-            raise ArgumentError(f"`train_folder` must have the class folders of `folder`, but it {'; '.join(found)}")
+        if problems := differences(class_folders("train_folder", train_folder), self._names):
+            raise ArgumentError(f"`train_folder` must have the class folders of `folder`, but it {'; '.join(problems)}")
 
-    def _refuse_few(self, source: FolderSource, labels: Tensor, which: str) -> None:
-        least = 1 if source.folder == self.train_folder else 2  # one for each side of the split
+    def _refuse_few(self, folder: Path, labels: Tensor, restriction: str) -> None:
+        minimum = 1 if folder == self.train_folder else 2  # one for each side of the split
         counts = labels.bincount(minlength=self.num_classes).tolist()
-        few = [f"{name} ({count})" for name, count in zip(self._names, counts) if count < least]
-        if few:
+        too_small = [f"{name} ({count})" for name, count in zip(self._names, counts) if count < minimum]
+        if too_small:
             raise ArgumentError(
-                f"every class folder of {source.folder} must hold at least {least} images{which}, but these have "
-                f"fewer: {listed(few, 20)}; add images to them or take them away"
+                f"every class folder of {folder} must hold at least {minimum} images{restriction}, but these have "
+                f"fewer: {listed(too_small, 20)}; add images to them or take them away"
             )

@@ -1,4 +1,4 @@
-"""Opening a file that should be an image: nothing waits for a pipe, and nothing too large is decoded."""
+"""Opening an image file: special files are refused without waiting, and large images without decoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from nplight.errors import ArgumentError, check_at_least
 
 MAX_PIXELS = 89_478_485
-"""Pixels of the largest image that is read unless more are asked for: Pillow warns above it; 256 MiB of RGB."""
+"""Default maximum number of pixels of an image: Pillow warns above it; 256 MiB of RGB."""
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -25,15 +25,15 @@ _KINDS = {
 
 @contextmanager
 def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open an image, its pixels not decoded yet.
+    """Open an image without decoding its pixels.
 
     Args:
         path: the file, or a link to one.
-        max_pixels: the most that it may have.
+        max_pixels: maximum number of pixels.
 
     Raises:
-        ArgumentError: it is no regular file, whose opening might wait for ever, or has more pixels.
-        OSError: it is no image.
+        ArgumentError: it is not a regular file, so that opening it might block, or it has more pixels.
+        OSError: it is not an image.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
@@ -48,7 +48,7 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def check_max_pixels(max_pixels: object) -> None:
-    """Refuse a bound that is no number of pixels, or one above which Pillow refuses images itself."""
+    """Refuse a value that is not a number of pixels, or is above Pillow's own limit."""
     check_at_least("max_pixels", max_pixels, 1)
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and isinstance(max_pixels, int) and max_pixels > 2 * limit:

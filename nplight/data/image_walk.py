@@ -12,24 +12,24 @@ from nplight.errors import ArgumentError, printable
 
 
 def images_below(folder: Path) -> list[str]:
-    """The images at any depth of a folder by their endings, relative to it, with `/`; hidden files are not looked at.
+    """The images at any depth of a folder, by extension, as paths relative to it with `/`, without hidden files.
 
-    Links are followed, but not back to a folder that they stand in. What is no regular file is among them, to be
-    refused by name when it is opened.
+    Links are followed, except to a folder that contains them. Special files are included, and refused by name when they
+    are opened.
 
     Raises:
         ArgumentError: a folder inside cannot be listed.
     """
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        here = Path(place)
-        folders[:] = [name for name in folders if not _leads_back(here / name)]
-        found += [
-            (here / name).relative_to(folder).as_posix()
+    images = []
+    for current, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        parent = Path(current)
+        folders[:] = [name for name in folders if not _leads_back(parent / name)]
+        images += [
+            (parent / name).relative_to(folder).as_posix()
             for name in names
             if name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
         ]
-    return found
+    return images
 
 
 def _leads_back(folder: Path) -> bool:

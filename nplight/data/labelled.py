@@ -1,4 +1,4 @@
-"""What the data modules of images with labels on disk have in common: preprocessing, choice of images, samples."""
+"""The common base of data modules with labelled images on disk: preprocessing, choice of images, samples."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PREPROCESSINGS = ("weights", "paper")
 
 
 class ImageSource(ABC):
-    """Images with labels on disk, numbered from 0 in an order that never changes.
+    """Images with labels on disk, numbered from 0 in a fixed order.
 
     Attributes:
-        files: the name of each image.
+        files: the file name of each image.
         labels: (images,) int64.
     """
 
@@ -39,16 +39,16 @@ class ImageSource(ABC):
 
     @abstractmethod
     def open(self, number: int) -> Image.Image:
-        """One of the images, decoded."""
+        """The decoded image with a number."""
 
 
 class LabelledImages(Dataset[dict[str, Any]]):
-    """Some images of a source; a sample is a mapping of `image`, `label`, `index` and `file`.
+    """A subset of a source; a sample is a mapping of `image`, `label`, `index` and `file`.
 
     Args:
-        source: has them all.
-        numbers: (images,) int64, which of them.
-        read: turns an image into the tensor that a model takes.
+        source: of the images.
+        numbers: (images,) int64, the numbers of the subset.
+        read: converts an image into the model's input tensor.
     """
 
     def __init__(self, source: ImageSource, numbers: Tensor, read: Callable[[Image.Image], Tensor]) -> None:
@@ -72,23 +72,23 @@ class LabelledImages(Dataset[dict[str, Any]]):
 class LabelledDataModule(PathDataModule):
     """Images with labels on disk, preprocessed as the model's weights expect.
 
-    Before any work starts `setup` settles the preprocessing, says it, holds it against the model, and finds the images.
+    `setup` determines and prints the preprocessing, checks it against the model and lists the images, before any work.
 
     Args:
-        preprocessing: `weights`: as timm tells for the Trainer's model; `paper`: as the published program does; or a
-            `Preprocessing`.
-        preprocessing_overrides: attributes of `Preprocessing` that shall be different.
-        max_per_category: at most so many images of each category, chosen by `split_seed`; `None`: all.
-        batch_size: images a batch and device.
-        num_workers: loader processes a device; `None`: as the processors allow.
-        split_seed: chooses the discover / held-out split.
+        preprocessing: `weights`: timm's configuration of the Trainer's model; `paper`: that of the published program;
+            or a `Preprocessing`.
+        preprocessing_overrides: attributes of `Preprocessing` to override.
+        max_per_category: maximum number of images per category, chosen by `split_seed`; `None`: all.
+        batch_size: images per batch and device.
+        num_workers: loader processes per device; `None`: chosen from the number of processors.
+        split_seed: of the discover / held-out split.
         predict_images: files and folders for `predict`.
         on_error: see `PathDataModule`.
         check: see `PathDataModule`.
         max_pixels: see `PathDataModule`.
 
     Raises:
-        ArgumentError: an argument is wrong.
+        ArgumentError: an argument is invalid.
     """
 
     def __init__(
@@ -119,37 +119,37 @@ class LabelledDataModule(PathDataModule):
         if max_per_category is not None:
             # Each category is split in two.
             check_at_least("max_per_category", max_per_category, 2)
-        self._wanted = preprocessing
+        self._preprocessing = preprocessing
         self._overrides = dict(preprocessing_overrides or {})
         self._resolved: Preprocessing | None = None
-        self._said = ""
+        self._printed = ""
         self.max_per_category = max_per_category
-        # Refuses bad overrides now, whatever the model will be.
-        settled = (preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing.paper()).override(
+        # Invalid overrides are refused now, before the model is known.
+        overridden = (preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing.paper()).override(
             **self._overrides
         )
         if preprocessing != "weights":
-            self._resolved = settled
+            self._resolved = overridden
 
     @abstractmethod
     def source(self, *, train: bool) -> ImageSource:
-        """All images to train on, or to evaluate with; called once."""
+        """All images for training, or for evaluation; called once each."""
 
     def usable(self, source: ImageSource, numbers: Tensor) -> Tensor:
-        """Those of `numbers` (images,) that can be used, or a refusal."""
+        """Those of `numbers` (images,) that can be used; an override may raise instead."""
         return numbers
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How images are read.
+        """The preprocessing of the images.
 
         Raises:
-            ArgumentError: it is to come from the weights of a model that is not there yet.
+            ArgumentError: it comes from the weights of a model that is not known yet.
         """
         if self._resolved is None:
             raise ArgumentError(
                 "`preprocessing` 'weights' is known once a Trainer has set the data up for its model; "
-                "without one give a Preprocessing, Preprocessing.of(model), say"
+                "without one give a Preprocessing, e.g. Preprocessing.of(model)"
             )
         return self._resolved
 
@@ -172,8 +172,8 @@ class LabelledDataModule(PathDataModule):
         return self.preprocessing.read(image)
 
     def identity(self) -> dict[str, Any]:
-        found = {**super().identity(), "preprocessing": self.preprocessing.describe()}
-        return found if self.predicting else {**found, "files": self._digest()}
+        identity = {**super().identity(), "preprocessing": self.preprocessing.describe()}
+        return identity if self.predicting else {**identity, "files": self._digest()}
 
     @cached_property
     def _train_images(self) -> tuple[ImageSource, Tensor]:
@@ -189,15 +189,15 @@ class LabelledDataModule(PathDataModule):
 
     def _settle(self, module: nn.Module | None) -> None:
         if module is not None:
-            if self._wanted == "weights":
+            if self._preprocessing == "weights":
                 self._resolved = _of_weights(module).override(**self._overrides)
-            # A model that cannot be found by itself may be named to the callbacks, which then refuse its images.
+            # A model that is not found here may be named to the callbacks, which then check its images.
             with suppress(UnsupportedModelError):
                 check_fits(self.preprocessing, open_vit(module))
-        said = f"Preprocessing: {self.preprocessing.describe()}"
-        if said != self._said:
-            rank_zero_info(said)
-        self._said = said
+        description = f"Preprocessing: {self.preprocessing.describe()}"
+        if description != self._printed:
+            rank_zero_info(description)
+        self._printed = description
 
     def _digest(self) -> str:
         source, numbers = self._evaluation_images
@@ -217,42 +217,42 @@ def _of_weights(module: nn.Module) -> Preprocessing:
     return Preprocessing.of(model)
 
 
-def choose(labels: Tensor, most: int | None, *, seed: int) -> Tensor:
-    """Choose at most `most` images of each category; which, depends on the seed and the category alone.
+def choose(labels: Tensor, limit: int | None, *, seed: int) -> Tensor:
+    """Choose at most `limit` images per category, depending on the seed and the category alone.
 
     Args:
         labels: (images,) int64.
-        most: images of a category; `None`: all.
-        seed: chooses them.
+        limit: maximum number of images per category; `None`: all.
+        seed: of the choice.
 
     Returns:
         Positions in `labels`, ascending, int64.
     """
-    if most is None:
+    if limit is None:
         return torch.arange(len(labels))
     chosen = []
     for category in labels.unique().tolist():
         members = (labels == category).nonzero().flatten()
-        # Another stream than the split's, which would otherwise know which came first.
-        chosen.append(members[torch.randperm(len(members), generator=stream(seed, -1 - category))[:most]])
+        # Another generator than the split's, so that choice and split are independent.
+        chosen.append(members[torch.randperm(len(members), generator=stream(seed, -1 - category))[:limit]])
     return torch.cat(chosen).sort().values
 
 
 def check_fits(preprocessing: Preprocessing, vit: OpenViT) -> None:
-    """Refuse a preprocessing that gives images which the model does not take.
+    """Refuse a preprocessing whose images the model does not accept.
 
     Raises:
-        ArgumentError: another size or number of channels, or a size that the patch size does not divide.
+        ArgumentError: the size or the number of channels differs, or the patch size does not divide the size.
     """
-    channels, *wanted = vit.image_shape()
+    channels, *edges = vit.image_shape()
     size = preprocessing.image_size
     way_out = "set preprocessing_overrides: {image_size: [height, width]}, or build the model for another size"
     if channels is None:
-        return  # a wrapper makes the ViT's images of its own
+        return  # a wrapper prepares the ViT's images itself
     if channels != 3:
         raise ArgumentError(f"the model must take images of 3 channels, as files are read, but it takes {channels}")
-    if any(edge not in (None, own) for edge, own in zip(wanted, size)):
-        takes = " x ".join("any" if edge is None else str(edge) for edge in wanted)
+    if any(edge not in (None, actual) for edge, actual in zip(edges, size)):
+        takes = " x ".join("any" if edge is None else str(edge) for edge in edges)
         raise ArgumentError(
             f"`image_size` of the preprocessing must be {takes}, which the model takes, got {size[0]} x {size[1]}; "
             f"{way_out}"

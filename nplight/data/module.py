@@ -1,4 +1,4 @@
-"""What the data modules have in common: the discover and held-out loaders, the sampler, images to predict."""
+"""The common base of data modules: the discover and held-out loaders, the sampler, the images to predict."""
 
 from __future__ import annotations
 
@@ -35,29 +35,28 @@ _SHOWN = 20
 
 
 def default_workers() -> int:
-    """Loader processes that leave a processor to the run; none where there are few processors."""
-    # Those that this process may use: a cluster's job does not own the whole machine.
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, own - 1) if own >= 4 else 0
+    """Number of loader processes that leaves one processor to the run; 0 with few processors."""
+    # The processors that this process may use: a cluster job may have a share of the machine.
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, processors - 1) if processors >= 4 else 0
 
 
 class PathDataModule(LightningDataModule):
-    """Images in a discover split, to find category paths, and a held-out split, to test them; never one in both.
+    """Images in a discover split, to find category paths, and a disjoint held-out split, to test them.
 
-    `validate` runs the two loaders one after the other; `test` the held-out one; `predict` the images of
-    `predict_images`. On any number of devices each image is counted once. A sample is a mapping of `image`, `label`,
-    `index` (its number in the data set) and `file`. Loaders keep their processes from one epoch to the next, and pin
-    their memory when the images go to a CUDA device.
+    `validate` runs the two loaders in turn, `test` the held-out loader, `predict` the images of `predict_images`. Each
+    image is counted once on any number of devices. A sample is a mapping of `image`, `label`, `index` (its number in
+    the data set) and `file`. Loaders keep their processes between epochs, and pin memory for CUDA devices.
 
     Args:
-        batch_size: images a batch and device.
-        num_workers: loader processes a device.
-        split_seed: chooses the discover / held-out split.
+        batch_size: images per batch and device.
+        num_workers: loader processes per device.
+        split_seed: of the discover / held-out split.
         predict_images: files and folders for `predict`.
-        on_error: what broken image files do: `raise` refuses them all together, `skip` leaves them out.
-        check: how broken image files are looked for before work starts: `quick` reads the beginning and the end of each
-            file, `full` decodes it.
-        max_pixels: image files of more pixels count as broken.
+        on_error: treatment of broken image files: `raise` refuses them in one error, `skip` leaves them out.
+        check: for broken image files before work starts: `quick` reads the beginning and the end of each file, `full`
+            decodes it.
+        max_pixels: larger image files count as broken.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class PathDataModule(LightningDataModule):
         self.on_error = on_error
         self.check = check
         self.max_pixels = max_pixels
-        # File and reason of each image that was left out: of those to predict (True), and of all others.
+        # File and reason of each skipped image: of those to predict (True), and of all others (False).
         self._skipped: dict[bool, tuple[tuple[str, str], ...]] = {}
         self._to_predict: tuple[tuple[str, ...], Subset[Any]] | None = None
 
@@ -100,15 +99,15 @@ class PathDataModule(LightningDataModule):
 
     @abstractmethod
     def train_data(self) -> Dataset[Any]:
-        """The images to train on."""
+        """The images for training."""
 
     @abstractmethod
     def evaluation_data(self) -> tuple[Dataset[Any], Tensor]:
-        """The images to find and test paths with, none of them trained on, and their labels (images,) int64."""
+        """The images to find and test paths with, disjoint from the training images, and labels (images,) int64."""
 
     @abstractmethod
     def read_image(self, image: Image.Image) -> Tensor:
-        """An image as the model takes it: (channels, height, width), normalised."""
+        """The model's input for an image: (channels, height, width), normalised."""
 
     def splits(self) -> tuple[Dataset[Any], Dataset[Any]]:
         """The discover and the held-out images."""
@@ -118,14 +117,14 @@ class PathDataModule(LightningDataModule):
 
     @property
     def predicting(self) -> bool:
-        """Whether the Trainer runs `predict`, whose images are those of `predict_images` alone."""
+        """Whether the Trainer runs `predict`, on the images of `predict_images` alone."""
         return self.trainer is not None and self.trainer.state.fn == TrainerFn.PREDICTING
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
-        """File and reason of each image that was left out, once `setup` has looked.
+        """File and reason of each skipped image, available after `setup`.
 
-        In `predict` of the images to predict; else relative to their folder, in `fit` with the training images.
+        In `predict` of the images to predict; else relative to their folder, in `fit` including the training images.
         """
         return self._skipped.get(self.predicting, ())
 
@@ -134,37 +133,37 @@ class PathDataModule(LightningDataModule):
             self._predicted()
 
     def whole_images(self, folder: Path, files: Sequence[str]) -> list[int]:
-        """Look for broken image files, and refuse or skip them, as `on_error` says.
+        """Find broken image files, and refuse or skip them according to `on_error`.
 
         Args:
-            folder: where the files are.
+            folder: of the files.
             files: names relative to `folder`.
 
         Returns:
-            Positions in `files` of those that are whole, ascending.
+            Positions in `files` of the complete images, ascending.
 
         Raises:
-            ArgumentError: some are broken and must not be skipped.
+            ArgumentError: there are broken files, and `on_error` is `raise`.
         """
-        of = f"the {len(files):,} images " + (f"of {printable(str(folder))}" if folder != Path() else "to predict")
+        images = f"the {len(files):,} images " + (f"of {printable(str(folder))}" if folder != Path() else "to predict")
         if len(files) > _MANY:
-            rank_zero_info(f"Looking for broken images among {of} (check: {self.check}) …")
-        bad = dict(self._by_first_process(lambda: broken(folder, files, self.check, self.max_pixels)))
-        if bad and self.on_error == "raise":
-            reasons = [f"{printable(files[position])}: {reason}" for position, reason in bad.items()]
-            more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+            rank_zero_info(f"Looking for broken images among {images} (check: {self.check}) …")
+        defects = dict(self._by_first_process(lambda: broken(folder, files, self.check, self.max_pixels)))
+        if defects and self.on_error == "raise":
+            reasons = [f"{printable(files[position])}: {reason}" for position, reason in defects.items()]
+            more = f"; and {len(defects) - _SHOWN} more" if len(defects) > _SHOWN else ""
             raise ArgumentError(
-                f"{len(bad)} of {of} cannot be read; mend or remove them, or leave them out with on_error: skip "
-                f"({'; '.join(reasons[:_SHOWN])}{more})"
+                f"{len(defects)} of {images} cannot be read; mend or remove them, or leave them out with on_error: "
+                f"skip ({'; '.join(reasons[:_SHOWN])}{more})"
             )
-        if bad:
-            rank_zero_info(f"{len(bad)} of {of} cannot be read and are skipped")
-            skipped = tuple((shown(Path(files[position])), reason) for position, reason in bad.items())
+        if defects:
+            rank_zero_info(f"{len(defects)} of {images} cannot be read and are skipped")
+            skipped = tuple((shown(Path(files[position])), reason) for position, reason in defects.items())
             self._skipped[self.predicting] = self.skipped + skipped
-        return [position for position in range(len(files)) if position not in bad]
+        return [position for position in range(len(files)) if position not in defects]
 
     def identity(self) -> dict[str, Any]:
-        """What tells this data and split from another's: part of a run folder's settings."""
+        """The identity of data and split, a part of a run folder's settings."""
         if self.predicting:
             data = self._predicted()
             names = "\n".join(f"{number} {data.dataset.files[number]}" for number in data.indices)  # type: ignore[attr-defined]
@@ -192,22 +191,22 @@ class PathDataModule(LightningDataModule):
         return self._evaluation_loader(self._predicted())
 
     def _predicted(self) -> Subset[Any]:
-        """The images to predict, numbered among all that were found; broken ones are looked for once."""
+        """The images to predict, numbered among all image files; the check for broken images runs once."""
         if not self.predict_images:
             raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
-        wanted = tuple(self.predict_images)
-        if self._to_predict is None or self._to_predict[0] != wanted:
+        paths = tuple(self.predict_images)
+        if self._to_predict is None or self._to_predict[0] != paths:
             if self.predicting:
                 self._skipped.pop(True, None)
-            images = ImageFiles(wanted, self.read_image, self.max_pixels)
-            whole = self.whole_images(Path(), list(map(str, images.files)))
-            if not whole:
-                raise ArgumentError(f"`images` must hold at least one image that can be read, got {listed(wanted)}")
-            self._to_predict = (wanted, Subset(images, whole))
+            images = ImageFiles(paths, self.read_image, self.max_pixels)
+            readable = self.whole_images(Path(), list(map(str, images.files)))
+            if not readable:
+                raise ArgumentError(f"`images` must hold at least one image that can be read, got {listed(paths)}")
+            self._to_predict = (paths, Subset(images, readable))
         return self._to_predict[1]
 
     def _by_first_process(self, work: Callable[[], Result]) -> Result:
-        """Do what every process would do alike only once."""
+        """Run `work` in the first process and share its result with the others."""
         if self.trainer is None or self.trainer.world_size == 1:
             return work()
         return cast(Result, self.trainer.strategy.broadcast(work() if self.trainer.is_global_zero else None))
@@ -216,7 +215,7 @@ class PathDataModule(LightningDataModule):
         return stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed, num_classes=self.num_classes)
 
     def _evaluation_loader(self, data: Dataset[Any]) -> DataLoader[Any]:
-        # Lightning's default sampler pads the last batch with images that it counts twice.
+        # Lightning's default sampler repeats images to fill the last batch.
         return self._loader(data, sampler=EachOnceSampler(data))  # type: ignore[arg-type]
 
     def _loader(self, data: Dataset[Any], **options: Any) -> DataLoader[Any]:

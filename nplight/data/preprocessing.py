@@ -1,4 +1,4 @@
-"""From an image file's pixels to the tensor that a model takes."""
+"""Preprocessing: from an image to the model's input tensor."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from typing import Any
 from PIL import Image
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, create_transform, resolve_model_data_config
 from torch import Tensor, nn
-from torchvision.transforms import Compose
 
 from nplight.errors import ArgumentError, check_at_least, check_choice, listed
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 CROP_MODES = ("center", "squash", "border")
-# More than 8 bits a pixel: PIL would clip at 255 whatever the range is.
+# More than 8 bits per pixel: PIL would clip at 255 in any range.
 _DEEP_MODES = ("I", "F")
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How images are resized, cropped and normalised; the terms and the arithmetic are timm's.
+    """Resizing, cropping and normalisation of images, with the terms and the arithmetic of timm.
 
     Attributes:
-        image_size: height and width of the result, pixels.
-        mean: of each channel, for pixels in [0, 1]; subtracted.
-        std: of each channel, for pixels in [0, 1]; divided by.
+        image_size: height and width of the result in pixels.
+        mean: per channel, for pixels in [0, 1]; subtracted.
+        std: per channel, for pixels in [0, 1]; the divisor.
         interpolation: one of `INTERPOLATIONS`, antialiased.
         crop_pct: share of the resized image's edges that the crop keeps, in (0, 1].
-        crop_mode: `center` resizes the shorter edge and crops, `squash` resizes both and gives up the aspect ratio,
-            `border` resizes the longer edge and pads with the mean.
+        crop_mode: `center` resizes the shorter edge and crops, `squash` resizes both edges without keeping the aspect
+            ratio, `border` resizes the longer edge and pads with the mean.
 
     Raises:
         ArgumentError: a value breaks its rule.
@@ -47,7 +46,7 @@ class Preprocessing:
     crop_mode: str = "center"
 
     def __post_init__(self) -> None:
-        # Lists, and one number for a square, are what a configuration file has.
+        # A configuration file has lists, and a single number for a square.
         square = isinstance(self.image_size, int)
         size = (self.image_size,) * 2 if square else self._tuple("image_size", "height and width", 2)
         for edge in size:
@@ -71,20 +70,20 @@ class Preprocessing:
 
     @classmethod
     def of(cls, model: nn.Module) -> Preprocessing:
-        """What a timm model's weights expect: timm's resolved data configuration, at the size the model was built for.
+        """The preprocessing of a timm model's weights: timm's data configuration, at the image size of the model.
 
         Raises:
-            ArgumentError: no model of timm's `create_model`, or one for other than three channels.
+            ArgumentError: the model is not from timm's `create_model`, or does not have three channels.
         """
         if getattr(model, "pretrained_cfg", None) is None:
             raise ArgumentError(
                 f"`preprocessing` is known from the weights only for models of timm.create_model, and this is a "
                 f"{type(model).__name__}; give it explicitly, as nplight.data.Preprocessing(image_size, mean, std)"
             )
-        # A model built with `img_size` still carries the size of its published weights.
-        built_for = getattr(getattr(model, "patch_embed", None), "img_size", None)
+        # The configuration of a model built with `img_size` still has the size of its published weights.
+        image_size = getattr(getattr(model, "patch_embed", None), "img_size", None)
         resolve: Callable[..., dict[str, Any]] = resolve_model_data_config
-        config = resolve(model, {"input_size": (3, *built_for)} if built_for else None)
+        config = resolve(model, {"input_size": (3, *image_size)} if image_size else None)
         return cls(
             image_size=config["input_size"][1:],
             mean=config["mean"],
@@ -96,40 +95,40 @@ class Preprocessing:
 
     @classmethod
     def paper(cls) -> Preprocessing:
-        """The published program's, whatever the weights: squashed to 224 x 224, ImageNet's mean and deviation."""
+        """The preprocessing of the published program: squashed to 224 x 224, ImageNet's mean and standard deviation."""
         return cls((224, 224), IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, "bilinear", 1.0, "squash")
 
     def override(self, **changes: Any) -> Preprocessing:
-        """The same but for some attributes.
+        """A copy with other values of the given attributes.
 
         Raises:
-            ArgumentError: a name that is no attribute, or a value that breaks its rule.
+            ArgumentError: a name is not an attribute, or a value breaks its rule.
         """
-        known = [field.name for field in dataclasses.fields(self)]
-        unknown = [name for name in changes if name not in known]
+        names = [field.name for field in dataclasses.fields(self)]
+        unknown = [name for name in changes if name not in names]
         if unknown:
-            raise ArgumentError(f"preprocessing has {listed(known)}, but was to be overridden in {listed(unknown)}")
+            raise ArgumentError(f"preprocessing has {listed(names)}, but was to be overridden in {listed(unknown)}")
         return dataclasses.replace(self, **changes)
 
     def read(self, image: Image.Image) -> Tensor:
-        """An image of any mode -> (3, height, width) float32, normalised; the same every time.
+        """An image of any mode -> (3, height, width) float32, normalised; deterministic.
 
         Raises:
-            ArgumentError: an image of more than 8 bits a channel that PIL does not reduce by itself.
+            ArgumentError: the image has more than 8 bits per channel and PIL does not reduce it.
         """
         result: Tensor = _transform(self, training=False)(to_rgb(image))
         return result
 
     def read_augmented(self, image: Image.Image) -> Tensor:
-        """As `read`, but a random crop, resized, and flipped half of the time: to train with.
+        """As `read`, with a random resized crop and a random flip, for training.
 
-        Torch's and Python's global generators choose, which Lightning seeds in every loader process.
+        Uses torch's and Python's global generators, which Lightning seeds in each loader process.
         """
         result: Tensor = _transform(self, training=True)(to_rgb(image))
         return result
 
     def describe(self) -> str:
-        """One line for people, different for every different preprocessing."""
+        """A description in one line, distinct for distinct preprocessings."""
         height, width = self.image_size
         return (
             f"{height} x {width} pixels, {self.crop_mode} crop of {self.crop_pct:.6g}, {self.interpolation}, "
@@ -138,7 +137,7 @@ class Preprocessing:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Grey, palette, CMYK … -> red, green, blue; transparency is dropped.
+    """Convert an image of any mode to red, green and blue; transparency is dropped.
 
     Raises:
         ArgumentError: see `refusal`.
@@ -147,21 +146,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
         name = getattr(image, "filename", None) or "an image"
         raise ArgumentError(f"{name} cannot be read: {reason}")
     if image.mode == "P" and "transparency" in image.info:
-        # PIL warns of what the direct way loses, and it is the same.
+        # The same result; PIL warns about the direct conversion.
         image = image.convert("RGBA")
     return image.convert("RGB")
 
 
 def refusal(image: Image.Image) -> str | None:
-    """Why an image cannot be read as red, green and blue, or `None`."""
+    """The reason why an image cannot be converted to red, green and blue, or `None`."""
     if image.mode.split(";")[0] in _DEEP_MODES:
         return f"its pixels have more than 8 bits (PIL's mode {image.mode}), of unknown range; convert it to 8 bits"
     return None
 
 
 @cache
-def _transform(preprocessing: Preprocessing, *, training: bool) -> Compose:
-    transform = create_transform(
+def _transform(preprocessing: Preprocessing, *, training: bool) -> Callable[[Image.Image], Tensor]:
+    transform: Callable[[Image.Image], Tensor] = create_transform(
         (3, *preprocessing.image_size),
         is_training=training,
         color_jitter=0.0,
@@ -171,7 +170,6 @@ def _transform(preprocessing: Preprocessing, *, training: bool) -> Compose:
         crop_pct=preprocessing.crop_pct,
         crop_mode=preprocessing.crop_mode,
     )
-    assert isinstance(transform, Compose)
     return transform
 
 

@@ -1,4 +1,4 @@
-"""Each image once, on any number of processes: a sampler that sees to it, and a look at samplers that do not."""
+"""Each image once on any number of processes: a sampler that ensures it, and a check of other samplers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 class EachOnceSampler(DistributedSampler[Any]):
-    """Gives each image to one process, in order; none is repeated to give every process as many, and none left out.
+    """Gives each image to exactly one process, in order, without repeating or dropping images.
 
-    It may be made before Lightning has started its processes, and is left in place by `use_distributed_sampler`. With
-    one process it is a plain sequential sampler.
+    It may be created before Lightning starts its processes, and `use_distributed_sampler` does not replace it. With one
+    process it is a sequential sampler.
 
     Args:
-        dataset: the images; as many at least as there will be processes.
+        dataset: the images, at least as many as processes.
     """
 
     def __init__(self, dataset: Sized) -> None:
-        # Not the base class's, which asks for the number of processes before there are any.
+        # Not the base class's, which needs the number of processes before they are started.
         self.images = dataset
 
     def __iter__(self) -> Iterator[int]:
@@ -43,7 +43,7 @@ class EachOnceSampler(DistributedSampler[Any]):
         return len(self._share())
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing: the order is always the same."""
+        """No effect: the order is fixed."""
 
     def _share(self) -> range:
         running = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -57,9 +57,9 @@ class EachOnceSampler(DistributedSampler[Any]):
 
 
 def shuffles(loader: Any) -> bool:
-    """Whether a loader gives its images in an order other than that of the data, as far as its samplers tell.
+    """Whether a loader shuffles its images, judged by its samplers.
 
-    Torch's random samplers do, and any sampler or batch sampler whose `shuffle` is set.
+    Torch's random samplers shuffle, and so does any sampler or batch sampler whose `shuffle` is set.
     """
     if not isinstance(loader, DataLoader):
         return False
@@ -68,18 +68,18 @@ def shuffles(loader: Any) -> bool:
 
 
 def check_each_once(loader: Any, processes: int, name: str) -> None:
-    """Refuse a loader that gives images twice or leaves some out, as far as its sampler tells.
+    """Refuse a loader that repeats or drops images, judged by its sampler.
 
     Args:
-        loader: what Lightning iterates over.
-        processes: that share the images.
-        name: of the loader, for people.
+        loader: the iterable that Lightning uses.
+        processes: number of processes that share the images.
+        name: of the loader, for messages.
 
     Raises:
         ArgumentError: its sampler repeats or drops images.
 
     Warns:
-        UserWarning: nothing shares the images out between several processes.
+        UserWarning: the images are not distributed between several processes.
     """
     if not isinstance(loader, DataLoader):
         return
@@ -87,11 +87,11 @@ def check_each_once(loader: Any, processes: int, name: str) -> None:
     if isinstance(sampler, EachOnceSampler):
         return
     if isinstance(sampler, DistributedSampler):
-        images, given = len(sampler.dataset), sampler.total_size  # type: ignore[arg-type]
-        if given != images:
-            wrong = f"repeats {given - images}, which would count twice" if given > images else "leaves some out"
+        images, total = len(sampler.dataset), sampler.total_size  # type: ignore[arg-type]
+        if total != images:
+            wrong = f"repeats {total - images}, which would count twice" if total > images else "leaves some out"
             raise ArgumentError(
-                f"the sampler of the {name} gives {given} images to {sampler.num_replicas} processes where there are "
+                f"the sampler of the {name} gives {total} images to {sampler.num_replicas} processes where there are "
                 f"{images}: it {wrong}; give that loader sampler=nplight.data.EachOnceSampler(dataset)"
             )
         if sampler.num_replicas != processes:

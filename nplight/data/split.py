@@ -12,22 +12,21 @@ from nplight.seeds import stream
 def stratified_split(
     labels: Tensor, fraction: float, *, seed: int, num_classes: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Split images in two so that every category is split alike.
+    """Split images in two, with the same fraction of every category.
 
-    Which side an image falls on depends on the seed and on its own category alone, and both sides get at least one
-    image of every category.
+    The side of an image depends on the seed and its category; both sides get at least one image of every category.
 
     Args:
         labels: (images,) int64, the category of each image.
-        fraction: share of each category's images that goes to the first side, in (0, 1), rounded.
-        seed: chooses the split.
-        num_classes: if given, every category below it must have images.
+        fraction: share of each category's images on the first side, in (0, 1), rounded.
+        seed: of the split.
+        num_classes: if given, each category below it must have images.
 
     Returns:
         Positions in `labels` of the first and of the second side, ascending, int64.
 
     Raises:
-        ArgumentError: a fraction outside (0, 1), no images, a label outside the categories, or a category with
+        ArgumentError: `fraction` is outside (0, 1), there are no images, a label is out of range, or a category has
             fewer than two images.
     """
     if not 0 < fraction < 1:
@@ -40,9 +39,13 @@ def stratified_split(
     empty = [category for category, count in enumerate(counts) if count == 0 and num_classes is not None]
     single = [category for category, count in enumerate(counts) if count == 1]
     if empty or single:
-        having = [f"categories {listed(few)} have {what}" for few, what in ((empty, "none"), (single, "one")) if few]
+        problems = [
+            f"categories {listed(categories)} have {what}"
+            for categories, what in ((empty, "none"), (single, "one"))
+            if categories
+        ]
         raise ArgumentError(
-            f"every category must have at least 2 images to be split, but {' and '.join(having)}; "
+            f"every category must have at least 2 images to be split, but {' and '.join(problems)}; "
             f"add images to them or leave them out"
         )
     first, second = [], []
