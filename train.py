@@ -8,7 +8,7 @@ commands:
   test       test the category paths of a finished run on the test images, without a search
   predict    find the neuron paths of images without labels
   fit        train or fine-tune the Vision Transformer
-  report     make the page of a finished run again, and its figures
+  report     write the page of a finished run again, and its figures
 
 `train.py COMMAND --help` lists the options of a command.
 """

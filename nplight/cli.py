@@ -1,4 +1,4 @@
-"""The command line: Lightning's, with a run folder, stored paths and images to predict."""
+"""The command line: LightningCLI with a run folder, stored paths and images to predict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.command_line_settings import CommandLineSettings
-from nplight.command_options import OPTIONS, add_own_options, command_help, overview
+from nplight.command_options import OPTIONS, add_options, command_help, overview
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, listed
 from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
@@ -31,43 +31,48 @@ from nplight.terminal import silence, without_tips
 from nplight.vit import open_vit
 
 _RESTORING = "lightning.pytorch.trainer.connectors.checkpoint_connector"
-"""The module of Lightning's that loads a `--ckpt_path`, where a file of another model fails."""
+"""Lightning's module that loads a `--ckpt_path`; a checkpoint of another model fails there."""
 
 
 class _Parser(LightningArgumentParser):
-    """Says what is wrong, not seventy lines of usage before it, and helps with nplight's own options first.
+    """Reports errors without the usage text, and lists nplight's options in `--help`.
 
     Attributes:
-        short_help: what `--help` prints; `None`: every option, as jsonargparse lists them.
+        short_help: the text of `--help`; `None`: all options, as listed by jsonargparse.
     """
 
     short_help: str | None = None
 
     def format_help(self, *args: Any, **kwargs: Any) -> str:
-        """What `--help` prints."""
+        """The text of `--help`."""
         return super().format_help(*args, **kwargs) if self.short_help is None else self.short_help
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        # Without whole configurations in a line.
+        # Messages may contain whole configurations.
         lines = [textwrap.shorten(line, 200) for line in message.splitlines()]
         _end_with(_refusal(ex) or "\n  ".join([*lines, "Try the same command with --help for what is accepted."]))
 
 
-class _HelpAll(argparse._HelpAction):  # jsonargparse knows by this class what is not a setting
-    """Prints every option."""
+class _HelpAll(argparse._HelpAction):  # by this class jsonargparse recognises that it is not a setting
+    """Prints all options."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
-        """Print them, and end."""
-        assert isinstance(parser, _Parser)
-        parser.short_help = None
+        """Print the options and exit."""
+        _set_help(parser, None)
         super().__call__(parser, *args, **kwargs)
 
 
+def _set_help(parser: argparse.ArgumentParser, text: str | None) -> None:
+    if not isinstance(parser, _Parser):
+        raise TypeError(f"the parsers must be made by `PathCLI.init_parser`, got {type(parser).__name__}")
+    parser.short_help = text
+
+
 class _SaveConfig(SaveConfigCallback):
-    """Keeps the configuration of the run in its folder, once the callbacks before it have accepted that folder."""
+    """Writes the configuration into the run folder, after the callbacks before it have accepted the folder."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Too early: a folder of another run is refused when the run starts."""
+        """Do nothing: the folder is checked later, when the run starts."""
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write `config.yaml`."""
@@ -97,7 +102,7 @@ class _SaveConfig(SaveConfigCallback):
 class PathCLI(LightningCLI):
     """`fit`, `validate`, `test` and `predict` for models and data from a configuration file.
 
-    Options beyond Lightning's: `nplight.command_options.OPTIONS`.
+    For the options beyond Lightning's see `nplight.command_options.OPTIONS`.
     """
 
     def __init__(self, args: ArgsType = None) -> None:
@@ -115,7 +120,7 @@ class PathCLI(LightningCLI):
             )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Lightning's, refusing what it would fail at; from here on nothing is printed if that is asked for."""
+        """Parse as LightningCLI, refuse values with which it would fail, and apply `--quiet`."""
         try:
             super().parse_arguments(parser, args)
         except UnicodeError as error:
@@ -132,47 +137,46 @@ class PathCLI(LightningCLI):
             self._terminal.enter_context(silence())
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """A parser with short errors."""
+        """A parser with short error messages."""
         parser = _Parser(allow_abbrev=False, **kwargs)
         parser.add_argument("-c", "--config", action=ActionConfigFile, help=OPTIONS["config"].help)
         parser.add_argument("--help_all", action=_HelpAll, help=OPTIONS["help_all"].help)
         return parser
 
     def setup_parser(self, *args: Any, **kwargs: Any) -> None:
-        """Lightning's, with short helps, and its table of metrics, which repeats some of nplight's, on demand alone."""
+        """Set up the parsers with short helps, and without Lightning's table of metrics, which repeats nplight's."""
         super().setup_parser(*args, **kwargs)
         helps = {name: command_help(name) for name in self._subcommand_parsers}
         for parser, text in ((self.parser, overview()), *zip(self._subcommand_parsers.values(), helps.values())):
-            assert isinstance(parser, _Parser)
-            parser.short_help = text
+            _set_help(parser, text)
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add nplight's arguments."""
-        add_own_options(parser)
+        """Add nplight's options."""
+        add_options(parser)
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Refuse what is missing, and choose the run folder."""
-        assert self.subcommand is not None
-        config = self.config[self.subcommand]
+        """Refuse missing options, and choose the run folder."""
+        subcommand: str = self.config["subcommand"]
+        config = self.config[subcommand]
         for name in ("images", "paths"):
             commands = OPTIONS[name].commands
-            if config[name] and self.subcommand not in commands:
+            if config[name] and subcommand not in commands:
                 raise ArgumentError(
-                    f"--{name} is for {' and '.join(commands)}, got {_shown(config[name])} with {self.subcommand}; "
+                    f"--{name} is for {' and '.join(commands)}, got {_shown(config[name])} with {subcommand}; "
                     f"leave it out, or run {commands[-1]}"
                 )
-        if self.subcommand == "test" and config.paths is None:
+        if subcommand == "test" and config.paths is None:
             raise ArgumentError("test needs --paths, the run folder of a finished validate whose paths are tested")
-        if self.subcommand == "predict" and not config.images:
+        if subcommand == "predict" and not config.images:
             raise ArgumentError("predict needs --images, files or folders of images")
-        if self.subcommand == "fit" and config.fit_from_scratch:
+        if subcommand == "fit" and config.fit_from_scratch:
             config.model.init_args["checkpoint"] = None
         if config.methods is not None:
             _set_methods(config.trainer.callbacks or [], config.methods)
-        if config.report and self.subcommand != "fit":
+        if config.report and subcommand != "fit":
             config.trainer.callbacks = with_report(config.trainer.callbacks or [])
         if config.quiet:
             config.trainer.enable_progress_bar = False
@@ -180,10 +184,10 @@ class PathCLI(LightningCLI):
             config.trainer.callbacks = [
                 callback for callback in config.trainer.callbacks or [] if "ProgressBar" not in callback.class_path
             ]
-        self.run_dir = RunFolder(config.run_dir or _default_run_dir(config, self.subcommand)).path
+        self.run_dir = RunFolder(config.run_dir or _default_run_dir(config, subcommand)).path
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A Trainer whose logger, callbacks and files all use the run folder."""
+        """A Trainer whose logger, callbacks and files use the run folder."""
         config = self.config_init[self.subcommand]
         if config.trainer.logger in (None, True):
             kwargs["logger"] = RunLogger(self.run_dir)
@@ -192,17 +196,17 @@ class PathCLI(LightningCLI):
         except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
             raise ArgumentError(f"the Trainer refuses its settings: {_one_line(error)}") from error
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            taken = callback.command_line_settings if isinstance(callback, CommandLineSettings) else ()
-            if "run_dir" in taken and callback.run_dir is None:
+            settings = callback.command_line_settings if isinstance(callback, CommandLineSettings) else ()
+            if "run_dir" in settings and callback.run_dir is None:
                 callback.run_dir = self.run_dir
-            if "paths" in taken and config.paths is not None:
+            if "paths" in settings and config.paths is not None:
                 callback.paths = config.paths
-            if "overwrite" in taken and config.overwrite:
+            if "overwrite" in settings and config.overwrite:
                 callback.overwrite = True
         return trainer
 
     def after_instantiate_classes(self) -> None:
-        """Hand over the images to predict, and hold model and data together."""
+        """Pass on the images to predict, and check the model against the data."""
         if self.subcommand != "fit" and getattr(self.model, "head_is_new", False):
             raise ArgumentError(
                 f"`pretrained` weights are for other categories than the {self.datamodule.num_classes} of the data, so "
@@ -210,21 +214,23 @@ class PathCLI(LightningCLI):
             )
         if self.subcommand == "predict":
             self.datamodule.predict_images = self.config[self.subcommand].images
-        # The link of `num_classes` is dropped in silence for a model that has no such argument.
-        wanted = getattr(self.datamodule, "num_classes", None)
+        # The link of `num_classes` is ignored silently for a model without this argument.
+        data_classes = getattr(self.datamodule, "num_classes", None)
         with contextlib.suppress(UnsupportedModelError):
-            found = open_vit(self.model).num_classes
-            if wanted is not None and found != wanted:
-                raise ArgumentError(f"the model tells {found} categories apart, but the data has {wanted}")
+            model_classes = open_vit(self.model).num_classes
+            if data_classes is not None and model_classes != data_classes:
+                raise ArgumentError(
+                    f"the model tells {model_classes} categories apart, but the data has {data_classes}"
+                )
 
 
 def main(args: ArgsType = None) -> None:
-    """Run a command; what nplight refuses ends it with one line on stderr and exit status 2."""
-    # Lightning's own, under torch 2.15: nothing that a user could mend.
+    """Run a command; errors of nplight end it with one line on stderr and exit status 2."""
+    # From Lightning under torch 2.15; users cannot avoid it.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
-    # The same run again rewrites its log, as its other files.
+    # A repeated run rewrites its log, like its other files.
     warnings.filterwarnings("ignore", message="Experiment logs directory")
-    # Else other weights than those asked for would be evaluated; `fit` may start where there is nothing to go on from.
+    # Otherwise other weights than requested would be evaluated; `fit` may start without a checkpoint.
     missing = r"\.(validate|test|predict)\(ckpt_path=\"last\"\) is set, but there is no last checkpoint"
     warnings.filterwarnings("error", message=missing)
     words = sys.argv[1:] if args is None else args
@@ -242,7 +248,7 @@ def main(args: ArgsType = None) -> None:
 
 
 def _refusal(error: BaseException | None) -> str | None:
-    """What was refused, by nplight or by Lightning, which the parser may have wrapped in words of its own."""
+    """The message of an error of nplight or Lightning, which the parser may have wrapped; `None` for other errors."""
     while error is not None:
         if isinstance(error, NplightError):
             return str(error)
@@ -259,7 +265,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _end_with(text: str) -> NoReturn:
-    if text.startswith("Caught ") and "DataLoader worker" in text:  # the refusal is the last line of a traceback
+    if text.startswith("Caught ") and "DataLoader worker" in text:  # the message is the last line of a traceback
         text = text.strip().splitlines()[-1].partition(": ")[2]
     print(f"error: {text}", file=sys.stderr)
     raise SystemExit(2) from None
@@ -270,7 +276,7 @@ def _shown(value: str | list[str]) -> str:
 
 
 def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
-    """Have every search of a configuration make these."""
+    """Set the methods of every search in a configuration."""
     kinds = [pkgutil.resolve_name(callback.class_path) for callback in callbacks]
     searches = [
         callback
@@ -284,7 +290,7 @@ def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
 
 
 def with_report(callbacks: list[Any]) -> list[Any]:
-    """The callbacks with one that reports, if any of them has results and none reports yet."""
+    """The callbacks, with a `PathReport` added if there are results and no report yet."""
     names = [callback.class_path.rpartition(".")[2] for callback in callbacks]
     if "PathReport" in names or not {"NeuronPathSearch", "PathEvaluation"} & set(names):
         return callbacks

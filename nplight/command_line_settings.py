@@ -1,4 +1,4 @@
-"""Which attributes of callbacks the command line sets."""
+"""The base class of callbacks with settings that the command line sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ __all__ = ["CommandLineSettings"]
 
 
 class CommandLineSettings:
-    """A callback that takes settings from the command line.
+    """A callback with settings from the command line.
 
-    The command line leaves all other callbacks alone: attributes of theirs that happen to have these names may mean
-    something else.
+    The command line does not set attributes of other callbacks, which may have other meanings.
 
     Attributes:
-        command_line_settings: names of the settings that it takes, which are its attributes or arguments.
+        command_line_settings: names of the settings, which are attributes or arguments of the callback.
     """
 
     command_line_settings: ClassVar[frozenset[str]] = frozenset({"run_dir"})

@@ -1,4 +1,4 @@
-"""The commands of the command line, their options, and the short help that lists nplight's own."""
+"""The commands of the command line, their options, and the short help."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["COMMANDS", "OPTIONS", "Option", "add_own_options", "command_help", "overview"]
+__all__ = ["COMMANDS", "OPTIONS", "Option", "add_options", "command_help", "overview"]
 
 COMMANDS: Mapping[str, str] = {
     "validate": "find the neuron paths of images and categories, and test them on held-out images",
     "test": "test the category paths of a finished run on the test images, without a search",
     "predict": "find the neuron paths of images without labels",
     "fit": "train or fine-tune the Vision Transformer",
-    "report": "make the page of a finished run again, and its figures",
+    "report": "write the page of a finished run again, and its figures",
 }
-"""What each command does, in the order in which they are listed."""
+"""Command -> description, in the order of the help."""
 
 _RUNS = ("validate", "test", "predict", "fit")
 _FLAG: Mapping[str, Any] = {"type": bool, "nargs": "?", "const": True}
 
 _ELSEWHERE = """\
-whatever the configuration file may hold, to set it or to override it:
+any entry of the configuration file can be set or overridden:
   --data.init_args.NAME VALUE    such as --data.init_args.batch_size 256
   --model.init_args.NAME VALUE   such as --model.init_args.checkpoint FILE
   --trainer.NAME VALUE           such as --trainer.accelerator gpu
@@ -36,11 +36,11 @@ class Option:
     """An option of the command line.
 
     Attributes:
-        help: what it does.
-        metavar: what stands for its value.
-        commands: those that take it.
-        settings: of `add_argument`, for an option of nplight's own; empty for one of Lightning's.
-        short: its other name.
+        help: its description.
+        metavar: the placeholder of its value.
+        commands: the commands that accept it.
+        settings: the arguments of `add_argument`, for an option of nplight; empty for one of Lightning.
+        short: its short name.
     """
 
     help: str
@@ -50,8 +50,8 @@ class Option:
     short: str | None = None
 
     @property
-    def shown(self) -> dict[str, Any]:
-        """The arguments of `add_argument` that the help depends on."""
+    def help_arguments(self) -> dict[str, Any]:
+        """The arguments of `add_argument` in the parser of the short help."""
         if self.settings.get("nargs") == "?" or self.metavar is None:
             return {"action": "store_true", "help": self.help}
         return {"metavar": self.metavar, "nargs": self.settings.get("nargs"), "help": self.help}
@@ -78,39 +78,39 @@ OPTIONS: Mapping[str, Option] = {
         settings={**_FLAG, "default": False},
     ),
     "run_dir": Option(
-        "where results go; by default runs/NAME after the configuration file, and inside it fit/, test/ and predict/ "
-        "for these commands",
+        "the folder of the results; by default runs/NAME after the configuration file, and its subfolders fit/, test/ "
+        "and predict/ for these commands",
         "DIR",
         settings={"type": str | None, "default": None},
     ),
     "overwrite": Option(
-        "replace the results that the run folder holds, those of other settings too",
+        "replace the results in the run folder, also those of other settings",
         settings={**_FLAG, "default": False},
     ),
     "report": Option(
-        "write report.html into the run folder, as is the default; --report false leaves it out",
+        "write report.html into the run folder, the default; --report false omits it",
         commands=("validate", "test", "predict"),
         settings={**_FLAG, "default": True},
     ),
-    "quiet": Option("print warnings and refusals alone", settings={**_FLAG, "default": False}),
-    "ckpt_path": Option("a checkpoint that Lightning wrote, whose weights are used; fit goes on from it", "FILE"),
+    "quiet": Option("print warnings and errors only", settings={**_FLAG, "default": False}),
+    "ckpt_path": Option("a checkpoint written by Lightning, whose weights are used; fit resumes from it", "FILE"),
     "seed_everything": Option("the seed of all random numbers, 0 by default", "SEED"),
-    "print_config": Option("print the whole configuration, and end"),
-    "help": Option("show this, and end", short="-h"),
-    "help_all": Option("show every option, those of Lightning's Trainer too, and end"),
+    "print_config": Option("print the whole configuration, and exit"),
+    "help": Option("show this, and exit", short="-h"),
+    "help_all": Option("show every option, including those of Lightning's Trainer, and exit"),
 }
-"""The options that the short help lists, in its order."""
+"""Name -> option, in the order of the short help."""
 
 
-def add_own_options(parser: Any) -> None:
-    """Add nplight's own options to a parser of jsonargparse."""
+def add_options(parser: Any) -> None:
+    """Add nplight's options to a parser of jsonargparse."""
     for name, option in OPTIONS.items():
         if option.settings:
             parser.add_argument(f"--{name}", help=option.help, **option.settings)
 
 
 def command_help(command: str) -> str:
-    """The help of a command: its options but for those of the Trainer, the model and the data."""
+    """The short help of a command, without the options of the Trainer, the model and the data."""
     parser = argparse.ArgumentParser(
         usage=f"train.py {command} --config FILE [options]",
         description=COMMANDS[command],
@@ -121,7 +121,7 @@ def command_help(command: str) -> str:
     for name, option in OPTIONS.items():
         if command in option.commands:
             names = [option.short, f"--{name}"] if option.short else [f"--{name}"]
-            parser.add_argument(*names, **option.shown)
+            parser.add_argument(*names, **option.help_arguments)
     return parser.format_help()
 
 

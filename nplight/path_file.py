@@ -1,4 +1,4 @@
-"""Tensors in one safetensors file with a checksum: it appears whole or not at all, and damage is noticed."""
+"""Tensors in a safetensors file with a checksum, written atomically."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PathLike = str | os.PathLike[str]
 
 
 def write_tensors(path: PathLike, tensors: Mapping[str, Tensor], kind: str) -> None:
-    """Write tensors to a file, which takes the place of one that is there.
+    """Write tensors to a file, replacing an existing one.
 
     Args:
-        path: the file; its folder must be there.
+        path: of the file; its folder must exist.
         tensors: by name.
-        kind: of what they are the parts, which `read_tensors` asks for.
+        kind: name of the type that they form, which `read_tensors` checks.
 
     Raises:
-        ArgumentError: the file cannot be written; what stood there before still does.
+        ArgumentError: the file cannot be written; an existing file is unchanged.
     """
     target = _path(path)
     plain = {name: values.detach().cpu().clone().contiguous() for name, values in tensors.items()}
@@ -49,26 +49,26 @@ def write_tensors(path: PathLike, tensors: Mapping[str, Tensor], kind: str) -> N
 
 
 def read_tensors(path: PathLike, names: Collection[str], kind: str) -> dict[str, Tensor]:
-    """Read what `write_tensors` wrote, onto the CPU; no code in the file is run.
+    """Read a file of `write_tensors` onto the CPU, without running code from it.
 
     Raises:
-        ArgumentError: there is no such file, it is damaged, or it holds something else.
+        ArgumentError: the file is missing, damaged, or of another kind.
     """
     source = _path(path)
     if not source.is_file():
         raise ArgumentError(f"`path` must be a file that holds a {kind}, but there is no file {source}")
     try:
         with safe_open(source, framework="pt") as file:
-            about = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ArgumentError(
             f"`path` must be a file that holds a {kind}, but {source} cannot be read: {reason}"
         ) from error
-    if about.get("kind") != kind:
+    if metadata.get("kind") != kind:
         raise ArgumentError(f"`path` must be a file that holds a {kind}, but {source} was not written by {kind}.save")
-    if about.get("checksum") != _checksum(tensors):
+    if metadata.get("checksum") != _checksum(tensors):
         raise ArgumentError(f"`path` must be an undamaged {kind}, but {source} is not what was written; write it again")
     if set(tensors) != set(names):
         raise ArgumentError(
@@ -86,9 +86,9 @@ def _path(path: PathLike) -> Path:
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
     """CRC-32 of names, dtypes, shapes and values."""
-    found = 0
+    checksum = 0
     for name in sorted(tensors):
         values = tensors[name]
-        found = zlib.crc32(f"{name} {values.dtype} {tuple(values.shape)}".encode(), found)
-        found = zlib.crc32(values.flatten().view(torch.uint8).numpy().data, found)
-    return f"{found:08x}"
+        checksum = zlib.crc32(f"{name} {values.dtype} {tuple(values.shape)}".encode(), checksum)
+        checksum = zlib.crc32(values.flatten().view(torch.uint8).numpy().data, checksum)
+    return f"{checksum:08x}"

@@ -1,4 +1,4 @@
-"""How paths are shown: in a few lines, as a pandas table, as a Plotly figure."""
+"""Views of paths: as text, as a pandas table, as a Plotly figure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _RANKS = 3
 
 
 def summary(title: str, lines: Sequence[str], rest: int) -> str:
-    """A title, the lines of the first paths, and how many more there are."""
+    """A title, the lines of the first paths, and the number of further paths."""
     more = [f"  … {rest} more"] if rest > 0 else []
     return "\n".join([title, *(f"  {line}" for line in lines), *more])
 
 
 def image_lines(neurons: Tensor, targets: Tensor, probability: Tensor, scores: Tensor) -> list[str]:
-    """The first images and their paths: (images, layers, K) and (images,) three times, one line per image."""
+    """The first images and their paths, one line per image: (images, layers, K) and (images,) three times."""
     numbers = zip(*(values[:_SHOWN].tolist() for values in (neurons, targets, probability, scores)))
     return [
         f"image {image}: target {target} ({p:.1%}), score {score:.4g}, neurons {path_text(path)}"
@@ -32,7 +32,7 @@ def image_lines(neurons: Tensor, targets: Tensor, probability: Tensor, scores: T
 
 
 def category_lines(neurons: Tensor, images: Tensor) -> list[str]:
-    """The first categories and their paths: (categories, layers, K) and (categories,), one line per category."""
+    """The first categories and their paths, one line per category: (categories, layers, K) and (categories,)."""
     numbers = zip(*(values[:_SHOWN].tolist() for values in (neurons, images)))
     return [
         f"category {category}: of {count} images, neurons {path_text(path)}"
@@ -41,13 +41,13 @@ def category_lines(neurons: Tensor, images: Tensor) -> list[str]:
 
 
 def path_text(path: Sequence[Sequence[int]]) -> str:
-    """The neurons of each layer, best first: the first layers, and the first neurons of each."""
+    """The neurons of the first layers, best first, truncated to the first neurons of each layer."""
     layers = [" ".join(map(str, layer[:_RANKS])) + (" …" if len(layer) > _RANKS else "") for layer in path]
     return " → ".join(layers[:_LAYERS]) + (" → …" if len(layers) > _LAYERS else "")
 
 
 def frame(columns: dict[str, Tensor]) -> pd.DataFrame:
-    """One row per image; a column of several dimensions as one NumPy array per row."""
+    """One row per image; columns of several dimensions are one NumPy array per row."""
     import pandas as pd
 
     arrays = {name: values.detach().cpu().numpy() for name, values in columns.items()}
@@ -56,11 +56,11 @@ def frame(columns: dict[str, Tensor]) -> pd.DataFrame:
 
 
 def path_figure(neurons: Tensor, neuron_scores: Tensor, title: str) -> go.Figure:
-    """Neuron index against layer: the best neuron of each layer joined by a line, the others as points.
+    """Neuron index against layer: a line through the best neurons, the others as points.
 
     Args:
         neurons: (layers, K) int64.
-        neuron_scores: (layers, K), shown on hovering.
+        neuron_scores: (layers, K), shown on hover.
         title: of the figure.
     """
     import plotly.graph_objects as go

@@ -1,4 +1,4 @@
-"""The processes of a run; a run without `torch.distributed` is one process."""
+"""The processes of a run and what they share; without `torch.distributed` there is one process."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Result = TypeVar("Result")
 
 
 def sum_over_processes(values: Tensor, group: Any = None) -> Tensor:
-    """The sum of every process's tensor, the same on all of them and of the same shape; every process must call it.
+    """The sum of the tensors of all processes; all must call it, with tensors of the same shape.
 
-    torchmetrics' `gather_all_tensors` holds one copy per process, for which large tensors leave no room.
+    torchmetrics' `gather_all_tensors` would hold one copy per process, too much memory for large tensors.
 
     Args:
-        values: of this process, left as it is.
+        values: of this process; not modified.
         group: the processes that take part; `None`: all.
     """
     total = values.clone()
-    if _several():
+    if _initialized():
         distributed.all_reduce(total, group=group)
     return total
 
 
 def values_of_processes(values: Tensor) -> Tensor:
-    """The tensors of every process in order, (processes, …), for small ones; every process must call it."""
-    if not _several():
+    """The tensors of all processes in order of rank, (processes, …); all must call it, with small tensors."""
+    if not _initialized():
         return values.unsqueeze(0)
     parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
     distributed.all_gather(parts, values)
@@ -38,18 +38,18 @@ def values_of_processes(values: Tensor) -> Tensor:
 
 
 def process_rank() -> int:
-    """The number of this process."""
-    return distributed.get_rank() if _several() else 0
+    """The rank of this process."""
+    return distributed.get_rank() if _initialized() else 0
 
 
 def process_count() -> int:
-    """How many processes there are."""
-    return distributed.get_world_size() if _several() else 1
+    """The number of processes."""
+    return distributed.get_world_size() if _initialized() else 1
 
 
 def objects_of_processes(value: Result) -> list[Result]:
-    """A picklable value of every process in order; every process must call it, and none goes on before all have."""
-    if not _several():
+    """The picklable values of all processes in order of rank; all must call it, and each waits for the others."""
+    if not _initialized():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, value)
@@ -57,12 +57,10 @@ def objects_of_processes(value: Result) -> list[Result]:
 
 
 def on_first_process(work: Callable[[], Result]) -> Result:
-    """Work done once, whose result every process gets, or its refusal, so that none is left waiting.
-
-    Every process must call it.
+    """Run `work` in the first process and return its result, or raise its error, in all; all processes must call it.
 
     Raises:
-        NplightError: the work raised it.
+        NplightError: `work` raised it.
     """
     outcome: list[Result | NplightError | None] = [None]
     if process_rank() == 0:
@@ -70,12 +68,12 @@ def on_first_process(work: Callable[[], Result]) -> Result:
             outcome = [work()]
         except NplightError as error:
             outcome = [error]
-    if _several():
+    if _initialized():
         distributed.broadcast_object_list(outcome, 0)
     if isinstance(outcome[0], NplightError):
         raise outcome[0]
     return cast(Result, outcome[0])
 
 
-def _several() -> bool:
+def _initialized() -> bool:
     return distributed.is_available() and distributed.is_initialized()

@@ -1,4 +1,4 @@
-"""Lightning's CSV logger, harmless until there is something to log."""
+"""Lightning's CSV logger for a run folder, opened with the first metrics."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lightning.pytorch.loggers import CSVLogger
 class RunLogger(CSVLogger):
     """Logs to `logs/` of a run folder.
 
-    Lightning opens every logger before the callbacks have their say, and an opened CSV logger deletes the log of an
-    earlier run. This one opens with its first metrics, so that a run that is refused at its start loses nothing.
+    Lightning opens every logger before the callbacks run, and an opened CSV logger deletes the log of an earlier run.
+    This logger opens with its first metrics, so that a run that is refused at its start deletes nothing.
 
     Args:
         run_dir: the run folder.
@@ -20,27 +20,27 @@ class RunLogger(CSVLogger):
 
     def __init__(self, run_dir: str | Path) -> None:
         super().__init__(run_dir, name="logs", version="")
-        self._begun = False
-        self._waiting: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._opened = False
+        self._hyperparams: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
     @property
     def experiment(self) -> Any:
-        """Lightning's writer, once something was logged."""
-        return super().experiment if self._begun else None
+        """Lightning's writer; `None` until the first metrics are logged."""
+        return super().experiment if self._opened else None
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Keep the hyperparameters of model and data until there are metrics to log them with."""
-        self._waiting = (args, kwargs)
+        """Keep the hyperparameters of model and data, and log them with the first metrics."""
+        self._hyperparams = (args, kwargs)
 
     def log_metrics(self, *args: Any, **kwargs: Any) -> None:
         """Log metrics of a step."""
-        self._begun = True
-        if self._waiting is not None:
-            super().log_hyperparams(*self._waiting[0], **self._waiting[1])
-            self._waiting = None
+        self._opened = True
+        if self._hyperparams is not None:
+            super().log_hyperparams(*self._hyperparams[0], **self._hyperparams[1])
+            self._hyperparams = None
         super().log_metrics(*args, **kwargs)
 
     def save(self) -> None:
-        """Write what was logged."""
-        if self._begun:
+        """Write the logged metrics to disk."""
+        if self._opened:
             super().save()

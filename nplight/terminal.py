@@ -1,4 +1,4 @@
-"""What a terminal shows while something takes long, or that it shows nothing."""
+"""Terminal output: rates of progress bars, and silencing of messages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _TALKERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilitie
 
 
 def ticks_per_second(task: Task) -> float:
-    """The rate of a task: in its last seconds, or its mean where these had no two ticks, and once it has ended."""
+    """The recent rate of a task; its mean rate if there were too few recent ticks, or if it has finished."""
     mean = task.completed / task.elapsed if task.elapsed else 0.0
     return mean if task.finished else task.speed or mean
 
 
 class ImagesPerSecond(ProgressColumn):
-    """The speed of a task.
+    """A progress column with the speed of a task.
 
     Args:
-        speed: of a task, images a second.
+        speed: function of a task, in images per second.
     """
 
     def __init__(self, speed: Callable[[Task], float]) -> None:
@@ -32,14 +32,14 @@ class ImagesPerSecond(ProgressColumn):
         self._speed = speed
 
     def render(self, task: Task) -> Text:
-        """The speed in words."""
+        """The speed as text."""
         return Text(f"{self._speed(task):,.1f} images/s")
 
 
 @contextmanager
 def without_tips() -> Iterator[None]:
-    """Leave out what Lightning prints at every start to advertise other products."""
-    logger = rank_zero.log  # of Lightning or of its twin package, whichever was imported last
+    """Suppress the advertisements that Lightning prints at each start."""
+    logger = rank_zero.log  # of `lightning` or `pytorch_lightning`, whichever was imported last
     logger.addFilter(_is_no_tip)
     try:
         yield
@@ -53,7 +53,7 @@ def _is_no_tip(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Print nothing but warnings and errors: neither tables nor Lightning's news."""
+    """Print only warnings and errors, without tables and Lightning's messages."""
     console = rich.get_console()
     loggers = list(map(logging.getLogger, _TALKERS))
     before = console.quiet, [logger.level for logger in loggers]

@@ -20,7 +20,7 @@ from nplight.data.image_open import MAX_PIXELS
 from nplight.data.module import Check, OnError, PathDataModule, default_workers
 from nplight.data.preprocessing import Preprocessing
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_choice
-from nplight.seeds import stream
+from nplight.seeds import seeded_generator
 from nplight.vit import OpenViT, open_vit
 
 PREPROCESSINGS = ("weights", "paper")
@@ -234,7 +234,7 @@ def choose(labels: Tensor, limit: int | None, *, seed: int) -> Tensor:
     for category in labels.unique().tolist():
         members = (labels == category).nonzero().flatten()
         # Another generator than the split's, so that choice and split are independent.
-        chosen.append(members[torch.randperm(len(members), generator=stream(seed, -1 - category))[:limit]])
+        chosen.append(members[torch.randperm(len(members), generator=seeded_generator(seed, -1 - category))[:limit]])
     return torch.cat(chosen).sort().values
 
 

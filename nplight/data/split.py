@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, listed
-from nplight.seeds import stream
+from nplight.seeds import seeded_generator
 
 
 def stratified_split(
@@ -52,7 +52,7 @@ def stratified_split(
     for category, count in enumerate(counts):
         if count == 0:
             continue
-        shuffled = torch.randperm(count, generator=stream(seed, category))
+        shuffled = torch.randperm(count, generator=seeded_generator(seed, category))
         members = (labels == category).nonzero().flatten()[shuffled]
         size = min(max(round(count * fraction), 1), count - 1)
         first.append(members[:size])

@@ -34,7 +34,7 @@ def random_scores(images: Tensor, widths: Sequence[int], *, seed: int) -> list[T
     """
     drawn = torch.stack(
         [
-            torch.rand(sum(widths), generator=seeds.stream(seed, crc), dtype=torch.float32)
+            torch.rand(sum(widths), generator=seeds.seeded_generator(seed, crc), dtype=torch.float32)
             for crc in seeds.checksums(images)
         ]
     )

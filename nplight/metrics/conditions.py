@@ -23,7 +23,7 @@ from nplight.neurons import (
     scaling,
 )
 from nplight.paths import CategoryPaths
-from nplight.seeds import stream
+from nplight.seeds import seeded_generator
 from nplight.vit import OpenViT, undisturbed
 
 
@@ -146,5 +146,5 @@ def _edit(
 
 def _category_priority(vit: OpenViT, labels: Tensor, seed: int) -> list[Tensor]:
     categories, positions = labels.cpu().unique(return_inverse=True)
-    drawn = [random_priority(1, vit.widths, stream(seed, category)) for category in categories.tolist()]
+    drawn = [random_priority(1, vit.widths, seeded_generator(seed, category)) for category in categories.tolist()]
     return [torch.cat(layer)[positions].to(labels.device) for layer in zip(*drawn)]

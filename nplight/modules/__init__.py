@@ -1,4 +1,4 @@
-"""LightningModules, and weights from disk."""
+"""LightningModules, and loading of weights."""
 
 from nplight.modules.checkpoint import load_weights, read_weights
 from nplight.modules.classifier import ViTClassifier

@@ -1,4 +1,4 @@
-"""Weights from disk, without running code from the file."""
+"""Loading weights from files, without running code from them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from nplight.errors import CheckpointError, listed
 from nplight.modules.google_npz import load_google_npz
-from nplight.modules.mismatch import check_fits, check_kinds, check_values, short
-from nplight.modules.wrapping import WRAPS, find_weights
+from nplight.modules.state_dicts import WRAPS, find_weights
+from nplight.modules.weight_checks import check_fits, check_kinds, check_values, short
 
 BUNDLED_PREFIX = "bundled:"
 
@@ -29,82 +29,87 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
     """Load weights into a model, all of them or none.
 
     Args:
-        model: of the architecture that the weights were made for.
+        model: of the architecture of the weights.
         checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, a `.npz` of Google's layout, or `bundled:NAME` for
-            one that comes with nplight. A state dict may stand alone or under a key that training programs use
+            weights that come with nplight. The state dict may be the whole content or under a key of a training program
             (`state_dict`, `model`, `ema` …; plain weights are preferred to averaged ones, with a warning), and its
-            names may share a wrapper's prefix (`model.`, `module.`, `backbone.`, `_orig_mod.` …); what was found is
-            said.
+            names may share a wrapper's prefix (`model.`, `module.`, `backbone.`, `_orig_mod.` …); keys and prefixes
+            that were removed are printed.
 
     Raises:
-        CheckpointError: the file is missing, damaged, would run code or expand, holds NaN, or is not of the model's
-            architecture; missing, unexpected and differently shaped weights are named.
+        CheckpointError: the file is missing, damaged, would run code, is compressed, holds NaN, or is not of the
+            model's architecture; missing, unexpected and differently shaped weights are named.
     """
     if str(checkpoint).endswith(".npz"):
         _check_file(checkpoint)
         load_google_npz(model, Path(checkpoint))
         return
-    own = model.state_dict()
-    weights = _read(checkpoint, own)
-    shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (weights, own)]
+    expected = model.state_dict()
+    weights = _read(checkpoint, expected)
+    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (weights, expected)]
     check_fits(checkpoint, *shapes)
-    check_kinds(checkpoint, weights, own)
+    check_kinds(checkpoint, weights, expected)
     check_values(f"`checkpoint` {checkpoint}", weights)
     model.load_state_dict(weights)
 
 
 def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
-    """The state dict that a checkpoint holds; arguments and errors as `load_weights`."""
+    """The state dict of a checkpoint; arguments and errors as `load_weights`."""
     return _read(checkpoint)
 
 
-def _read(checkpoint: str | Path, wanted: Collection[str] = ()) -> dict[str, Tensor]:
-    """The state dict of a checkpoint for a model whose weights have the names `wanted`."""
+def _read(checkpoint: str | Path, names: Collection[str] = ()) -> dict[str, Tensor]:
+    """The state dict of a checkpoint for a model whose weights have the given names."""
     name = str(checkpoint)
     if name.startswith(BUNDLED_PREFIX):
         resource = files("nplight.modules") / "bundled" / f"{name.removeprefix(BUNDLED_PREFIX)}.safetensors"
         if not resource.is_file():
-            known = [file.name for file in (files("nplight.modules") / "bundled").iterdir()]
-            names = sorted(BUNDLED_PREFIX + Path(file).stem for file in known if file.endswith(".safetensors"))
-            raise CheckpointError(f"`checkpoint` must be a file or one of {listed(names)}, got {name}")
+            bundled = [file.name for file in (files("nplight.modules") / "bundled").iterdir()]
+            choices = sorted(BUNDLED_PREFIX + Path(file).stem for file in bundled if file.endswith(".safetensors"))
+            raise CheckpointError(f"`checkpoint` must be a file or one of {listed(choices)}, got {name}")
         with as_file(resource) as path:
-            return _weights_in(path, wanted)
+            return _weights_in(path, names)
     _check_file(checkpoint)
-    return _weights_in(Path(checkpoint), wanted)
+    return _weights_in(Path(checkpoint), names)
 
 
 def _check_file(checkpoint: str | Path) -> None:
-    if not os.path.isfile(checkpoint):  # unlike `Path.is_file`, without failing at a name that is too long
+    if not os.path.isfile(checkpoint):  # `Path.is_file` raises for a name that is too long
         raise CheckpointError(f"`checkpoint` must be a file that exists, got {short(checkpoint, 500)}")
 
 
-def _weights_in(path: Path, wanted: Collection[str]) -> dict[str, Tensor]:
+def _weights_in(path: Path, names: Collection[str]) -> dict[str, Tensor]:
     content = _content(path)
-    found = find_weights(content, wanted)
-    if found is None:
-        has = f"; it has {listed(short(key) for key in content)}" if isinstance(content, Mapping) and content else ""
-        raise CheckpointError(f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(WRAPS)}{has}")
-    if found.others:
-        rank_zero_warn(
-            f"checkpoint {path} holds weights under `{'.'.join(found.wrap)}` and {_quoted(found.others)}; those under "
-            f"`{'.'.join(found.wrap)}` are taken (for others, save them alone in a file and give that)"
+    state_dict = find_weights(content, names)
+    if state_dict is None:
+        content_keys = (
+            f"; it has {listed(short(key) for key in content)}" if isinstance(content, Mapping) and content else ""
         )
-    if found.describe():
-        rank_zero_info(f"Checkpoint {path}: {found.describe()}")
-    return found.weights
+        raise CheckpointError(
+            f"`checkpoint` {path} holds no state dict, neither alone nor under {listed(WRAPS)}{content_keys}"
+        )
+    if state_dict.others:
+        keys = ".".join(state_dict.wrap)
+        rank_zero_warn(
+            f"checkpoint {path} holds weights under `{keys}` and {_quoted(state_dict.others)}; those under "
+            f"`{keys}` are taken (for others, save them alone in a file and give that)"
+        )
+    if state_dict.describe():
+        rank_zero_info(f"Checkpoint {path}: {state_dict.describe()}")
+    return state_dict.weights
 
 
 def _content(path: Path) -> Any:
-    """What a file holds, read without running code from it."""
+    """The content of a file, read without running code from it."""
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         if reason := _expands(path):
             raise ValueError(reason)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that are refused anyway
+            warnings.simplefilter("ignore")  # about pickles that are refused below
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files fail in a dozen ways
+    except Exception as error:  # damaged files raise many kinds of errors
         raise CheckpointError(
             f"`checkpoint` {path} cannot be read as weights (it may be cut off, or hold more than weights): "
             f"{_reason(error)}"
@@ -112,7 +117,7 @@ def _content(path: Path) -> Any:
 
 
 def _expands(path: Path) -> str | None:
-    """Why an archive would take more memory than it has bytes, or `None`: PyTorch writes none that does."""
+    """The reason why an archive would take more memory than its size, or `None`; PyTorch never compresses."""
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
@@ -125,10 +130,10 @@ def _expands(path: Path) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """An error of a reader in a line, without PyTorch's advice to load a pickle unsafely."""
-    if found := re.search(r"GLOBAL (\S+)", str(error)):
+    """The message of a reader's error in one line, without PyTorch's advice to load a pickle unsafely."""
+    if match := re.search(r"GLOBAL (\S+)", str(error)):
         return (
-            f"it holds a {found[1]}; save the weights alone, with torch.save(model.state_dict(), …) or as safetensors"
+            f"it holds a {match[1]}; save the weights alone, with torch.save(model.state_dict(), …) or as safetensors"
         )
     if "weights_only" in str(error):
         return "it is no file of PyTorch's, or a pickle of other things; save the weights alone, with torch.save"

@@ -18,35 +18,35 @@ from torchmetrics.classification import MulticlassAccuracy
 from nplight.data.batch import ImageBatch, read_batch
 from nplight.errors import ArgumentError, UnsupportedModelError, listed
 from nplight.modules.checkpoint import load_weights
-from nplight.modules.mismatch import check_values, short
+from nplight.modules.weight_checks import check_values, short
 from nplight.vit import open_vit
 
 
 class ViTClassifier(LightningModule):
-    """A timm model that classifies images, to train and to evaluate.
+    """A timm model that classifies images, for training and evaluation.
 
-    Trained with AdamW (no weight decay on biases and norms), a warm-up and a cosine decay to zero.
+    It is trained with AdamW (no weight decay on biases and norms), a warm-up and a cosine decay to zero.
 
     Args:
-        model_name: a timm name, `vit_base_patch16_224`, say.
-        num_classes: categories of the head.
+        model_name: a timm name, e.g. `vit_base_patch16_224`.
+        num_classes: number of categories of the head.
         model_args: further arguments of the timm model, such as `img_size` or `depth`.
-        pretrained: start from timm's weights (downloaded).
-        checkpoint: start from a file (`.safetensors`, `.pth`, `.ckpt`, Google's `.npz`), or `bundled:NAME`; see
+        pretrained: whether to start from timm's weights (downloaded).
+        checkpoint: initial weights (`.safetensors`, `.pth`, `.ckpt`, Google's `.npz`), or `bundled:NAME`; see
             `load_weights`.
-        learning_rate: its maximum, after the warm-up.
+        learning_rate: maximum, reached after the warm-up.
         weight_decay: of AdamW.
-        warmup: share of all steps that the warm-up takes.
-        compile_blocks: compile the model's blocks (`torch.compile`), which takes a minute once; searches and the steps
-            of this module then run compiled.
+        warmup: fraction of all steps in the warm-up.
+        compile_blocks: whether to compile the model's blocks (`torch.compile`), which takes a minute once; searches and
+            the steps of this module then run compiled.
 
     Attributes:
         model: the timm model.
-        head_is_new: timm's weights are for other categories, so that the head starts at random.
+        head_is_new: whether the head is random because timm's weights are for other categories.
 
     Raises:
-        ArgumentError: timm knows no such model, or cannot build it so, or it is no ViT that `open_vit` opens.
-        CheckpointError: the checkpoint does not fit, or holds NaN; also one that a Trainer loads.
+        ArgumentError: timm has no such model or cannot build it, or `open_vit` cannot open it.
+        CheckpointError: the checkpoint does not fit, or holds NaN; also for checkpoints loaded by a Trainer.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ViTClassifier(LightningModule):
             self.model = timm.create_model(
                 model_name, pretrained=pretrained, num_classes=num_classes, **(model_args or {})
             )
-        except Exception as error:  # timm checks arguments by all kinds of errors, and assertions
+        except Exception as error:  # timm raises many kinds of errors for its arguments
             reason = short(str(error) or type(error).__name__, 500)
             what = "`model_args` do not fit, or `pretrained` weights cannot be had for," if pretrained else None
             raise ArgumentError(f"{what or '`model_args` do not fit'} {model_name}: {reason}") from error
@@ -108,9 +108,9 @@ class ViTClassifier(LightningModule):
         check_values("`ckpt_path`", checkpoint.get("state_dict", {}))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        found = read_batch(batch)
-        loss = functional.cross_entropy(self(found.images), _labels(found))
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(found))
+        images = read_batch(batch)
+        loss = functional.cross_entropy(self(images.images), _labels(images))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -140,11 +140,11 @@ class ViTClassifier(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _count(self, batch: Any) -> None:
-        found = read_batch(batch)
-        self.accuracy.update(self(found.images), _labels(found))
+        images = read_batch(batch)
+        self.accuracy.update(self(images.images), _labels(images))
 
     def _report(self, name: str) -> None:
-        # Over all loaders together: the images of both splits.
+        # Over the images of all loaders.
         self.log(name, self.accuracy, prog_bar=True)
 
 

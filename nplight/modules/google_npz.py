@@ -1,4 +1,4 @@
-"""Google's published ViT weights (`ViT-B_16-224.npz` and its siblings)."""
+"""Google's published ViT weights (`ViT-B_16-224.npz` and others)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from nplight.errors import CheckpointError, listed
-from nplight.modules.mismatch import check_fits, check_values, short
+from nplight.modules.weight_checks import check_fits, check_values, short
 
 _POSITION = "Transformer/posembed_input/pos_embedding"
 _EMBEDDING = ("cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias")
-_HEAD = 1 << 16  # bytes; the head of an array takes about a hundred
-_MOST_POSITIONS = 1 << 16  # those of 4,096 x 4,096 pixels at patches of 16
+_HEAD = 1 << 16  # bytes; the header of an array takes about a hundred
+_MOST_POSITIONS = 1 << 16  # as for 4,096 x 4,096 pixels in patches of 16
 Result = TypeVar("Result")
 
 
 def load_google_npz(model: nn.Module, path: Path) -> None:
-    """Load a `.npz` of Google's key layout into a timm model, all weights or none; position embeddings are resized.
+    """Load a `.npz` of Google's layout into a timm model, all weights or none; position embeddings are resized.
 
-    timm does the loading. Alone it would leave a head of other categories at random, resample patches of another size
-    and stop halfway at a width of another, all without an error: names and shapes are compared first.
+    timm loads the weights. Without an error it would leave a head of other categories random, resample patches of
+    another size, and stop halfway for another width, so names and shapes are compared first.
 
     Args:
         model: a timm `VisionTransformer` with a class token.
-        path: the file.
+        path: of the file.
 
     Raises:
         CheckpointError: the file is damaged, holds NaN, or is not of the model's architecture; missing, unexpected and
@@ -47,21 +47,21 @@ def load_google_npz(model: nn.Module, path: Path) -> None:
     if other := sorted(set(model.state_dict()) ^ _loaded(model)):
         raise CheckpointError(
             f"`checkpoint` {path} is of Google's layout, which fits plain ViTs, but the model and it do not both have: "
-            f"{listed(other, 5)}; build the model without what is particular to it"
+            f"{listed(other, 5)}; build the model without its additional weights"
         )
     shapes = _read(path, npz_shapes)
     check_fits(path, shapes, _layout(model), resized=(_POSITION,))
     _check_positions(path, shapes[_POSITION], model)
-    # Only now that no array is larger than the model's is any of them unpacked.
+    # Arrays are unpacked only now, when none is larger than the model's.
     check_values(f"`checkpoint` {path}", _read(path, _arrays))
     model.load_pretrained(str(path))
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each array of a `.npz`, from the heads of its arrays alone: nothing else is unpacked.
+    """Name and shape of each array of a `.npz`, from the headers of its arrays, without unpacking them.
 
     Raises:
-        ValueError: no archive of arrays of real numbers.
+        ValueError: not an archive of arrays of real numbers.
     """
     shapes = {}
     with zipfile.ZipFile(path) as archive:
@@ -78,15 +78,15 @@ def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _check_positions(path: Path, shape: tuple[int, ...], model: VisionTransformer) -> None:
-    """Refuse position embeddings that cannot be resized to the model's: of another width, no square, or endless."""
-    own = tuple(cast(nn.Parameter, model.pos_embed).shape)
+    """Refuse position embeddings that cannot be resized to the model's: of another width, not square, or too many."""
+    expected = tuple(cast(nn.Parameter, model.pos_embed).shape)
     positions = shape[1] if len(shape) == 3 else 0
     patches = positions - (0 if model.no_embed_class else model.num_prefix_tokens)
     square = 0 < patches <= _MOST_POSITIONS and math.isqrt(patches) ** 2 == patches
-    if shape != own and (not square or shape != (1, positions, own[2])):
+    if shape != expected and (not square or shape != (1, positions, expected[2])):
         raise CheckpointError(
-            f"`checkpoint` {path} does not fit the model: {_POSITION} must have shape (1, positions, {own[2]}), the "
-            f"patches a square of at most {_MOST_POSITIONS:,}, got {shape}"
+            f"`checkpoint` {path} does not fit the model: {_POSITION} must have shape (1, positions, {expected[2]}), "
+            f"the patches a square of at most {_MOST_POSITIONS:,}, got {shape}"
         )
 
 
@@ -98,13 +98,13 @@ def _arrays(path: Path) -> dict[str, Tensor]:
 def _read(path: Path, read: Callable[[Path], Result]) -> Result:
     try:
         return read(path)
-    except Exception as error:  # damaged files fail in a dozen ways
+    except Exception as error:  # damaged files raise many kinds of errors
         reason = short(str(error) or type(error).__name__)
         raise CheckpointError(f"`checkpoint` {path} cannot be read as arrays (it may be cut off): {reason}") from error
 
 
 def _loaded(model: VisionTransformer) -> set[str]:
-    """The weights of a model that timm fills from such a file."""
+    """The names of the weights that timm loads from such a file."""
     names = [*_EMBEDDING, "norm.weight", "norm.bias", "head.weight", "head.bias"]
     parts = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
     for number in range(len(model.blocks)):

@@ -1,4 +1,4 @@
-"""Whether Lightning can go on from a file."""
+"""Check of the checkpoint that a Trainer is to resume from."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 
 from nplight.errors import CheckpointError
 
-_FOUND_BY_LIGHTNING = ("last", "hpc")
+_RESOLVED_BY_LIGHTNING = ("last", "hpc")
 _KEYS = ("state_dict", "pytorch-lightning_version")
 
 
 def check_lightning_checkpoint(ckpt_path: str) -> None:
-    """Refuse a `--ckpt_path` that Lightning would fail at in the middle of its start.
+    """Refuse a `--ckpt_path` with which Lightning would fail during start-up.
 
-    What Lightning finds by itself, `last`, `hpc` and addresses of other file systems, is left to it.
+    Values that Lightning resolves itself, `last`, `hpc` and addresses of other file systems, are not checked.
 
     Raises:
         CheckpointError: the file is missing, damaged, would run code, or was not written by Lightning.
     """
-    if ckpt_path in _FOUND_BY_LIGHTNING or "://" in ckpt_path or ckpt_path.startswith("registry:"):
+    if ckpt_path in _RESOLVED_BY_LIGHTNING or "://" in ckpt_path or ckpt_path.startswith("registry:"):
         return
     try:
         is_file = "\0" not in ckpt_path and Path(ckpt_path).is_file()
@@ -33,7 +33,7 @@ def check_lightning_checkpoint(ckpt_path: str) -> None:
     content: Any
     try:
         content = torch.load(ckpt_path, map_location="meta", weights_only=True)
-    except Exception as error:  # damaged files fail in a dozen ways
+    except Exception as error:  # damaged files raise many kinds of errors
         raise CheckpointError(
             f"--ckpt_path {ckpt_path} cannot be read as a checkpoint: it is damaged, or would run code when loaded"
         ) from error

@@ -14,7 +14,7 @@ from nplight.neurons.gathering import Gathering, refuse_none
 from nplight.neurons.record import record
 from nplight.neurons.sites import Tokens
 from nplight.processes import process_rank, sum_over_processes, values_of_processes
-from nplight.seeds import checksums, stream
+from nplight.seeds import checksums, seeded_generator
 from nplight.vit import OpenViT, named_dtypes, undisturbed
 
 # A candidate: its priority, its checksum, the rank of the process that holds it, and its shape. This one is empty.
@@ -134,7 +134,7 @@ class DonorReferences(References):
 
 def _draws(seed: int, key: int) -> list[int]:
     """Two hashes of an image's checksum: one for its priority in the pool, one for the choice of its donor."""
-    draws: list[int] = torch.randint(_NONE[0], (2,), generator=stream(seed, key)).tolist()
+    draws: list[int] = torch.randint(_NONE[0], (2,), generator=seeded_generator(seed, key)).tolist()
     return draws
 
 

@@ -173,7 +173,7 @@ def test_weights_that_are_not_finite_are_refused_and_none_is_loaded(
     weights["blocks.2.norm1.bias"][3] = value
     path = tmp_path / f"weights{suffix}"
     safetensors.torch.save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
-    with pytest.raises(CheckpointError, match=r"NaN or infinite values stand in blocks\.2\.norm1\.bias; take"):
+    with pytest.raises(CheckpointError, match=r"NaN or infinite values are in blocks\.2\.norm1\.bias; take"):
         load_weights(vit, path)
     assert torch.equal(vit.norm.weight, before)
 

@@ -116,7 +116,7 @@ def test_a_checkpoint_with_nan_is_refused_by_the_trainer(tmp_path: Path) -> None
     state = {name: value.clone() for name, value in model.state_dict().items()}
     state["model.norm.bias"][0] = float("nan")
     torch.save({"state_dict": state, "pytorch-lightning_version": "2.6.0", "global_step": 0}, tmp_path / "bad.ckpt")
-    with pytest.raises(CheckpointError, match=r"`ckpt_path` must hold finite weights, .* stand in model\.norm\.bias"):
+    with pytest.raises(CheckpointError, match=r"`ckpt_path` must hold finite weights, .* are in model\.norm\.bias"):
         trainer().validate(model, loader(), ckpt_path=tmp_path / "bad.ckpt", verbose=False)
 
 

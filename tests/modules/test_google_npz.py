@@ -195,7 +195,7 @@ def test_position_embeddings_that_cannot_be_resized_are_refused(
 def test_weights_that_are_not_finite_are_refused(source: VisionTransformer, tmp_path: Path, value: float) -> None:
     arrays = google_layout(source)
     arrays["head/bias"] = np.full(5, value, dtype=np.float32)
-    with pytest.raises(CheckpointError, match=r"NaN or infinite values stand in head/bias"):
+    with pytest.raises(CheckpointError, match=r"NaN or infinite values are in head/bias"):
         load_weights(fresh(), save(arrays, tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""Where the weights stand in a checkpoint, and under which names: training programs wrap both."""
+"""Finding the state dict in a checkpoint: training programs nest it under keys and prefix its names."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ WRAPS = (
     "state_dict", "model", "model_state_dict", "net", "network", "module", "weights", "params",
     "ema", "model_ema", "ema_model", "state_dict_ema", "ema_state_dict", "student", "teacher",
 )  # fmt: skip
-"""Under which keys programs keep the weights, in the order they are looked for: averaged weights after plain ones."""
+"""Keys under which training programs store weights, in order of preference: averaged weights after plain ones."""
 
 _PREFIXES = ("model.", "module.", "backbone.", "net.", "network.", "vit.", "encoder.")
 _COMPILED = "_orig_mod."
-_DEEPEST = 3  # a pickle may hold itself
+_DEEPEST = 3  # a pickle may contain itself
 
 
 @dataclass(frozen=True, slots=True)
-class FoundWeights:
+class StateDict:
     """The state dict of a checkpoint.
 
     Attributes:
-        weights: by the model's names, as far as the wrappers are known.
-        wrap: the keys it stood under, outermost first.
-        others: further keys that hold a state dict beside the one that was taken.
-        dropped: what was taken out of the names.
+        weights: by name, without known prefixes.
+        wrap: the keys above the state dict, outermost first.
+        others: further keys with a state dict that was not used.
+        dropped: prefixes that were removed from the names.
     """
 
     weights: dict[str, Tensor]
@@ -36,19 +36,19 @@ class FoundWeights:
     dropped: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """Where they stood and what their names lost, for people; empty if neither is particular."""
+        """The keys above the weights and the removed prefixes, as text; empty without any."""
         parts = [f"weights under `{'.'.join(self.wrap)}`"] if self.wrap else []
         if self.dropped:
             parts.append(f"names without {', '.join(f'`{part}`' for part in self.dropped)}")
         return ", ".join(parts)
 
 
-def find_weights(content: object, wanted: Collection[str] = ()) -> FoundWeights | None:
-    """Find the state dict in what a checkpoint holds, or `None`.
+def find_weights(content: object, names: Collection[str] = ()) -> StateDict | None:
+    """Find the state dict in the content of a checkpoint; `None` if there is none.
 
     Args:
-        content: a state dict, alone or under some of `WRAPS`.
-        wanted: the names of the model's weights; names that are among them lose nothing.
+        content: a state dict, alone or under keys of `WRAPS`.
+        names: the names of the model's weights; if the weights have these names no prefix is removed.
     """
     wrap: list[str] = []
     others: list[str] = []
@@ -59,8 +59,8 @@ def find_weights(content: object, wanted: Collection[str] = ()) -> FoundWeights 
         others += [".".join([*wrap, key]) for key in inside[1:]]
         wrap.append(inside[0])
         content = content[inside[0]]  # type: ignore[index]
-    weights, dropped = _renamed(dict(content), wanted)  # type: ignore[call-overload]
-    return FoundWeights(weights, tuple(wrap), tuple(others), dropped)
+    weights, dropped = _renamed(dict(content), names)  # type: ignore[call-overload]
+    return StateDict(weights, tuple(wrap), tuple(others), dropped)
 
 
 def _is_state_dict(content: object) -> bool:
@@ -70,7 +70,7 @@ def _is_state_dict(content: object) -> bool:
 
 
 def _holds_weights(content: object, depth: int = 1) -> bool:
-    """Whether something is a state dict with weights, or holds one under a known key."""
+    """Whether the content is a state dict with weights, or contains one under a known key."""
     if not isinstance(content, Mapping) or depth > _DEEPEST:
         return False
     if content and _is_state_dict(content):
@@ -78,15 +78,15 @@ def _holds_weights(content: object, depth: int = 1) -> bool:
     return any(_holds_weights(content.get(key), depth + 1) for key in WRAPS)
 
 
-def _renamed(weights: dict[str, Any], wanted: Collection[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The weights without the wrappers that all names share, and `torch.compile`'s wherever it stands."""
+def _renamed(weights: dict[str, Any], names: Collection[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The weights without prefixes that all names share, and without the prefix of `torch.compile` anywhere."""
     dropped: list[str] = []
     shorter = {name.replace(_COMPILED, ""): value for name, value in weights.items()}
-    if shorter.keys() != weights.keys() and len(shorter) == len(weights) and not set(weights) <= set(wanted):
+    if shorter.keys() != weights.keys() and len(shorter) == len(weights) and not set(weights) <= set(names):
         weights = shorter
         dropped.append(_COMPILED)
-    while weights and not set(weights) <= set(wanted):
-        prefix = next((one for one in _PREFIXES if all(name.startswith(one) for name in weights)), None)
+    while weights and not set(weights) <= set(names):
+        prefix = next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in weights)), None)
         if prefix is None:
             break
         weights = {name.removeprefix(prefix): value for name, value in weights.items()}
