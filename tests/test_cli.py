@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,6 @@ import nplight
 import nplight.callbacks
 from nplight.cli import PathCLI, main, with_report
 from nplight.command_line_settings import CommandLineSettings
-from nplight.command_options import COMMANDS, OPTIONS, overview
 from nplight.data import DigitsDataModule
 from nplight.errors import ArgumentError
 from nplight.modules import ViTClassifier
@@ -311,39 +308,6 @@ def test_options_are_not_abbreviated(quick: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="2"):
         main(["report", "runs/quick", "--fig", "figures"])
     assert "unrecognized arguments: --fig figures" in capsys.readouterr().err
-
-
-def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
-    """Its words are those of the command line's table, and it loads neither torch nor anything else that is slow."""
-    code = "import runpy, sys; sys.argv = sys.argv[1:]\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    code += "finally: print({'torch', 'lightning', 'numpy', 'nplight'} & set(sys.modules), file=sys.stderr)"
-    for words, status in ((["--help"], 0), (["-h"], 0), ([], 2)):
-        command = [sys.executable, "-c", code, str(ROOT / "train.py"), *words]
-        shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert (shown.returncode, shown.stderr) == (status, "set()\n")
-        assert shown.stdout == overview()
-    assert {*PathCLI.subcommands(), "report"} == set(COMMANDS)
-    assert all(f"  {name} " in overview() and text in overview() for name, text in COMMANDS.items())
-
-
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "report"])
-def test_the_help_of_a_command_is_nplights_own_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main([command, "--help"])
-    short = capsys.readouterr().out
-    assert COMMANDS[command] in short
-    assert len(short.splitlines()) <= 45
-    assert set(re.findall(r"^  (?:-\w(?: \w+)?, )?--(\w+)(?= |$)", short, re.MULTILINE)) == {
-        name for name, option in OPTIONS.items() if command in option.commands
-    }
-
-
-def test_every_option_is_in_the_long_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["validate", "--help_all"])
-    long = capsys.readouterr().out
-    for name in (*OPTIONS, "trainer.accelerator", "trainer.callbacks.help", "data.help", "weights_only"):
-        assert f"--{name}" in long
 
 
 def test_lightnings_advertisements_are_left_out_and_its_news_are_not(

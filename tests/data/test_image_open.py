@@ -11,7 +11,7 @@ from nplight.data import DigitsDataModule, ImageFolderDataModule
 from nplight.data.image_check import full, quick
 from nplight.data.image_open import MAX_PIXELS, opened
 from nplight.errors import ArgumentError
-from tests.data.test_image_folder import data_of, save
+from tests.data.samples import data_of, save
 
 KINDS = {"fifo.png": "a FIFO", "socket.png": "a socket", "link.png": "a FIFO", "device.png": "a device"}
 

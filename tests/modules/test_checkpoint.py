@@ -3,7 +3,6 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,6 @@ from torch import Tensor
 from nplight.errors import CheckpointError
 from nplight.modules import ViTClassifier, load_weights
 from tests.conftest import make_vit
-
-
-@pytest.fixture
-def weights(vit: VisionTransformer) -> dict[str, Tensor]:
-    return {name: value + 1 for name, value in vit.state_dict().items()}
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".ckpt"])
@@ -108,108 +102,6 @@ def test_a_file_without_weights_is_refused(vit: VisionTransformer, tmp_path: Pat
     torch.save(itself, tmp_path / "endless.pth")
     with pytest.raises(CheckpointError, match=r"holds no state dict"):
         load_weights(vit, tmp_path / "endless.pth")
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr("nplight.modules.checkpoint.rank_zero_info", lines.append)
-    return lines
-
-
-@pytest.mark.parametrize("wrap", ["model_state_dict", "net", "ema", "state_dict_ema", "teacher", "model.module"])
-@pytest.mark.parametrize("prefix", ["backbone.", "net.", "vit.", "encoder.", "_orig_mod.", "module.model."])
-def test_wraps_and_prefixes_of_training_programs_are_found_and_said(
-    vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path, said: list[str], wrap: str, prefix: str
-) -> None:
-    content: dict[str, object] = {prefix + name: value for name, value in weights.items()}
-    for key in reversed(wrap.split(".")):
-        content = {key: content, "epoch": 3}
-    torch.save(content, tmp_path / "weights.pth")
-    load_weights(vit, tmp_path / "weights.pth")
-    assert all(torch.equal(value, weights[name]) for name, value in vit.state_dict().items())
-    parts = ", ".join(f"`{part}.`" for part in prefix.split(".")[:-1])
-    if prefix == "module.model.":
-        assert parts == "`module.`, `model.`"
-    assert said == [f"Checkpoint {tmp_path}/weights.pth: weights under `{wrap}`, names without {parts}"]
-
-
-def test_compiled_blocks_are_found_inside_the_names(
-    vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path, said: list[str]
-) -> None:
-    compiled = {name.replace("blocks.1.", "blocks.1._orig_mod."): value for name, value in weights.items()}
-    torch.save(compiled, tmp_path / "weights.pth")
-    load_weights(vit, tmp_path / "weights.pth")
-    assert torch.equal(vit.blocks[1].mlp.fc2.weight, weights["blocks.1.mlp.fc2.weight"])
-    assert said == [f"Checkpoint {tmp_path}/weights.pth: names without `_orig_mod.`"]
-
-
-def test_a_model_that_has_such_names_itself_keeps_them(
-    vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path, said: list[str]
-) -> None:
-    wrapper = torch.nn.ModuleDict({"model": vit})
-    torch.save({f"model.{name}": value for name, value in weights.items()}, tmp_path / "weights.pth")
-    load_weights(wrapper, tmp_path / "weights.pth")
-    assert torch.equal(vit.cls_token, weights["cls_token"])
-    assert not said
-
-
-def test_of_several_state_dicts_the_plain_one_is_taken_with_a_warning(
-    vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
-    averaged = {name: value + 1 for name, value in weights.items()}
-    torch.save({"ema": averaged, "model": weights, "net": {}}, tmp_path / "weights.pth")
-    with pytest.warns(UserWarning, match=r"holds weights under `model` and `ema`; those under `model` are taken"):
-        load_weights(vit, tmp_path / "weights.pth")
-    assert torch.equal(vit.cls_token, weights["cls_token"])
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_weights_that_are_not_finite_are_refused_and_none_is_loaded(
-    vit: VisionTransformer, weights: dict[str, Tensor], tmp_path: Path, suffix: str, value: float
-) -> None:
-    before = vit.norm.weight.clone()
-    weights["blocks.2.norm1.bias"][3] = value
-    path = tmp_path / f"weights{suffix}"
-    safetensors.torch.save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
-    with pytest.raises(CheckpointError, match=r"NaN or infinite values are in blocks\.2\.norm1\.bias; take"):
-        load_weights(vit, path)
-    assert torch.equal(vit.norm.weight, before)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda value: value.to(torch.int8), r"of another: cls_token \(torch.int8\)"),
-        (lambda value: value.to(torch.complex64), r"of another: cls_token \(torch.complex64\)"),
-        (lambda value: value.to("meta"), "these are meta or sparse: cls_token"),
-        (lambda value: value.to_sparse(), "these are meta or sparse: cls_token"),
-    ],
-)
-def test_weights_that_are_no_plain_numbers_are_refused(
-    vit: VisionTransformer,
-    weights: dict[str, Tensor],
-    tmp_path: Path,
-    change: Callable[[Tensor], Tensor],
-    reason: str,
-) -> None:
-    weights["cls_token"] = change(weights["cls_token"])
-    torch.save(weights, tmp_path / "weights.pth")
-    with pytest.raises(CheckpointError, match=reason):
-        load_weights(vit, tmp_path / "weights.pth")
-
-
-def test_a_refusal_names_a_few_weights_on_one_short_line(vit: VisionTransformer, tmp_path: Path) -> None:
-    names = [f"layers.{number}.{'x' * 1000}\n\x1b[31m" for number in range(200)]
-    torch.save({name: torch.zeros(2) for name in names}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError) as caught:
-        load_weights(vit, tmp_path / "other.pth")
-    message = str(caught.value)
-    assert len(message) < 1200
-    assert message.isprintable()
-    assert "and 195 more" in message
-    assert f"(200 weights, the model has {len(vit.state_dict())})" in message
 
 
 @pytest.mark.parametrize("content", ["a class in an archive", "a pickle"])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nplight import CategoryPaths, PathBatch
@@ -80,3 +86,14 @@ def _write(
         checksums=[(one * 7919) % 65521 for one in index.tolist()],
         search=method,
     )
+
+
+def data_of(page: str) -> Any:
+    found = re.search(r'id="data">([^<]+)<', page)
+    assert found is not None
+    return json.loads(gzip.decompress(base64.b64decode(found[1])))
+
+
+def decoded(source: str) -> Tensor:
+    content = base64.b64decode(source.partition(",")[2])
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(content)))).permute(2, 0, 1)

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import Tensor
 
 import nplight
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError
 from nplight.neurons import record
 from nplight.report import Gallery
-from nplight.report.thumbnails import patch_grid, thumbnail
 from nplight.seeds import checksums
 from nplight.vit import open_vit
 from tests.conftest import Reference
@@ -35,11 +29,6 @@ def gathered(reference: Reference, paths: nplight.CategoryPaths, *sizes: int, **
         gallery.update(ImageBatch(reference.images[part], reference.labels[part], torch.arange(80)[part], names))
         start += size
     return gallery
-
-
-def decoded(source: str) -> Tensor:
-    content = base64.b64decode(source.partition(",")[2])
-    return torch.from_numpy(np.array(Image.open(io.BytesIO(content)))).permute(2, 0, 1)
 
 
 def test_batches_and_processes_make_no_difference(reference: Reference, paths: nplight.CategoryPaths) -> None:
@@ -117,30 +106,3 @@ def test_what_is_kept_is_bounded(reference: Reference, paths: nplight.CategoryPa
     everything = gathered(reference, paths, 80).to_dict()["drivers"]
     most = sorted(sum((one["neuron"] in own[one["layer"]]) for own in paths.neurons.tolist()) for one in everything)
     assert sorted(users) == most[-5:]
-
-
-def test_a_thumbnail_undoes_the_normalisation() -> None:
-    pixels = torch.randint(0, 256, (3, 9, 7), generator=torch.Generator().manual_seed(0)).float() / 255
-    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
-    normalised = (pixels - mean[:, None, None]) / std[:, None, None]
-    assert torch.equal(decoded(thumbnail(normalised, 9, (mean, std))), (pixels * 255).round().to(torch.uint8))
-    stretched = decoded(thumbnail(normalised[:1], 9))
-    assert (int(stretched.min()), int(stretched.max())) == (0, 255)
-    assert decoded(thumbnail(torch.rand(3, 100, 50), 64)).shape == (3, 64, 32)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "height", "width", "grid"),
-    [
-        (197, 224, 224, (14, 14)),
-        (64, 32, 32, (8, 8)),
-        (261, 224, 224, (16, 16)),
-        (17, 16, 16, (4, 4)),
-        (1 + 6 * 3, 96, 48, (6, 3)),
-        (100 + 20, 224, 224, None),
-    ],
-)
-def test_the_patches_are_found_among_the_tokens(
-    tokens: int, height: int, width: int, grid: tuple[int, int] | None
-) -> None:
-    assert patch_grid(tokens, height, width) == grid

@@ -9,6 +9,12 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -122,3 +128,25 @@ def occupied(folder: Path) -> Iterator[OtherRun]:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             run.kill()
         os.kill(run.worker, signal.SIGKILL)
+
+
+def finished(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    run.claim("search", {"steps": 20})
+    run.claim("search jas", {"rule": "midpoint"})
+    write(run, [0, 1])
+    write(run, [0, 1], search="activation")
+    (run.parts / "damaged-1-part-jas-0000000009.parquet").touch()
+    run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
+    run.write_skipped([("file", "reason")])
+    run.claim("evaluation", {"seed": 0})
+    run.write_metrics([{"accuracy": 1.0}], {})
+    run.write("comparison.md", "table")
+    run.release()
+    return run
+
+
+def finished_with_link(path: Path) -> RunFolder:
+    # The claim of an empty folder would refuse the link as a path of an unknown run.
+    (path / "settings.json").write_text(json.dumps({"search": {"nplight": version("nplight"), "steps": 20}}))
+    return finished(path)

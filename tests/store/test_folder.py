@@ -7,12 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import torch
 
 from nplight import read_paths
 from nplight.errors import RunFolderError
 from nplight.store import RunFolder
-from tests.store.samples import category_paths, contents, largest_file, write
+from tests.store.samples import category_paths, contents, finished, largest_file, write
 
 
 def test_a_run_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
@@ -54,61 +53,6 @@ def test_paths_of_an_unknown_run_are_not_mixed_with_new_ones(tmp_path: Path) -> 
         run.claim("search", {"steps": 20})
     run.claim("search", {"steps": 20}, overwrite=True)
     assert not any(run.parts.iterdir())
-    run.release()
-
-
-def finished(path: Path) -> RunFolder:
-    run = RunFolder(path)
-    run.claim("search", {"steps": 20})
-    run.claim("search jas", {"rule": "midpoint"})
-    write(run, [0, 1])
-    write(run, [0, 1], search="activation")
-    (run.parts / "damaged-1-part-jas-0000000009.parquet").touch()
-    run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
-    run.write_skipped([("file", "reason")])
-    run.claim("evaluation", {"seed": 0})
-    run.write_metrics([{"accuracy": 1.0}], {})
-    run.write("comparison.md", "table")
-    run.release()
-    return run
-
-
-def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
-    mine = ["notes.txt", "model.safetensors", "logs/metrics.csv", "paths/mine.parquet", "paths/part-mine.txt"]
-    for name in mine:
-        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "run" / name).write_text(name)
-    outside = tmp_path / "outside.parquet"
-    outside.write_text("precious")
-    (tmp_path / "run" / "paths" / "part-jas-0000000099.parquet").symlink_to(outside)
-    run = finished_with_link(tmp_path / "run")
-    run.claim("search", {"steps": 8}, overwrite=True)
-    assert set(contents(run.path)) == {*mine, "settings.json"}
-    assert outside.read_text() == "precious"
-    assert json.loads((run.path / "settings.json").read_text()) == {
-        "search": {"nplight": version("nplight"), "steps": 8}
-    }
-    run.release()
-
-
-def finished_with_link(path: Path) -> RunFolder:
-    # The claim of an empty folder would refuse the link as a path of an unknown run.
-    (path / "settings.json").write_text(json.dumps({"search": {"nplight": version("nplight"), "steps": 20}}))
-    return finished(path)
-
-
-def test_overwriting_the_evaluation_keeps_the_search(tmp_path: Path) -> None:
-    run = finished(tmp_path)
-    before = contents(tmp_path)
-    with pytest.raises(RunFolderError, match=r"seed: 0 there, 1 now"):
-        run.claim("evaluation", {"seed": 1})
-    run.claim("evaluation", {"seed": 1}, overwrite=True)
-    after = contents(tmp_path)
-    assert set(before) - set(after) == {"metrics.json", "metrics.csv", "comparison.md"}
-    assert {name for name in after if after[name] != before[name]} == {"settings.json"}
-    # The same settings start anew, too.
-    run.claim("search", {"steps": 20}, overwrite=True)
-    assert set(contents(tmp_path)) == {"settings.json"}
     run.release()
 
 
@@ -162,77 +106,6 @@ def test_a_full_disk_damages_nothing(tmp_path: Path) -> None:
             with pytest.raises(RunFolderError, match=r"cannot be written: File too large; make room"):
                 work()
     assert contents(tmp_path) == before
-
-
-def test_category_paths_of_several_methods_survive_the_file(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    paths = {
-        "jas": {size: category_paths(size) for size in (1, 5)},
-        "jas@5": {5: category_paths(5, "mean-score", images=(3, 9))},
-    }
-    run.write_category_paths(paths, top_k=1)
-    found, top_k = run.read_category_paths()
-    assert top_k == 1
-    assert {method: list(sizes) for method, sizes in found.items()} == {"jas": [1, 5], "jas@5": [5]}
-    for method, sizes in paths.items():
-        for size, wanted in sizes.items():
-            for name in ("neurons", "votes", "images"):
-                assert torch.equal(getattr(found[method][size], name), getattr(wanted, name))
-            assert found[method][size].method == wanted.method
-    digest = run.category_digest()
-    run.write_category_paths({"jas": paths["jas"]}, top_k=1)
-    assert run.category_digest() != digest
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda content: content.clear(),
-        lambda content: content.update(version=2),
-        lambda content: content.update(methods=[]),
-        lambda content: content.update(top_k=None),
-        lambda content: content["methods"].update(jas={"one": {}}),
-        lambda content: content["methods"]["jas"]["1"].pop("votes"),
-        lambda content: content["methods"]["jas"]["1"].update(neurons=[[1, 2], [3]]),
-        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[0.5]] * 3] * 2),
-        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[10**30]] * 3] * 2),
-        lambda content: content["methods"]["jas"]["1"].update(images=[1]),
-        lambda content: content["methods"]["jas"]["1"].update(votes=[[[float("nan")]] * 3] * 2),
-        lambda content: content["methods"]["jas"]["1"].update(votes=[[[float("inf")]] * 3] * 2),
-        lambda content: content["methods"]["jas"]["1"].update(neurons=[[[-1]] * 3] * 2),
-    ],
-)
-def test_damaged_category_paths_are_named(tmp_path: Path, change: object) -> None:
-    run = RunFolder(tmp_path)
-    run.write_category_paths({"jas": {1: category_paths(1)}}, 1)
-    content = json.loads((tmp_path / "category_paths.json").read_text())
-    del content["checksum"]  # files of before there was one are read if they are sound otherwise
-    (tmp_path / "category_paths.json").write_text(json.dumps(content))
-    run.read_category_paths()
-    change(content)  # type: ignore[operator]
-    (tmp_path / "category_paths.json").write_text(json.dumps(content))
-    with pytest.raises(RunFolderError, match=r"category_paths\.json is damaged: .*the same validate again"):
-        run.read_category_paths()
-    with pytest.raises(RunFolderError, match=r"must be a run folder with category_paths\.json"):
-        RunFolder(tmp_path / "other").read_category_paths()
-
-
-def alter(path: Path, before: str, after: str) -> None:
-    text = path.read_text()
-    assert text.count(before) >= 1
-    path.write_text(text.replace(before, after, 1))
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [("[[[0], [1]", "[[[0], [2]"), ('"top_k": 1', '"top_k": 5'), ("0.333", "0.334"), ("[4, 2]", "[2, 4]")],
-)
-def test_any_change_of_category_paths_is_noticed(tmp_path: Path, before: str, after: str) -> None:
-    run = RunFolder(tmp_path)
-    run.write_category_paths({"jas": {1: category_paths(1), 5: category_paths(5)}}, 1)
-    alter(tmp_path / "category_paths.json", before, after)
-    with pytest.raises(RunFolderError, match=r"category_paths\.json is damaged: .*content is not what was written"):
-        run.read_category_paths()
 
 
 @pytest.mark.parametrize("name", ["settings.json", "category_paths.json"])
