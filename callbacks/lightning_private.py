@@ -1,4 +1,4 @@
-"""Private names of Lightning and of torch's launcher and loader, each with its reason; tried with 2.5 and 2.6."""
+"""Private names of Lightning and of torch, each with its reason; tried with lightning 2.6 and torch 2.15."""
 
 from __future__ import annotations
 

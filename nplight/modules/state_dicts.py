@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from nplight.vit.torch_private import COMPILED_PREFIX
+
 WRAPS = (
     "state_dict", "model", "model_state_dict", "net", "network", "module", "weights", "params",
     "ema", "model_ema", "ema_model", "state_dict_ema", "ema_state_dict", "student", "teacher",
@@ -15,7 +17,6 @@ WRAPS = (
 """Keys under which training programs store weights, in order of preference: averaged weights after plain ones."""
 
 _PREFIXES = ("model.", "module.", "backbone.", "net.", "network.", "vit.", "encoder.")
-_COMPILED = "_orig_mod."
 _DEEPEST = 3  # a pickle may contain itself
 
 
@@ -81,10 +82,10 @@ def _holds_weights(content: object, depth: int = 1) -> bool:
 def _renamed(weights: dict[str, Any], names: Collection[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights without prefixes that all names share, and without the prefix of `torch.compile` anywhere."""
     dropped: list[str] = []
-    shorter = {name.replace(_COMPILED, ""): value for name, value in weights.items()}
+    shorter = {name.replace(COMPILED_PREFIX, ""): value for name, value in weights.items()}
     if shorter.keys() != weights.keys() and len(shorter) == len(weights) and not set(weights) <= set(names):
         weights = shorter
-        dropped.append(_COMPILED)
+        dropped.append(COMPILED_PREFIX)
     while weights and not set(weights) <= set(names):
         prefix = next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in weights)), None)
         if prefix is None:

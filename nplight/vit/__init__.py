@@ -10,7 +10,8 @@ from nplight.vit.precision import named_dtypes
 from nplight.vit.projection import DownProjection
 from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.site_hook import SiteHook
-from nplight.vit.state import gradients, is_compiled, undisturbed
+from nplight.vit.state import gradients, undisturbed
+from nplight.vit.torch_private import is_compiled
 from nplight.vit.uncompiled import Uncompiled
 from nplight.vit.wrapped import WrappedViT
 

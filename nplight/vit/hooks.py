@@ -9,6 +9,7 @@ from torch import nn
 from nplight.errors import UnsupportedModelError, listed
 from nplight.vit.module_checks import hooked_itself
 from nplight.vit.open_vit import OpenViT
+from nplight.vit.torch_private import hooks_of
 from nplight.vit.wrapped import WrappedViT
 
 
@@ -49,7 +50,6 @@ def _after_neurons(block: nn.Module, linear: nn.Module) -> Iterator[nn.Module]:
     for module in block.modules():
         holds = linear in module.modules()
         # A forward pre-hook of the projection, or of a module that holds it, runs before the neurons are read.
-        hooks = (module._forward_hooks, module._backward_hooks, module._backward_pre_hooks)
-        if (holds and any(hooks)) or (after and hooked_itself(module)):
+        if (holds and hooks_of(module, before_forward=False)) or (after and hooked_itself(module)):
             yield module
         after = after or module is linear

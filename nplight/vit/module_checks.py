@@ -9,8 +9,8 @@ from torch import nn
 
 from nplight.vit.dual_ops import LAYER_NORMS
 from nplight.vit.site_hook import SiteHook
+from nplight.vit.torch_private import hooks_of
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _IDENTITIES = (nn.Identity, nn.Dropout, DropPath)
 _TOKEN_WISE = (*LAYER_NORMS, LayerNormFp32, RmsNorm, nn.RMSNorm, nn.Identity)
 
@@ -27,8 +27,7 @@ def hooked(*modules: nn.Module) -> bool:
 
 def hooked_itself(module: nn.Module) -> bool:
     """Whether a module, without its submodules, has user hooks that act in this thread."""
-    hooks = [hook for name in _HOOKS for hook in list(getattr(module, name, {}).values())]
-    return any(not isinstance(hook, SiteHook) or hook.acts for hook in hooks)
+    return any(not isinstance(hook, SiteHook) or hook.acts for hook in hooks_of(module))
 
 
 def identity(*modules: nn.Module | None) -> bool:

@@ -16,6 +16,7 @@ from nplight.vit.refusals import too_few
 from nplight.vit.timm_distilled import TimmDistilledViT
 from nplight.vit.timm_eva import TimmEva
 from nplight.vit.timm_vit import TimmViT
+from nplight.vit.torch_private import is_compile_wrapper
 from nplight.vit.torchvision_vit import TorchvisionViT
 from nplight.vit.wrapped import WrappedViT
 from nplight.vit.wrapper_forward import NotCalledError
@@ -114,4 +115,4 @@ def _modules_towards(model: Any, path: str) -> list[nn.Module]:
     """The modules from `model` down to the one at a dotted name, without the wrappers of torch.compile."""
     names = path.split(".") if path else []
     modules = [model.get_submodule(".".join(names[:depth])) for depth in range(len(names) + 1)]
-    return [module for module in modules if not hasattr(module, "_orig_mod")]
+    return [module for module in modules if not is_compile_wrapper(module)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from nplight.errors import UnsupportedModelError
 from nplight.vit.one_thread import changed, one_thread
+from nplight.vit.torch_private import is_compiled, run_uncompiled
 
 
 @contextmanager
@@ -29,29 +30,25 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     with one_thread():
         training = [module for module in model.modules() if module.training]
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        compiled = {module: module._compiled_call_impl for module in model.modules() if is_compiled(module)}
+        compiled = [module for module in model.modules() if is_compiled(module)]
+        recompiled: list[Callable[[], None]] = []
 
         def restore() -> None:
             for module in training:
                 module.training = True
             for parameter in trainable:
                 parameter.requires_grad_(True)
-            for module, call in compiled.items():
-                module._compiled_call_impl = call
+            for recompile in recompiled:
+                recompile()
 
         with changed(restore):
             for module in compiled:
-                module._compiled_call_impl = module._call_impl
+                recompiled.append(run_uncompiled(module))
             for module in training:
                 module.training = False
             for parameter in trainable:
                 parameter.requires_grad_(False)
             yield
-
-
-def is_compiled(module: nn.Module) -> bool:
-    """Whether a module was compiled in place, by `module.compile()`."""
-    return module._compiled_call_impl is not None
 
 
 @contextmanager

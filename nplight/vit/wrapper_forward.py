@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nplight.errors import UnsupportedModelError
 from nplight.vit.one_thread import changed, one_thread
+from nplight.vit.torch_private import is_compile_wrapper
 from nplight.vit.uncompiled import Uncompiled
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -45,7 +46,7 @@ class WrapperForward:
     def __init__(self, wrapper: nn.Module, transformer: nn.Module) -> None:
         self.name = type(wrapper).__name__
         self._wrapper, self._transformer = wrapper, transformer
-        self._compiled_inside = any(hasattr(module, "_orig_mod") for module in wrapper.modules())
+        self._compiled_inside = any(map(is_compile_wrapper, wrapper.modules()))
 
     def __call__(self, images: Tensor) -> Any:
         """The output of the wrapper, uncompiled if the ViT was compiled inside it."""
