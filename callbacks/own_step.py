@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nplight.errors import UnsupportedModelError
 from nplight.vit import OpenViT
+from nplight.vit.rounding import equal_but_for_rounding
 
 
 class OwnStep:
@@ -55,17 +55,9 @@ def check_entered(given: Sequence[Tensor], vit: OpenViT, images: Tensor) -> None
     if not given:
         return
     expected = vit.entering(images)
-    if not any(_same(images, expected) for images in given):
+    if not any(equal_but_for_rounding(images, expected) for images in given):
         raise UnsupportedModelError(
             f"`model` must get the images of the batch, but the module's own step passes others to its "
             f"{type(vit.transformer).__name__}: prepare them in the module's `forward`, which is searched with what it "
             f"does, or in the data; or give `vit`, the dotted name of the ViT, to search it alone"
         )
-
-
-def _same(given: Tensor, expected: Tensor) -> bool:
-    if given.shape != expected.shape or not given.is_floating_point():
-        return False
-    tolerance = max(torch.finfo(values.dtype).eps for values in (given, expected)) ** 0.5
-    scale = float(expected.double().abs().nan_to_num(0).amax())
-    return torch.allclose(given.double(), expected.double(), rtol=0, atol=tolerance * scale, equal_nan=True)

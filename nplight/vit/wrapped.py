@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nplight.errors import ArgumentError, UnsupportedModelError
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
+from nplight.vit.rounding import equal_but_for_rounding
 from nplight.vit.state import gradients, undisturbed
 from nplight.vit.wrapper_forward import WrapperForward, logits_of
 
@@ -99,13 +100,7 @@ class WrappedViT(OpenViT):
             # Two images in the forward, one in pieces: they differ too if logits depend on the other images of a batch.
             logits = self._forward.logits(images.clone())[:1]
             pieces = self.forward(images[:1])
-        self._compare(logits.double(), pieces.double(), _tolerance(logits))
-
-    def _compare(self, logits: Tensor, pieces: Tensor, tolerance: float) -> None:
-        scale = logits.abs().nan_to_num(0).amax()
-        if logits.shape != pieces.shape or not torch.allclose(
-            logits, pieces, rtol=0, atol=float(scale) * tolerance, equal_nan=True
-        ):
+        if not equal_but_for_rounding(pieces, logits):
             raise UnsupportedModelError(
                 f"`model` is a {self._name} whose forward does more than pass images to its Vision Transformer and "
                 f"logits on from it: it gives other logits than its pieces in order. Its forward may depend on the "
@@ -177,14 +172,6 @@ class WrappedViT(OpenViT):
     @property
     def _name(self) -> str:
         return self._forward.name
-
-
-def _tolerance(logits: Tensor) -> float:
-    """The tolerated rounding error of logits, relative to the largest: half of the digits."""
-    kinds = [logits.dtype]
-    if torch.is_autocast_enabled(logits.device.type):
-        kinds.append(torch.get_autocast_dtype(logits.device.type))
-    return float(max(torch.finfo(kind).eps for kind in kinds) ** 0.5)
 
 
 @contextmanager
