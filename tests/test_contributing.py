@@ -26,7 +26,7 @@ from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport
 from nplight.errors import ArgumentError
 from nplight.metrics import MEASURES
 from nplight.report import read_run
-from tests.callbacks.test_callbacks import Foreign, make_trainer
+from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.methods import test_table
 from tests.test_layout import LAYERS
 from tests.test_reliability import missing, named_tests

@@ -21,10 +21,8 @@ from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.store import RunFolder
 from nplight.vit import fingerprint
-from tests.callbacks.test_callbacks import contents, quiet, results
+from tests.callbacks.foreign_project import contents, results
 from tests.conftest import make_vit
-
-__all__ = ["quiet"]
 
 CATEGORIES = 3
 

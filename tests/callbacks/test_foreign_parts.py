@@ -13,11 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import nplight
 from nplight.callbacks import NeuronPathSearch
 from nplight.errors import RunFolderError
-from tests.callbacks.test_callbacks import Foreign, contents, make_trainer, quiet
-from tests.callbacks.test_same_images import JOINT, images
+from tests.callbacks.foreign_project import Foreign, contents, make_trainer
+from tests.callbacks.small_runs import JOINT, images
 from tests.conftest import make_vit
-
-__all__ = ["quiet"]
 
 
 def validate(

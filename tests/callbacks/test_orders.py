@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.errors import RunFolderError
-from tests.callbacks.test_callbacks import Foreign, make_trainer
-from tests.callbacks.test_processes import assert_same
+from tests.callbacks.digits_project import assert_same
+from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import make_vit
 
 METHODS: list[Any] = ["jas", {"name": "jointly", "method": "jas", "granularity": "category"}]

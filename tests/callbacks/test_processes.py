@@ -8,103 +8,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.strategies import FSDPStrategy
-from lightning.pytorch.trainer.states import TrainerFn
-from PIL import Image
-from torch.utils.data import DataLoader, DistributedSampler, Subset, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import nplight
-from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSelectivity
-from nplight.data import DigitsDataModule, EachOnceSampler, ImageFolderDataModule
+from nplight.callbacks import NeuronPathSearch, PathEvaluation
+from nplight.data import EachOnceSampler
 from nplight.errors import ArgumentError
-from nplight.modules import ViTClassifier
-from tests.callbacks.test_callbacks import OPTIONS, Foreign, loaders, make_trainer, quiet
+from nplight.store import RunFolder
+from tests.callbacks.digits_project import FewDigits, Folder, assert_same, folder, model, validate
+from tests.callbacks.foreign_project import OPTIONS, Foreign, make_trainer, search_and_evaluate, shared_by_two
+from tests.callbacks.several_searches import compare
 from tests.conftest import Reference
 
-__all__ = ["loaders", "quiet"]
-
-METHODS: list[Any] = ["jas", "activation", {"name": "jointly", "method": "jas", "granularity": "category"}]
-
-
-def model(num_classes: int) -> ViTClassifier:
-    torch.manual_seed(0)
-    sizes = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
-    classifier = ViTClassifier("vit_tiny_patch16_224", num_classes=num_classes, model_args=sizes)
-    with torch.no_grad():
-        for parameter in classifier.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    return classifier.double()
-
-
-class Doubled:
-    """Images in float64, where no order of summation can choose between two neurons."""
-
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        return {**batch, "image": batch["image"].double()}
-
-
-class FewDigits(Doubled, DigitsDataModule):
-    def evaluation_data(self) -> Any:
-        data, labels = super().evaluation_data()
-        return Subset(data, range(60)), labels[:60]
-
-
-class Folder(Doubled, ImageFolderDataModule):
-    pass
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Categories of 2, 3, 4 and 11 images: no process but one has an image of each."""
-    draw = np.random.default_rng(0)
-    for name, count in {"ant": 2, "bee": 11, "cat": 3, "dog": 4}.items():
-        (tmp_path / "images" / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
-    return tmp_path / "images"
-
-
-def validate(module: LightningModule, data: LightningDataModule, run: Path, devices: int, **options: Any) -> None:
-    shared = {} if devices == 1 else {"strategy": "ddp_fork", "devices": devices}
-    callbacks = [
-        NeuronPathSearch(run_dir=run, methods=METHODS, **OPTIONS),
-        PathEvaluation(run_dir=run, fractions=(0.5, 1.0), fill="peak", replicates=20),
-        PathSelectivity(run_dir=run, replicates=20),
-    ]
-    make_trainer(*callbacks, **shared, **options).validate(module, data, verbose=False)
-
-
-def assert_same(one: Path, other: Path) -> None:
-    first, second = (nplight.read_paths(run) for run in (one, other))
-    assert first.searches == second.searches
-    for method in first.searches:
-        rows, others = first.where(search=method).to_pandas(), second.where(search=method).to_pandas()
-        for column in ("index", "file", "label", "target", "prediction"):
-            assert rows[column].tolist() == others[column].tolist(), column
-        for column in ("neurons", "ranking"):
-            assert np.array_equal(np.stack(rows[column]), np.stack(others[column])), column
-        for column in ("score", "probability"):
-            np.testing.assert_allclose(rows[column], others[column], rtol=1e-9)
-    assert (one / "category_paths.json").read_bytes() == (other / "category_paths.json").read_bytes()
-    for name in ("metrics.json", "selectivity.json"):
-        if not (one / name).exists():
-            assert not (other / name).exists()
-            continue
-        texts = [_flat(json.loads((run / name).read_text())) for run in (one, other)]
-        assert texts[0] == pytest.approx(texts[1], rel=1e-6, abs=1e-9), name
-
-
-def _flat(content: Any, at: str = "") -> dict[str, Any]:
-    """Every value of nested mappings and lists under its place; texts count as equal to themselves alone."""
-    if isinstance(content, (dict, list)):
-        items = content.items() if isinstance(content, dict) else enumerate(content)
-        return {place: value for key, part in items for place, value in _flat(part, f"{at}/{key}").items()}
-    return {f"{at}={content}": 0.0} if content is None or isinstance(content, str) else {at: float(content)}
+__all__ = ["folder"]
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +58,57 @@ def test_unequal_categories_give_the_same_on_one_two_and_three_processes(folder:
 def test_inference_mode_changes_nothing(digits_run: Callable[[int], Path], tmp_path: Path, devices: int) -> None:
     validate(model(10), FewDigits(batch_size=7), tmp_path, devices, inference_mode=False)
     assert_same(digits_run(devices), tmp_path)
+
+
+def test_two_processes_give_what_one_gives(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    search_and_evaluate(reference, loaders, tmp_path / "one")
+    search_and_evaluate(
+        reference,
+        [shared_by_two(loader) for loader in loaders],
+        tmp_path / "two",
+        devices=2,
+        strategy="ddp_fork",
+        use_distributed_sampler=False,
+    )
+    one, two = (nplight.read_paths(tmp_path / name) for name in ("one", "two"))
+    assert one["index"].tolist() == two["index"].tolist()
+    for column in ("neurons", "ranking", "label", "prediction"):
+        assert torch.equal(one[column], two[column])
+    torch.testing.assert_close(one["score"], two["score"])
+    (first, _), (second, _) = (RunFolder(tmp_path / name).read_category_paths() for name in ("one", "two"))
+    assert all(torch.equal(first["jas"][size].neurons, second["jas"][size].neurons) for size in (1, 4))
+    alone, shared = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
+    for row, other in zip(alone["conditions"], shared["conditions"]):
+        assert row == pytest.approx(other, abs=1e-6)
+
+
+def test_two_processes_compare_as_one(reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path) -> None:
+    compare(reference, loaders, tmp_path / "one", fill="peak")
+    compare(
+        reference,
+        [shared_by_two(loader) for loader in loaders],
+        tmp_path / "two",
+        devices=2,
+        strategy="ddp_fork",
+        use_distributed_sampler=False,
+        fill="peak",
+    )
+    files = [(tmp_path / name / "category_paths.json").read_bytes() for name in ("one", "two")]
+    assert files[0] == files[1]
+    one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
+    for row, other in zip(one["conditions"], two["conditions"]):
+        assert row == pytest.approx(other, abs=1e-6)
+    assert _numbers(one["paths"]) == pytest.approx(_numbers(two["paths"]), rel=1e-5, abs=1e-9)
+
+
+def _numbers(content: Any) -> list[float]:
+    if isinstance(content, dict):
+        return [number for value in content.values() for number in _numbers(value)]
+    if isinstance(content, list):
+        return [number for value in content for number in _numbers(value)]
+    return [] if content is None else [content]
 
 
 def test_fewer_images_than_processes_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -226,16 +195,6 @@ def test_images_that_count_twice_are_refused(reference: Reference, tmp_path: Pat
     with pytest.raises(Exception, match=r"images came more than once .*`index` 3;"):
         run_foreign(reference, loaders, tmp_path, devices)
     assert not (tmp_path / "metrics.json").exists()
-
-
-def test_sharded_weights_are_refused_by_name(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
-    callbacks = [NeuronPathSearch(), PathEvaluation(paths="any")]
-    trainer = make_trainer(*callbacks)
-    monkeypatch.setattr(trainer._accelerator_connector, "strategy", FSDPStrategy())
-    trainer.state.fn = TrainerFn.VALIDATING
-    for callback in callbacks:
-        with pytest.raises(ArgumentError, match="FSDPStrategy spreads its weights; use strategy='ddp'"):
-            callback.setup(trainer, Foreign(reference.model), "validate")
 
 
 def test_a_model_of_other_categories_than_the_data_is_refused_before_work(tmp_path: Path) -> None:

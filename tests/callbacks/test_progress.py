@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import rich
+from lightning.pytorch import Callback
 from torch.utils.data import DataLoader
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathProgressBar, PathReport
 from nplight.errors import ArgumentError
-from tests.callbacks.test_callbacks import OPTIONS, Foreign, loaders, make_trainer, quiet
+from tests.callbacks.foreign_project import OPTIONS, Foreign, make_trainer
 from tests.conftest import Reference
-
-__all__ = ["loaders", "quiet"]
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +89,18 @@ def test_a_terminal_has_a_bar_with_rate_and_time_left(
 def test_a_negative_time_is_refused() -> None:
     with pytest.raises(ArgumentError, match="`every` must be at least 0 seconds, got -1"):
         PathProgressBar(every=-1)
+
+
+def test_the_progress_bar_counts_images_of_all_processes(reference: Reference, loaders: list[DataLoader[Any]]) -> None:
+    bar = PathProgressBar()
+    seen = []
+
+    class Look(Callback):
+        def on_validation_batch_end(self, trainer: Any, *_: Any, dataloader_idx: int = 0, **__: Any) -> None:
+            speed = bar.configure_columns(trainer)[-1].render(bar.val_progress_bar)
+            seen.append((bar.validation_description, bar.images_a_batch(), str(speed)))
+
+    trainer = make_trainer(bar, Look(), enable_progress_bar=True)
+    trainer.validate(Foreign(reference.model), loaders, verbose=False)
+    assert [(name, size) for name, size, _ in seen] == [("Searching paths", 7)] * 6 + [("Testing paths", 7)] * 6
+    assert all(text.endswith(" images/s") for _, _, text in seen)

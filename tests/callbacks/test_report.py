@@ -20,19 +20,16 @@ from nplight.data import read_batch
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.report import Gallery, read_run
 from nplight.vit import open_vit
-from tests.callbacks.test_callbacks import (
+from tests.callbacks.foreign_project import (
     OPTIONS,
     Foreign,
-    _shared,
+    all_callbacks,
     contents,
-    loaders,
     make_loaders,
     make_trainer,
-    quiet,
+    shared_by_two,
 )
 from tests.conftest import Reference, read_reference
-
-__all__ = ["loaders", "quiet"]
 
 pytestmark = pytest.mark.usefixtures("quick_planes")
 
@@ -120,7 +117,7 @@ def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
 def test_two_processes_keep_the_pictures_of_one(
     reference: Reference, loaders: list[DataLoader[Any]], finished: Path, tmp_path: Path
 ) -> None:
-    shared = [_shared(loader) for loader in loaders]
+    shared = [shared_by_two(loader) for loader in loaders]
     options = {"devices": 2, "strategy": "ddp_fork", "use_distributed_sampler": False}
     validate(reference, shared, tmp_path, **options)
     one, two = (json.loads((folder / "pictures.json").read_text()) for folder in (finished, tmp_path))
@@ -211,3 +208,13 @@ def test_a_report_before_its_results_is_refused(
 def test_wrong_bounds_are_refused(name: str, least: int) -> None:
     with pytest.raises(ArgumentError, match=f"`{name}` must be an integer of at least {least}, got {least - 1}"):
         PathReport(**{name: least - 1})
+
+
+def test_a_report_of_another_folder_is_refused_before_work(
+    reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
+) -> None:
+    for folder in (None, tmp_path / "other"):
+        trainer = make_trainer(*all_callbacks(tmp_path / "run"), PathReport(run_dir=folder))
+        with pytest.raises(ArgumentError, match=r"PathReport must share `run_dir` with .* results it shows"):
+            trainer.validate(Foreign(reference.model), loaders, verbose=False)
+    assert not (tmp_path / "run").exists()

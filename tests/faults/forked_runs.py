@@ -19,8 +19,8 @@ from lightning.pytorch import Callback
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.data import DigitsDataModule
-from tests.callbacks.test_callbacks import make_trainer
-from tests.callbacks.test_processes import FewDigits, model
+from tests.callbacks.digits_project import FewDigits, model
+from tests.callbacks.foreign_project import make_trainer
 
 METHODS: list[Any] = ["jas", {"name": "jointly", "method": "jas", "granularity": "category"}]
 PATIENCE = 1.0

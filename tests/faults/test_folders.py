@@ -16,8 +16,8 @@ import yaml
 
 import nplight
 from nplight.cli import main
-from tests.callbacks.test_processes import Folder, assert_same, folder, model
-from tests.callbacks.test_processes import validate as validate_all
+from tests.callbacks.digits_project import Folder, assert_same, folder, model
+from tests.callbacks.digits_project import validate as validate_all
 from tests.store.samples import contents, largest_file, occupied
 from tests.test_cli import QUICK, quick, refused, write_quick
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.callbacks.test_callbacks import contents
-from tests.callbacks.test_processes import assert_same
+from tests.callbacks.digits_project import assert_same
+from tests.callbacks.foreign_project import contents
 from tests.faults.forked_runs import ended, kill, parts, reached, started, validate
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

@@ -19,8 +19,8 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
-from tests.callbacks.test_callbacks import make_trainer
-from tests.callbacks.test_processes import FewDigits, assert_same, model
+from tests.callbacks.digits_project import FewDigits, assert_same, model
+from tests.callbacks.foreign_project import make_trainer
 from tests.faults.forked_runs import ended, parts
 
 PROCESSES = 2

@@ -15,8 +15,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from nplight.callbacks import NeuronPathSearch, ending
 from nplight.runs.image_rows import ImageRows
-from tests.callbacks.test_callbacks import make_trainer
-from tests.callbacks.test_processes import FewDigits, assert_same, model
+from tests.callbacks.digits_project import FewDigits, assert_same, model
+from tests.callbacks.foreign_project import make_trainer
 from tests.faults.forked_runs import METHODS, ended, kill, parts, started, validate
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")

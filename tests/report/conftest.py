@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity
-from tests.callbacks.test_callbacks import Foreign, make_trainer
+from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import read_reference
 from tests.report.samples import HOSTILE
 

@@ -16,7 +16,7 @@ from nplight.callbacks import PathEvaluation
 from nplight.cli import main
 from nplight.errors import NplightError, RunFolderError
 from nplight.report import read_run, report_html
-from tests.callbacks.test_callbacks import Foreign, make_trainer
+from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import Reference, make_vit
 
 FILES = ("run.json", "pictures.json", "metrics.json", "selectivity.json", "settings.json", "category_paths.json")

@@ -14,7 +14,7 @@ from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, RunFolderError
 from nplight.runs import EvaluationRun, EvaluationSettings, RunContext, SearchRun, SearchSettings
 from nplight.store import RunFolder
-from tests.callbacks.test_callbacks import Foreign, contents, make_trainer
+from tests.callbacks.foreign_project import Foreign, contents, make_trainer
 from tests.runs.conftest import METHODS, Halves
 
 
