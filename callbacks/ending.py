@@ -98,9 +98,11 @@ class _Ending:
 
     def close(self) -> None:
         """Stop to listen."""
+        if threading.current_thread() is threading.main_thread():
+            if self._wakeup == -1:
+                signal.set_wakeup_fd(-1)
+            self._sender.close()
         self._closed.set()
-        if self._wakeup == -1 and threading.current_thread() is threading.main_thread():
-            signal.set_wakeup_fd(-1)
 
     def forget(self) -> None:
         """In a forked process, whose signals are its own."""
@@ -122,16 +124,20 @@ class _Ending:
                 launcher.kill(signal.SIGTERM)
 
     def _watch(self) -> None:
-        while not self._closed.is_set():
-            ready, _, _ = select.select([self._receiver], [], [], _POLL)
-            if ready and signal.SIGTERM in self._receiver.recv(4096):
-                self._end()
-            if not self._announced.is_set():
-                self._announce()
-            if self._asked_at is not None and time.monotonic() - self._asked_at > GRACE:
-                rank = self._trainer.global_rank
-                print(f"SIGTERM: process {rank} was still at work after {GRACE:.0f} s", file=sys.stderr, flush=True)
-                os._exit(STATUS)
+        with self._receiver:
+            while not self._closed.is_set():
+                self._look()
+
+    def _look(self) -> None:
+        ready, _, _ = select.select([self._receiver], [], [], _POLL)
+        if ready and signal.SIGTERM in self._receiver.recv(4096):
+            self._end()
+        if not self._announced.is_set():
+            self._announce()
+        if self._asked_at is not None and time.monotonic() - self._asked_at > GRACE:
+            rank = self._trainer.global_rank
+            print(f"SIGTERM: process {rank} was still at work after {GRACE:.0f} s", file=sys.stderr, flush=True)
+            os._exit(STATUS)
 
     def _announce(self) -> None:
         try:

@@ -13,11 +13,9 @@ from unittest.mock import patch
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nplight.callbacks import NeuronPathSearch, ending
-from nplight.runs.image_rows import ImageRows
-from tests.callbacks.digits_project import FewDigits, assert_same, model
-from tests.callbacks.foreign_project import make_trainer
-from tests.faults.forked_runs import METHODS, ended, kill, parts, started, validate
+from nplight.callbacks import ending
+from tests.callbacks.digits_project import assert_same
+from tests.faults.forked_runs import ended, kill, parts, started, validate
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\):DeprecationWarning")
 
@@ -79,22 +77,3 @@ def test_sigterm_to_one_of_two_processes_ends_both(tmp_path: Path, quiet_run: Pa
     assert {name: parts(run)[name] for name in before} == before
     validate(run, 1)
     assert_same(quiet_run, run)
-
-
-@pytest.mark.parametrize(
-    "work", [f"{ImageRows.__module__}.ImageRows.search", "nplight.searching.CategorySearch.update"]
-)
-def test_sigterm_ends_one_process_after_the_batch_with_a_status_that_tells(tmp_path: Path, work: str) -> None:
-    """In Lightning's loop over the images, and in a pass of nplight's own."""
-
-    def terminate(*_: Any, **__: Any) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    before = signal.getsignal(signal.SIGTERM)
-    search = NeuronPathSearch(run_dir=tmp_path, methods=METHODS, steps=2, kept=(1, 4))
-    trainer = make_trainer(search)
-    with patch(work, side_effect=terminate) as called, pytest.raises(SystemExit) as raised:
-        trainer.validate(model(10), FewDigits(batch_size=4), verbose=False)
-    assert called.call_count == 1
-    assert raised.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
