@@ -17,7 +17,7 @@ from tests.conftest import make_vit
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reason"),
     [
         ({"limit_val_batches": 3}, "limit_val_batches: None there, 3 batches of 2 images on 1 process now"),
         ({"limit_val_batches": 0.75}, "limit_val_batches: None there, 3 batches of 2 images on 1 process now"),
@@ -25,9 +25,9 @@ from tests.conftest import make_vit
         ({"overfit_batches": 3}, "limit_val_batches: None there, 3 batches of 2 images on 1 process now"),
     ],
 )
-def test_a_limit_on_the_batches_is_a_setting(tmp_path: Path, options: dict[str, Any], told: str) -> None:
+def test_a_limit_on_the_batches_is_a_setting(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
     validate(tmp_path)
-    refused(tmp_path, rf"other settings \({told}\)", **options)
+    refused(tmp_path, rf"other settings \({reason}\)", **options)
 
 
 def test_a_run_with_a_limit_goes_on_with_it_and_not_without(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_a_run_with_a_limit_goes_on_with_it_and_not_without(tmp_path: Path) -> N
     validate(tmp_path / "run", discover, limit_val_batches=4)
     assert contents(tmp_path / "run") == before
     refused(tmp_path / "run", r"limit_val_batches: 4 batches of 2 images on 1 process there, None now", discover)
-    told = r"limit_val_batches: 4 batches of 2 images on 1 process there, 4 batches of 3 images on 1 process now"
-    refused(tmp_path / "run", told, images(15), limit_val_batches=4, batch_size=3)
+    reason = r"limit_val_batches: 4 batches of 2 images on 1 process there, 4 batches of 3 images on 1 process now"
+    refused(tmp_path / "run", reason, images(15), limit_val_batches=4, batch_size=3)
     # And with the limit it is what a folder of its own would hold.
     validate(tmp_path / "run", discover, overwrite=True)
     validate(tmp_path / "fresh", discover)
@@ -56,8 +56,8 @@ def test_a_limit_that_leaves_nothing_out_is_none(tmp_path: Path) -> None:
 def test_a_limit_on_the_held_out_images_alone_is_one_of_the_evaluation(tmp_path: Path) -> None:
     longer = images(12, seed=1)
     validate(tmp_path, held_out=longer)
-    told = r"other settings \(limit_val_batches: None there, 4 batches of 2 images on 1 process now\)"
-    refused(tmp_path, told, held_out=longer, limit_val_batches=4)
+    reason = r"other settings \(limit_val_batches: None there, 4 batches of 2 images on 1 process now\)"
+    refused(tmp_path, reason, held_out=longer, limit_val_batches=4)
 
 
 @pytest.mark.parametrize("command", ["test", "predict"])

@@ -98,7 +98,11 @@ def fit(
     trainer = Trainer(
         callbacks=list(callbacks),
         enable_model_summary=False,
-        **{"enable_checkpointing": any(isinstance(one, ModelCheckpoint) for one in callbacks), **settings, **options},
+        **{
+            "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+            **settings,
+            **options,
+        },
     )
     trainer.fit(
         module,
@@ -231,7 +235,7 @@ def test_processes_train_and_search_together(tmp_path: Path, devices: int) -> No
     shared = {} if devices == 1 else {"strategy": "ddp_fork", "devices": devices}
     train, (discover, held_out) = data()
     shares = [
-        DataLoader(one.dataset, 5, sampler=nplight.data.EachOnceSampler(one.dataset)) for one in (discover, held_out)
+        DataLoader(half.dataset, 5, sampler=nplight.data.EachOnceSampler(half.dataset)) for half in (discover, held_out)
     ]
     trainer = Trainer(
         callbacks=paths(tmp_path), accelerator="cpu", logger=False, enable_progress_bar=False, max_epochs=2,

@@ -34,7 +34,7 @@ def collated(loaders: list[DataLoader[Any]], shape: Callable[[Tensor, Tensor, Te
     def collate(samples: Any) -> Any:
         return shape(*map(torch.stack, zip(*samples)))
 
-    return [DataLoader(one.dataset, batch_size=7, collate_fn=collate) for one in loaders]
+    return [DataLoader(loader.dataset, batch_size=7, collate_fn=collate) for loader in loaders]
 
 
 def unpack(batch: Any) -> Any:
@@ -87,8 +87,8 @@ def test_what_cannot_be_read_is_described(reference: Reference, loaders: list[Da
 
 class Normalising(Foreign):
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.backbone["network"]((images - 0.5) / 0.1) * 3
-        return found
+        logits: Tensor = self.backbone["network"]((images - 0.5) / 0.1) * 3
+        return logits
 
 
 class OwnHead(Foreign):
@@ -99,8 +99,8 @@ class OwnHead(Foreign):
         self.classify = nn.Linear(network.num_features, 10).double()
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.classify(self.backbone["network"](images))
-        return found
+        logits: Tensor = self.classify(self.backbone["network"](images))
+        return logits
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         return self(batch[0])
@@ -116,21 +116,28 @@ def test_what_is_stored_is_what_the_module_gives(
     table = nplight.read_paths(tmp_path)
     chosen = table["index"] - 100
     with torch.no_grad():
-        own = module.eval()(reference.images).softmax(-1)
+        probabilities = module.eval()(reference.images).softmax(-1)
     torch.testing.assert_close(
-        table["probability"], own[chosen].gather(1, reference.labels[chosen, None]).squeeze(1), rtol=1e-6, atol=1e-6
+        table["probability"],
+        probabilities[chosen].gather(1, reference.labels[chosen, None]).squeeze(1),
+        rtol=1e-6,
+        atol=1e-6,
     )
     held_out = torch.tensor(loaders[1].dataset.indices)  # type: ignore[attr-defined]
     labels = reference.labels[held_out]
     clean = next(result for result in evaluation.results if result.condition == "clean")
-    assert clean.value("probability") == pytest.approx(own[held_out].gather(1, labels[:, None]).mean().item(), abs=1e-6)
-    assert clean.value("accuracy") == pytest.approx((own[held_out].argmax(1) == labels).double().mean().item())
+    assert clean.value("probability") == pytest.approx(
+        probabilities[held_out].gather(1, labels[:, None]).mean().item(), abs=1e-6
+    )
+    assert clean.value("accuracy") == pytest.approx(
+        (probabilities[held_out].argmax(1) == labels).double().mean().item()
+    )
 
     prediction = NeuronPathSearch(run_dir=tmp_path / "predict", **OPTIONS)
     if kind is OwnHead:
         make_trainer(prediction).predict(module, loaders[1])
         table = nplight.read_paths(tmp_path / "predict")
-        assert torch.equal(table["target"], own.argmax(1)[table["index"] - 100])
+        assert torch.equal(table["target"], probabilities.argmax(1)[table["index"] - 100])
 
 
 @pytest.mark.parametrize("what", ["module", "network"])

@@ -35,9 +35,9 @@ def another(folder: Path, **other: Any) -> Path:
     validate(folder / "run", **{name: value for name, value in other.items() if name == "methods"})
     validate(folder / "other", **other)
     for path in (folder / "other" / "paths").glob("part-*-0000000004.*"):
-        (own,) = (folder / "run" / "paths").glob(f"{path.name.partition('.')[0]}.*")
-        own.unlink()
-        shutil.copy(path, own.with_name(path.name))
+        (replaced,) = (folder / "run" / "paths").glob(f"{path.name.partition('.')[0]}.*")
+        replaced.unlink()
+        shutil.copy(path, replaced.with_name(path.name))
     return folder / "run"
 
 
@@ -57,10 +57,10 @@ def test_a_part_of_another_run_is_set_aside_and_its_images_searched_again(
         nplight.read_paths(run)
     with pytest.warns(UserWarning, match=rf"parts of another run,.* set aside as foreign-1-part-{name}-0000000004"):
         validate(run, methods=methods)
-    found = contents(run)
-    (foreign,) = (file for file in found if file.startswith(f"paths/foreign-1-part-{name}-0000000004."))
-    assert found.pop(foreign)
-    assert found == contents(tmp_path / "quiet")
+    files = contents(run)
+    (foreign,) = (file for file in files if file.startswith(f"paths/foreign-1-part-{name}-0000000004."))
+    assert files.pop(foreign)
+    assert files == contents(tmp_path / "quiet")
 
 
 def test_a_part_of_the_same_run_made_elsewhere_is_one_of_this(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_a_damaged_part_of_a_search_that_is_not_run_is_left_alone(tmp_path: Path
     del before["category_paths.json"]
     validate(tmp_path, methods=("jas",))
     assert {**contents(tmp_path), **before} == contents(tmp_path)
-    told = rf"{part.name} is damaged: .*; a run in this folder with 'activation' among its searches sets it aside"
-    with pytest.raises(RunFolderError, match=told):
+    reason = rf"{part.name} is damaged: .*; a run in this folder with 'activation' among its searches sets it aside"
+    with pytest.raises(RunFolderError, match=reason):
         nplight.read_paths(tmp_path)
     with pytest.warns(UserWarning, match=f"damaged parts .* set aside as damaged-1-{part.name}"):
         validate(tmp_path, methods=("activation",))

@@ -101,6 +101,6 @@ def test_a_joint_path_of_fewer_images_is_not_mixed_with_that_of_more(tmp_path: P
         run(2, method)
     # Image by image nothing depends on the others, and the search goes on.
     run(3, METHODS[0])
-    told = r"already holds a run with other settings \(images: 8, digest \w+ there, 12, digest \w+ now\)"
-    with pytest.raises(RunFolderError, match=told):
+    reason = r"already holds a run with other settings \(images: 8, digest \w+ there, 12, digest \w+ now\)"
+    with pytest.raises(RunFolderError, match=reason):
         run(3, METHODS[1])

@@ -25,8 +25,8 @@ class NormalisingStep(Foreign):
         self.backbone["network"]((batch[0] - 0.5) / 0.1)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        found: Tensor = self.backbone["network"]((batch[0] - 0.5) / 0.1)
-        return found
+        logits: Tensor = self.backbone["network"]((batch[0] - 0.5) / 0.1)
+        return logits
 
 
 class PlainStep(Foreign):

@@ -22,24 +22,24 @@ def test_validate_finds_and_tests_what_the_functions_find_and_test(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, inference_mode: bool
 ) -> None:
     search, evaluation = search_and_evaluate(reference, loaders, tmp_path, inference_mode=inference_mode)
-    found, held_out = (torch.tensor(loader.dataset.indices) for loader in loaders)
-    paths = nplight.search(reference.model, reference.images[found], reference.labels[found], steps=3, ranked=4)
+    discover, held_out = (torch.tensor(loader.dataset.indices) for loader in loaders)
+    paths = nplight.search(reference.model, reference.images[discover], reference.labels[discover], steps=3, ranked=4)
     table = nplight.read_paths(tmp_path)
-    assert table["index"].tolist() == (found + 100).tolist()
+    assert table["index"].tolist() == (discover + 100).tolist()
     assert table["file"] == [f"image {index}" for index in table["index"].tolist()]
-    assert torch.equal(table["label"], reference.labels[found])
-    assert torch.equal(table["target"], reference.labels[found])
+    assert torch.equal(table["label"], reference.labels[discover])
+    assert torch.equal(table["target"], reference.labels[discover])
     assert torch.equal(table["neurons"], paths.neurons)
     assert torch.equal(table["ranking"], paths.ranking)
     torch.testing.assert_close(table["score"], paths.scores)
-    torch.testing.assert_close(table["probability"], reference.expected["probability"][found])
+    torch.testing.assert_close(table["probability"], reference.expected["probability"][discover])
 
     stored, top_k = RunFolder(tmp_path).read_category_paths()
     assert top_k == 1
     for size in (1, 4):
         expected = nplight.category_paths(
             paths.ranking[..., :size],
-            reference.labels[found],
+            reference.labels[discover],
             num_classes=10,
             top_k=size,
             scores=paths.ranking_scores[..., :size],
@@ -84,7 +84,7 @@ def test_a_method_that_is_alone_has_the_figures_it_has_among_others(
 ) -> None:
     _, among, _ = compare(reference, loaders, tmp_path / "among", ["jas", "random"])
     _, alone, _ = compare(reference, loaders, tmp_path / "alone", ["random"])
-    assert [one for one in among.results if one.method == "random"] == alone.results[1:]
+    assert [result for result in among.results if result.method == "random"] == alone.results[1:]
 
 
 @pytest.mark.parametrize("tokens", ["path", "all"])
@@ -104,8 +104,8 @@ def test_a_fill_is_gathered_over_the_discover_images(
             nplight.intervene(reference.model, neurons, "keep", fill=fill, references=values, tokens=tokens),
         ):
             probability = reference.model(images).softmax(1).gather(1, labels[:, None]).mean().item()
-        (found,) = (one for one in evaluation.results if (one.kept, one.pruned) == (size, 1.0))
-        assert found.value("probability") == pytest.approx(probability, abs=1e-6)
+        (result,) = (result for result in evaluation.results if (result.kept, result.pruned) == (size, 1.0))
+        assert result.value("probability") == pytest.approx(probability, abs=1e-6)
     notes = json.loads((tmp_path / "metrics.json").read_text())["notes"]
     assert f"pruned neurons hold their fill '{fill}', not 0" in notes
     assert any("every token" in note for note in notes) == (tokens == "all")

@@ -26,8 +26,8 @@ def test_every_search_is_stored_as_it_is_found_alone(
     compared: tuple[NeuronPathSearch, PathEvaluation, Path],
 ) -> None:
     search, evaluation, folder = compared
-    found = torch.tensor(loaders[0].dataset.indices)
-    images, labels = reference.images[found], reference.labels[found]
+    discover = torch.tensor(loaders[0].dataset.indices)
+    images, labels = reference.images[discover], reference.labels[discover]
     table = nplight.read_paths(folder)
     assert set(table.searches) == {"jas", "activation", "random", "jointly", "anew", "anew@4"}
     expected = {
@@ -52,7 +52,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
     assert torch.equal(search.category_paths["anew"][4].neurons, anew.neurons)
 
     methods = ["jas", "activation", "random", "jointly", "anew"]
-    assert [(one.method, one.condition) for one in evaluation.results[:3]] == [
+    assert [(result.method, result.condition) for result in evaluation.results[:3]] == [
         ("", "clean"), ("jas", "removed"), ("jas", "enhanced"),
     ]  # fmt: skip
     assert len(evaluation.results) == 1 + len(methods) * 6

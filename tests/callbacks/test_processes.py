@@ -148,7 +148,7 @@ def test_one_process_may_have_nearly_all_images(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
     run_foreign(reference, loaders, tmp_path / "one", 1)
-    uneven = [DataLoader(one.dataset, batch_size=7, sampler=Uneven(len(one.dataset))) for one in loaders]
+    uneven = [DataLoader(loader.dataset, batch_size=7, sampler=Uneven(len(loader.dataset))) for loader in loaders]
     run_foreign(reference, uneven, tmp_path / "two", 2, use_distributed_sampler=False)
     first, second = ((tmp_path / name / "category_paths.json").read_bytes() for name in ("one", "two"))
     assert first == second
@@ -158,7 +158,7 @@ def test_the_sampler_of_nplight_serves_projects_that_are_not_its_own(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
     run_foreign(reference, loaders, tmp_path / "one", 1)
-    shared = [DataLoader(one.dataset, batch_size=7, sampler=EachOnceSampler(one.dataset)) for one in loaders]
+    shared = [DataLoader(loader.dataset, batch_size=7, sampler=EachOnceSampler(loader.dataset)) for loader in loaders]
     # Lightning's `use_distributed_sampler` is left on.
     run_foreign(reference, shared, tmp_path / "three", 3)
     first, second = ((tmp_path / name / "category_paths.json").read_bytes() for name in ("one", "three"))

@@ -70,7 +70,7 @@ def test_every_layer_of_a_joint_search_is_a_stage(
     lines = printed(capsys, reference, loaders, tmp_path, PathProgressBar(), methods=[joint])
     depth = len(reference.neurons[0])
     stages = [line.partition(":")[0] for line in lines]
-    assert [one for one in stages if "layer" in one] == [f"Searching layer {n + 1}/{depth}" for n in range(depth)]
+    assert [stage for stage in stages if "layer" in stage] == [f"Searching layer {n + 1}/{depth}" for n in range(depth)]
     assert "Scoring paths" in stages
 
 
@@ -80,9 +80,9 @@ def test_a_terminal_has_a_bar_with_rate_and_time_left(
     bar = PathProgressBar(console_kwargs={"force_terminal": True, "width": 80})
     lines = printed(capsys, reference, loaders, tmp_path, bar)
     for stage in ("Gathering references", "Searching paths", "Testing paths"):
-        own = [line for line in lines if stage in line]
-        assert own
-        assert all("━" in line and re.search(r"\d:\d\d:\d\d", line) for line in own)
+        drawn = [line for line in lines if stage in line]
+        assert drawn
+        assert all("━" in line and re.search(r"\d:\d\d:\d\d", line) for line in drawn)
     assert not any(": 100% in" in line for line in lines)
 
 

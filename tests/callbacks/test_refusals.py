@@ -109,8 +109,8 @@ def test_a_held_out_loader_may_shuffle(
 ) -> None:
     shuffled = DataLoader(loaders[1].dataset, batch_size=7, shuffle=True, collate_fn=two_columns)
     validate(Foreign(reference.model), [loaders[0], shuffled], *all_callbacks(tmp_path))
-    one, other = (contents(folder)["category_paths.json"] for folder in (tmp_path, plain_run))
-    assert one == other
+    shuffled_paths, ordered_paths = (contents(folder)["category_paths.json"] for folder in (tmp_path, plain_run))
+    assert shuffled_paths == ordered_paths
 
 
 IDLE: dict[str, tuple[dict[str, Any], bool]] = {
@@ -126,9 +126,9 @@ def test_validate_without_images_is_refused(
 ) -> None:
     options, empty = IDLE[kind]
     nothing: Any = [DataLoader(Subset(loaders[0].dataset, []))] * 2
-    for some in (all_callbacks(tmp_path)[:1], all_callbacks(tmp_path)):
+    for callbacks in (all_callbacks(tmp_path)[:1], all_callbacks(tmp_path)):
         with pytest.raises(ArgumentError, match=r"NeuronPathSearch got no images: .*limit_val_batches"):
-            validate(Foreign(reference.model), nothing if empty else loaders, *some, **options)
+            validate(Foreign(reference.model), nothing if empty else loaders, *callbacks, **options)
     assert not tmp_path.joinpath("settings.json").exists()
 
 

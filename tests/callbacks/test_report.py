@@ -63,7 +63,7 @@ def test_the_report_is_of_the_held_out_images(
     search = validate(reference, loaders, tmp_path)
     pictures = json.loads((tmp_path / "pictures.json").read_text())
     held_out = set(loaders[1].dataset.indices)
-    assert {int(one["file"].split()[-1]) - 100 for one in pictures["pictures"]} <= held_out
+    assert {int(picture["file"].split()[-1]) - 100 for picture in pictures["pictures"]} <= held_out
     whole = Gallery(open_vit(reference.model), search.category_paths["jas"][1])
     for batch in loaders[1]:
         whole.update(read_batch(batch))
@@ -92,7 +92,7 @@ def test_a_damaged_file_of_the_report_is_written_anew_by_the_same_run(
         read_run(copied)
     validate(reference, loaders, copied)
     after = contents(copied)
-    written = {name: json.loads(found["run.json"]) for name, found in (("before", before), ("after", after))}
+    written = {name: json.loads(files["run.json"]) for name, files in (("before", before), ("after", after))}
     assert {**written["before"], "seconds": 0} == {**written["after"], "seconds": 0}
     assert {file for file in after if after[file] != before[file]} <= {"run.json", "report.html"}
 
@@ -110,7 +110,7 @@ def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
     readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
     (named,) = re.findall(r"gives the same files, byte for byte, but for (.*?), which say", readme)
     assert {name for name in one if one[name] != other[name]} == set(re.findall(r"`(.*?)`", named))
-    first, second = (json.loads(found["run.json"]) for found in (one, other))
+    first, second = (json.loads(files["run.json"]) for files in (one, other))
     assert {name for name in first if first[name] != second[name]} == {"seconds"}
 
 
@@ -128,7 +128,7 @@ def test_two_processes_keep_the_pictures_of_one(
 def seen(pictures: dict[str, Any]) -> list[Any]:
     """Samples and drivers with their pictures in place of the pictures' numbers."""
     shown = pictures["pictures"]
-    lists = [*pictures["samples"].values(), *(one["images"] for one in pictures["drivers"])]
+    lists = [*pictures["samples"].values(), *(driver["images"] for driver in pictures["drivers"])]
     return [[(shown[place]["source"], *facts) for place, *facts in entries] for entries in lists]
 
 

@@ -26,7 +26,7 @@ HOOKS = [
 
 
 def hooks_of(module: nn.Module) -> int:
-    return sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in module.modules())
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -38,22 +38,22 @@ def test_a_failure_anywhere_leaves_no_trace(
         raise ZeroDivisionError(hook)
 
     failing, module = Callback(), Foreign(reference.model)
-    loaders = [DataLoader(Subset(one.dataset, range(0, 40, 4)), batch_size=7) for one in loaders]
+    loaders = [DataLoader(Subset(loader.dataset, range(0, 40, 4)), batch_size=7) for loader in loaders]
     setattr(module if hook == "validation_step" else failing, hook, fail)
-    own = all_callbacks(tmp_path)
+    callbacks = all_callbacks(tmp_path)
     before = [(parameter.requires_grad, parameter.clone()) for parameter in module.parameters()]
-    training = [one.training for one in reference.model.modules()]
+    training = [part.training for part in reference.model.modules()]
     with pytest.raises(ZeroDivisionError, match=hook):
-        validate(module, loaders, *([failing, *own] if first else [*own, failing]))
+        validate(module, loaders, *([failing, *callbacks] if first else [*callbacks, failing]))
     assert lock._HELD == {}
     assert hooks_of(module) == 0
     assert all(
         now.requires_grad == was and torch.equal(now, value) for now, (was, value) in zip(module.parameters(), before)
     )
-    assert [one.training for one in reference.model.modules()] == training or hook != "teardown"
+    assert [part.training for part in reference.model.modules()] == training or hook != "teardown"
     # The same callbacks go on, in another Trainer.
     delattr(module if hook == "validation_step" else failing, hook)
-    validate(module, loaders, *own)
+    validate(module, loaders, *callbacks)
     assert (tmp_path / "metrics.json").exists()
 
 

@@ -40,8 +40,8 @@ def test_fewer_images_than_a_folder_holds_are_refused(tmp_path: Path) -> None:
 def test_other_labels_of_images_that_are_stored_are_refused(tmp_path: Path, method: Any) -> None:
     pixels, labels, index = images()
     validate(tmp_path, methods=(method,))
-    told = r"paths of other images than this run's \(8, digest \w{16} there, 8, digest \w{16} now\)"
-    refused(tmp_path, told, (pixels, labels.flip(0), index), methods=(method,))
+    reason = r"paths of other images than this run's \(8, digest \w{16} there, 8, digest \w{16} now\)"
+    refused(tmp_path, reason, (pixels, labels.flip(0), index), methods=(method,))
 
 
 def changed(held_out: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -65,8 +65,8 @@ def unnumbered(held_out: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("change", [changed, swapped, relabelled, renumbered])
 def test_other_held_out_images_are_refused_and_their_metrics_stay(tmp_path: Path, change: Any) -> None:
     validate(tmp_path)
-    told = r"other settings \(held_out_images: 4, digest \w{16} there, 4, digest \w{16} now\); name another --run_dir"
-    refused(tmp_path, told, held_out=change(HELD_OUT))
+    reason = r"other settings \(held_out_images: 4, digest \w{16} there, 4, digest \w{16} now\); name another --run_dir"
+    refused(tmp_path, reason, held_out=change(HELD_OUT))
     validate(tmp_path, held_out=change(HELD_OUT), overwrite=True)
 
 
@@ -93,8 +93,8 @@ def test_other_weights_than_the_paths_were_found_with_are_said(tmp_path: Path) -
     validate(tmp_path / "run")
     stored(tmp_path, 0.0)
     assert json.loads((tmp_path / "test 0.0" / "metrics.json").read_text())["notes"] == []
-    told = r"paths of .*run were found with other weights \(model: \w{16} there, \w{16} now\)"
-    with pytest.warns(UserWarning, match=told):
+    reason = r"paths of .*run were found with other weights \(model: \w{16} there, \w{16} now\)"
+    with pytest.warns(UserWarning, match=reason):
         stored(tmp_path, 0.5)
     (note,) = json.loads((tmp_path / "test 0.5" / "metrics.json").read_text())["notes"]
-    assert re.search(told, note)
+    assert re.search(reason, note)

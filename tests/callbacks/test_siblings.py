@@ -20,8 +20,8 @@ def test_two_models_are_searched_side_by_side(
 ) -> None:
     module = Two(reference.model)
     both = {"student": "backbone.network", "teacher": "teacher"}
-    together = [one for run, vit in both.items() for one in all_callbacks(tmp_path / run, vit=vit)]
-    assert len({one.state_key for one in together}) == 6
+    together = [callback for run, vit in both.items() for callback in all_callbacks(tmp_path / run, vit=vit)]
+    assert len({callback.state_key for callback in together}) == 6
     # Each evaluation tests the paths of its own search, whatever the order.
     validate(module, loaders, *together[:3], *reversed(together[3:]))
     for run, vit in both.items():

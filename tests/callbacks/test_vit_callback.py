@@ -34,14 +34,15 @@ def teacher_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("quick_planes")
 @pytest.mark.parametrize("named", [0, 1, 2])
 def test_a_vit_named_to_one_callback_is_known_to_all(
     reference: Reference, loaders: list[DataLoader[Any]], teacher_run: Path, tmp_path: Path, named: int
 ) -> None:
     module = Two(reference.model)
-    some = all_callbacks(tmp_path / "one")
-    some[named].vit = "teacher"
-    validate(module, loaders, *some, PathReport(run_dir=tmp_path / "one", per_category=1, per_neuron=1))
+    callbacks = all_callbacks(tmp_path / "one")
+    callbacks[named].vit = "teacher"
+    validate(module, loaders, *callbacks, PathReport(run_dir=tmp_path / "one", per_category=1, per_neuron=1))
     report = {"run.json", "pictures.json", "report.html"}
     assert {name: text for name, text in results(tmp_path / "one").items() if name not in report} == results(
         teacher_run

@@ -46,7 +46,7 @@ def test_conditions_are_those_of_plain_forward_passes(halves: Halves, stored: St
         neurons = stored.category_paths["jas"][size].of(labels)
         with torch.no_grad(), nplight.intervene(model, neurons, operation):
             expected = model(images).softmax(1).gather(1, labels[:, None]).mean().item()
-        (result,) = (one for one in findings.results if one.condition == name and one.kept in (None, size))
+        (result,) = (result for result in findings.results if result.condition == name and result.kept in (None, size))
         assert result.value("probability") == pytest.approx(expected, abs=1e-6)
     content = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert content["notes"] == stored.notes

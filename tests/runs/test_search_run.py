@@ -28,9 +28,9 @@ def search(halves: Halves, folder: Path) -> SearchRun:
 
 
 def test_a_plain_loop_writes_what_the_callbacks_write(halves: Halves, tmp_path: Path) -> None:
-    found = search(halves, tmp_path / "loop")
+    searched = search(halves, tmp_path / "loop")
     settings = EvaluationSettings((0.5, 1.0), fill="mean", replicates=20)
-    with EvaluationRun(halves.vit, RunFolder(tmp_path / "loop"), found, settings, halves.context) as run:
+    with EvaluationRun(halves.vit, RunFolder(tmp_path / "loop"), searched, settings, halves.context) as run:
         for batch in halves.batches(1):
             run.update(batch)
         results = run.conclude().results
