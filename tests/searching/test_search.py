@@ -244,4 +244,4 @@ def test_what_a_score_is_stands_where_users_look() -> None:
         text = " ".join((described.__doc__ or "").split())
         assert "neurons of its layers at the path tokens are held at their clean values" in text
     for described in (search, PathBatch):
-        assert "no shares of" in " ".join((described.__doc__ or "").split())
+        assert "not shares of" in " ".join((described.__doc__ or "").split())
