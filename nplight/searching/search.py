@@ -51,7 +51,7 @@ def search(
     `scores` of the result are joint attribution scores of the whole paths, for every method: the path's neurons are
     scaled from 0 to their clean values together, and all other neurons of its layers at the path tokens are held at
     their clean values. `neuron_scores` are those of the search step that chose the neuron (for `jas` the whole layer is
-    scaled, with the neurons chosen before it): they order a layer's neurons, and are no shares of the path's score.
+    scaled, with the neurons chosen before it): they order a layer's neurons and are not shares of the path's score.
 
     Works in any mode, also inside `torch.inference_mode`, and leaves the model unchanged.
 
