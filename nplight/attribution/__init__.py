@@ -2,12 +2,20 @@
 
 from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.chunk import resolve_chunk_size
-from nplight.attribution.clean import CleanPass, at_least_float32, check_finite, clean_pass, target_probability
+from nplight.attribution.clean import CleanPass, check_finite, clean_pass
 from nplight.attribution.engine import progressive_search
 from nplight.attribution.frozen import FrozenPass, frozen_pass
 from nplight.attribution.joint_score import path_score
 from nplight.attribution.layer_scores import layer_scores
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import (
+    OBJECTIVES,
+    Objective,
+    ObjectiveFunction,
+    at_least_float32,
+    check_objective,
+    target_probability,
+)
 from nplight.attribution.oracle import plain_joint_score, plain_search
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
@@ -16,18 +24,22 @@ from nplight.attribution.straight_line import streams_on_line
 from nplight.attribution.token_gradients import clean_streams, token_gradients
 
 __all__ = [
+    "OBJECTIVES",
     "RULES",
     "Best",
+    "BlockRunner",
     "CleanPass",
     "FrozenPass",
     "NodeRows",
-    "BlockRunner",
+    "Objective",
+    "ObjectiveFunction",
     "PathScores",
     "Problem",
     "Rule",
     "at_least_float32",
     "best_first",
     "check_finite",
+    "check_objective",
     "clean_pass",
     "clean_streams",
     "frozen_pass",

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from nplight.attribution.clean import target_probability
 from nplight.attribution.compiled import compiled
 from nplight.attribution.jvp import block_jvp, dual_level, lost_tangent
+from nplight.attribution.objective import ObjectiveFunction, target_probability
 from nplight.neurons import overwrite
 from nplight.vit import BlockParts, OpenViT, dual_ops, interrupt_point, is_compiled
 from nplight.vit.parts import ALL
@@ -26,10 +26,14 @@ class BlockRunner:
     Args:
         vit: the opened model, undisturbed.
         tokens: the tokens at which neurons are overwritten; `None`: the path tokens.
+        objective: what is attributed.
     """
 
-    def __init__(self, vit: OpenViT, tokens: slice | None = None) -> None:
+    def __init__(
+        self, vit: OpenViT, tokens: slice | None = None, *, objective: ObjectiveFunction = target_probability
+    ) -> None:
         self.vit = vit
+        self._objective = objective
         self.tokens = vit.path_tokens if tokens is None else tokens
         self._parts = [vit.parts(layer) for layer in range(vit.depth)]
         self._narrow = self._parts[-1] is not None and vit.head_takes_path_tokens() and self.tokens == vit.path_tokens
@@ -136,11 +140,11 @@ class BlockRunner:
             out_tangent[:, path] = middle.tangent[:, path]
         return out, out_tangent
 
-    def probability(self, layer: int, stream: Tensor, targets: Tensor) -> Tensor:
-        """The target's probability, (rows,), from the stream that enters block `layer`, (rows, tokens, features)."""
+    def objective(self, layer: int, stream: Tensor, targets: Tensor) -> Tensor:
+        """The objective, (rows,), from the stream that enters block `layer`, (rows, tokens, features)."""
         for index in range(layer, self.vit.depth):
             stream = self.block(index, stream)
-        return target_probability(self.vit.head(stream), targets)
+        return self._objective(self.vit.head(stream), targets)
 
     def _parts_of(self, layer: int) -> BlockParts:
         parts = self._parts[layer]

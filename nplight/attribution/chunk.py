@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from nplight.attribution.clean import target_probability
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import target_probability
 from nplight.errors import check_at_least
 from nplight.vit import OpenViT, interrupt_point
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from nplight.attribution.objective import at_least_float32, target_probability
 from nplight.errors import NonFiniteError
 from nplight.neurons import record
 from nplight.vit import OpenViT, refuse_hooks
@@ -49,32 +49,6 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
         logits = at_least_float32(vit.forward_from(1, first))
     check_finite("the clean pass gave NaN or infinite values", logits, *values.values())
     return CleanPass(images, {layer: at_least_float32(value) for layer, value in values.items()}, first, logits)
-
-
-def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax probability of the target: (images, categories), (images,) -> (images,); float32 at least."""
-    return cast(Tensor, _TargetProbability.apply(at_least_float32(logits), targets.unsqueeze(1)))
-
-
-class _TargetProbability(torch.autograd.Function):
-    """∂p_t/∂logits = p_t (e_t − p) in one step: with many categories autograd's would cost as much as a block."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        probability = logits.softmax(-1)
-        ctx.save_for_backward(probability, targets)
-        return probability.gather(1, targets).squeeze(1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        probability, targets = ctx.saved_tensors
-        scale = gradients[0].unsqueeze(1) * probability.gather(1, targets)
-        return (probability * -scale).scatter_add_(1, targets, scale), None
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision to float32; anything wider as it is."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def check_finite(what: str, *values: Tensor) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import at_least_float32
 from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
 
 
@@ -26,7 +26,7 @@ class EngineRows(ABC):
     def __init__(self, problem: Problem, edited: Tensor) -> None:
         first, self.nodes = problem.clean.first, problem.nodes
         self.problem = problem
-        self.runner = runner_over(problem.vit, problem.clean)
+        self.runner = runner_over(problem.vit, problem.clean, problem.objective)
         self.shape = (len(first), len(self.nodes))
         self.targets = problem.targets.repeat_interleave(len(self.nodes))
         self.stream = first.repeat_interleave(len(self.nodes), dim=0)
@@ -50,7 +50,7 @@ class EngineRows(ABC):
             value: (images, path tokens, width), the clean neurons of the block.
 
         Returns:
-            The gradient of the target's probability on the path tokens of the stream that leaves the block, (images,
+            The gradient of the objective on the path tokens of the stream that leaves the block, (images,
             nodes, path tokens, features), and its derivative along the direction, (images, nodes, path tokens).
         """
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.block_runner import BlockRunner
-from nplight.attribution.clean import CleanPass, at_least_float32, check_finite
+from nplight.attribution.clean import CleanPass, check_finite
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
+from nplight.attribution.objective import ObjectiveFunction, at_least_float32, target_probability
 from nplight.errors import ArgumentError
 from nplight.vit import BlockParts, OpenViT, dual_ops, interrupt_point, refuse_hooks
 from nplight.vit.parts import ALL
@@ -117,10 +118,13 @@ class FrozenBlockRunner(BlockRunner):
     Args:
         vit: the opened model, undisturbed.
         frozen: layer -> the keys and values of the images; every image has the same number of rows, in order.
+        objective: what is attributed.
     """
 
-    def __init__(self, vit: OpenViT, frozen: Mapping[int, Frozen]) -> None:
-        super().__init__(vit)
+    def __init__(
+        self, vit: OpenViT, frozen: Mapping[int, Frozen], *, objective: ObjectiveFunction = target_probability
+    ) -> None:
+        super().__init__(vit, objective=objective)
         self._frozen = frozen
         self._compiled = {}
         # A class token is never rotated.
@@ -152,6 +156,8 @@ class FrozenBlockRunner(BlockRunner):
         return attention.merge(stream, attended, normed).view(-1, 1, stream.shape[-1])
 
 
-def runner_over(vit: OpenViT, clean: CleanPass) -> BlockRunner:
+def runner_over(vit: OpenViT, clean: CleanPass, objective: ObjectiveFunction = target_probability) -> BlockRunner:
     """The block runner of a search over a clean pass; over a `FrozenPass`, that of the class token."""
-    return FrozenBlockRunner(vit, clean.frozen) if isinstance(clean, FrozenPass) else BlockRunner(vit)
+    if isinstance(clean, FrozenPass):
+        return FrozenBlockRunner(vit, clean.frozen, objective=objective)
+    return BlockRunner(vit, objective=objective)

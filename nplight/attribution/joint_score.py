@@ -22,8 +22,8 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
 
     def run(rows: NodeRows) -> Tensor:
         runner, stream, offset = path.run(rows, vit.depth)
-        probability = runner.probability(vit.depth, stream, rows.each(problem.targets))
-        return torch.autograd.grad(probability.sum(), offset)[0]
+        objective = runner.objective(vit.depth, stream, rows.each(problem.targets))
+        return torch.autograd.grad(objective.sum(), offset)[0]
 
     gradient = torch.cat([gradient for _, gradient in problem.in_chunks(run)])
     path_gradient = integral(problem.weights, gradient.unflatten(0, (-1, len(problem.nodes))))

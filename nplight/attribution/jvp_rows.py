@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import at_least_float32
 from nplight.attribution.engine_rows import EngineRows
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
 
 
@@ -39,8 +39,8 @@ class JVPRows(EngineRows):
             else:
                 stream, tangent = self.stream[chunk, live], self._tangent[chunk, live]
             leaf = stream.detach().requires_grad_()
-            probability = runner.probability(layer + 1, leaf, self.targets[chunk]).sum()
-            (gradient,) = torch.autograd.grad(probability, leaf)
+            objective = runner.objective(layer + 1, leaf, self.targets[chunk]).sum()
+            (gradient,) = torch.autograd.grad(objective, leaf)
             # Last: a chunk that runs out of memory runs again, from the streams as they were.
             self.stream[chunk, live], self._tangent[chunk, live] = stream, tangent
             path_gradient = (at_least_float32(gradient) * tangent).sum((1, 2))

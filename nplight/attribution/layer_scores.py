@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import at_least_float32
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import at_least_float32
 from nplight.attribution.path_vjp import PathVJP
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import integral
@@ -30,9 +30,9 @@ def layer_scores(problem: Problem, prefix: Tensor) -> Tensor:
 
     def run(rows: NodeRows) -> tuple[Tensor, Tensor]:
         runner, stream, offset = path.run(rows, layer + 1)
-        probability = runner.probability(layer + 1, stream, rows.each(problem.targets))
+        objective = runner.objective(layer + 1, stream, rows.each(problem.targets))
         # At layer 0 there is no path yet, and nothing depends on the offset.
-        gradient, path_gradient = torch.autograd.grad(probability.sum(), (stream, offset), allow_unused=True)
+        gradient, path_gradient = torch.autograd.grad(objective.sum(), (stream, offset), allow_unused=True)
         # A copy: a view would keep the gradients of all tokens.
         at_tokens = at_least_float32(gradient[:, runner.path_tokens(layer)].clone())
         return at_tokens, torch.zeros_like(offset) if path_gradient is None else path_gradient

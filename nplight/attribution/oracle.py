@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import clean_pass, target_probability
+from nplight.attribution.clean import clean_pass
+from nplight.attribution.objective import OBJECTIVES
 from nplight.attribution.quadrature import quadrature
 from nplight.attribution.ranking import best_first
 from nplight.neurons import overwrite
@@ -29,6 +30,7 @@ def plain_search(
     steps: int = 20,
     rule: str = "riemann-left",
     patch_stream: str = "exact",
+    objective: str = "probability",
 ) -> PathBatch:
     """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model."""
     ranked = ranked or top_k
@@ -40,7 +42,7 @@ def plain_search(
         # z_j at its path entries times alpha, the rest clean, for j < l; all of z_l times alpha.
         scaled = [_indicator(clean.values[j], picks) for j, picks in enumerate(chosen)]
         scaled.append(torch.ones_like(clean.values[layer]))
-        gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule)
+        gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule, objective)
 
         path_gradient = sum((_picked(gradients[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
         path_value = sum((_picked(clean.values[j], picks) for j, picks in enumerate(chosen)), torch.zeros(()))
@@ -57,7 +59,9 @@ def plain_search(
     return PathBatch(
         neurons=neurons,
         neuron_scores=scores[..., :top_k],
-        scores=plain_joint_score(vit, images, targets, neurons, steps=steps, rule=rule, patch_stream=patch_stream),
+        scores=plain_joint_score(
+            vit, images, targets, neurons, steps=steps, rule=rule, patch_stream=patch_stream, objective=objective
+        ),
         targets=targets,
         probability=clean.probability(targets),
         predictions=clean.logits.argmax(1),
@@ -75,12 +79,13 @@ def plain_joint_score(
     steps: int = 20,
     rule: str = "riemann-left",
     patch_stream: str = "exact",
+    objective: str = "probability",
 ) -> Tensor:
     """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`."""
     clean, forward = clean_pass(vit, images), _forward(vit, images, patch_stream)
     picks = neurons.expand(len(images), -1, -1).unbind(dim=1)
     scaled = [_indicator(clean.values[layer], picks[layer]) for layer in range(vit.depth)]
-    gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule)
+    gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule, objective)
     value = torch.stack([_picked(clean.values[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     gradient = torch.stack([_picked(gradients[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     return (value * gradient).mean(dim=(1, 2))
@@ -94,6 +99,7 @@ def _integrated_gradients(
     scaled: Sequence[Tensor],
     steps: int,
     rule: str,
+    objective: str,
 ) -> list[Tensor]:
     """Σ_k ω_k ∂F/∂z_j of every layer in `scaled`, whose entries where it is 1 are multiplied by α_k."""
     totals = [torch.zeros_like(mask) for mask in scaled]
@@ -103,8 +109,8 @@ def _integrated_gradients(
             for layer, mask in enumerate(scaled)
         }
         with overwrite(vit, leaves):
-            probability = target_probability(forward(), targets)
-        for total, gradient in zip(totals, torch.autograd.grad(probability.sum(), list(leaves.values()))):
+            attributed = OBJECTIVES[objective](forward(), targets)
+        for total, gradient in zip(totals, torch.autograd.grad(attributed.sum(), list(leaves.values()))):
             total += weight * gradient
     return totals
 

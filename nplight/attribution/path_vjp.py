@@ -28,7 +28,7 @@ class PathVJP:
 
     def __init__(self, problem: Problem, path: Tensor) -> None:
         vit, values = problem.vit, problem.clean.values
-        self._problem, self._runner = problem, runner_over(vit, problem.clean)
+        self._problem, self._runner = problem, runner_over(vit, problem.clean, problem.objective)
         self._masks = [mask.unsqueeze(1) for mask in path_masks(path, vit.widths[: path.shape[1]])]
         sums = [(values[layer] * mask).sum(2) for layer, mask in enumerate(self._masks)]
         self.value = torch.stack(sums).sum(0) if sums else torch.zeros_like(values[0][..., 0])

@@ -11,6 +11,7 @@ from torch import Tensor
 from nplight.attribution.chunk import in_chunks
 from nplight.attribution.clean import CleanPass
 from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import ObjectiveFunction, target_probability
 from nplight.vit import OpenViT
 
 Result = TypeVar("Result")
@@ -23,7 +24,7 @@ class Problem:
     Attributes:
         vit: the opened model, undisturbed.
         clean: the clean pass of the images; a `FrozenPass` for a frozen patch stream.
-        targets: (images,) int64, the category whose probability is attributed.
+        targets: (images,) int64, the category that is attributed.
         nodes: (m,) quadrature nodes, of the dtype and device of the clean neurons.
         weights: (m,) quadrature weights, as `nodes`.
         chunk_size: node rows in flight in a differentiated pass.
@@ -31,6 +32,7 @@ class Problem:
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return, R.
         seed: for methods that draw random numbers.
+        objective: what is attributed, F: logits (rows, categories) and targets (rows,) -> (rows,).
     """
 
     vit: OpenViT
@@ -43,6 +45,7 @@ class Problem:
     top_k: int = 1
     ranked: int = 1
     seed: int = 0
+    objective: ObjectiveFunction = target_probability
 
     def in_chunks(
         self, run: Callable[[NodeRows], Result], nodes: int | None = None

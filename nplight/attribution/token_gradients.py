@@ -1,37 +1,41 @@
-"""Gradients of the target's probability with respect to the streams, and the streams of the clean pass."""
+"""Gradients of the objective with respect to the streams, and the streams of the clean pass."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from nplight.attribution.clean import CleanPass, at_least_float32, target_probability
+from nplight.attribution.clean import CleanPass
+from nplight.attribution.node_rows import NodeRows
+from nplight.attribution.objective import at_least_float32
+from nplight.attribution.problem import Problem
 from nplight.vit import OpenViT
 
 
-def token_gradients(vit: OpenViT, layer: int, stream: Tensor, targets: Tensor) -> list[Tensor]:
+def token_gradients(problem: Problem, layer: int, stream: Tensor, rows: NodeRows) -> list[Tensor]:
     """∂F/∂(stream that leaves a block) at the path tokens, for block `layer` and all later blocks.
 
     A neuron of a path token affects the rest of the model only through the stream that leaves its block at that token:
     `vit.down[l].pull_back` turns the result into ∂F/∂z_l. These are total derivatives: later layers run free.
 
     Args:
-        vit: the opened model, undisturbed.
+        problem: the search.
         layer: the first of the blocks.
         stream: (rows, tokens, features), the stream that leaves block `layer`.
-        targets: (rows,) int64.
+        rows: the node rows of the stream.
 
     Returns:
         Per block, from `layer` on, (rows, path tokens, features), float32 at least.
     """
+    vit = problem.vit
     streams = [stream.detach().requires_grad_()]
     for block in range(layer + 1, vit.depth):
         streams.append(vit.block(block, streams[-1]))
-    probability = target_probability(vit.head(streams[-1]), targets)
+    objective = problem.objective(vit.head(streams[-1]), rows.each(problem.targets))
     # Copies: a view would keep the gradients of all tokens.
     return [
         at_least_float32(gradient[:, vit.path_tokens].clone())
-        for gradient in torch.autograd.grad(probability.sum(), streams)
+        for gradient in torch.autograd.grad(objective.sum(), streams)
     ]
 
 

@@ -38,9 +38,9 @@ class VJPRows(EngineRows):
             graph, self._graph = self._graph, None
             single_chunk = len(rows) == len(self.targets)
             stream, offset = self._leaving(layer, rows, graph if single_chunk else None)
-            probability = self.runner.probability(layer + 1, stream, self.targets[rows.positions]).sum()
+            objective = self.runner.objective(layer + 1, stream, self.targets[rows.positions]).sum()
             gradient, path_gradient = torch.autograd.grad(
-                probability, (stream, offset), retain_graph=single_chunk, allow_unused=True
+                objective, (stream, offset), retain_graph=single_chunk, allow_unused=True
             )
             if single_chunk:
                 self._graph = (stream, offset)

@@ -37,7 +37,7 @@ def conductance(problem: Problem) -> list[Tensor]:
 
     def run(rows: NodeRows) -> list[Trace]:
         with record(vit) as recorded:
-            gradients = token_gradients(vit, 0, streams_on_line(problem, nodes, rows), rows.each(problem.targets))
+            gradients = token_gradients(problem, 0, streams_on_line(problem, nodes, rows), rows)
         return [
             (rows.unflatten(at_least_float32(recorded[layer])), rows.unflatten(down.pull_back(gradients[layer])))
             for layer, down in enumerate(vit.down)

@@ -31,7 +31,7 @@ def cross_layer(problem: Problem) -> list[Tensor]:
     streams, last = clean_streams(vit, problem.clean), vit.depth - 1
 
     def gradient(rows: NodeRows) -> Tensor:
-        return token_gradients(vit, last, rows.each(streams[last]), rows.each(problem.targets))[0]
+        return token_gradients(problem, last, rows.each(streams[last]), rows)[0]
 
     scores = [(values[last].abs() * vit.down[last].pull_back(_per_image(problem, gradient)).abs()).mean(1)]
     for layer in reversed(range(last)):

@@ -16,7 +16,7 @@ def gradient_activation(problem: Problem) -> list[Tensor]:
     vit, clean = problem.vit, problem.clean
 
     def run(rows: NodeRows) -> list[Tensor]:
-        return token_gradients(vit, 0, rows.each(clean.first), rows.each(problem.targets))
+        return token_gradients(problem, 0, rows.each(clean.first), rows)
 
     parts = [gradients for _, gradients in problem.in_chunks(run, nodes=1)]
     return [

@@ -21,7 +21,7 @@ def influence_pattern(problem: Problem) -> list[Tensor]:
     vit = problem.vit
 
     def run(rows: NodeRows) -> list[Tensor]:
-        return token_gradients(vit, 0, streams_on_line(problem, problem.nodes, rows), rows.each(problem.targets))
+        return token_gradients(problem, 0, streams_on_line(problem, problem.nodes, rows), rows)
 
     # Sums of stream gradients: `pull_back` is linear, and is applied once to the sum over nodes.
     at_tokens = at_least_float32(problem.clean.first[:, vit.path_tokens])

@@ -53,7 +53,7 @@ class _Chains:
 
         def run(rows: NodeRows) -> tuple[Tensor, list[Tensor]]:
             stream = streams_on_line(problem, problem.nodes, rows)
-            return stream, token_gradients(self._vit, 0, stream, rows.each(problem.targets))
+            return stream, token_gradients(problem, 0, stream, rows)
 
         streams, gradients = zip(*(result for _, result in problem.in_chunks(run)))
         self._stream = torch.cat(streams)

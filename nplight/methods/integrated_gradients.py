@@ -28,7 +28,7 @@ def integrated_gradients(problem: Problem) -> list[Tensor]:
             stream = rows.each(leaving)
             change = (rows.alpha(problem.nodes) - 1)[:, None, None] * rows.each(full_change)
             edited = replace_tokens(stream, tokens, stream[:, tokens] + change.to(stream.dtype))
-            return token_gradients(vit, layer, edited, rows.each(problem.targets))[0]
+            return token_gradients(problem, layer, edited, rows)[0]
 
         total = torch.zeros_like(full_change)
         for rows, gradient in problem.in_chunks(run):

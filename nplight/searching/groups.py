@@ -8,9 +8,11 @@ from typing import TypeVar
 from torch import Tensor
 
 from nplight.attribution import (
+    OBJECTIVES,
     PathScores,
     Problem,
     check_finite,
+    check_objective,
     clean_pass,
     frozen_pass,
     quadrature,
@@ -44,8 +46,10 @@ def in_groups(
         The results of `run`, one per group.
 
     Raises:
+        ArgumentError: the model has too few categories for the objective.
         NonFiniteError: raised in a group, with positions among all images.
     """
+    check_objective(options.objective, vit.num_classes)
     results, frozen = [], options.patch_stream == "frozen"
     nodes_and_weights = quadrature(options.steps, options.rule)
     with undisturbed(vit.model), gradients(), named_dtypes(vit.model):
@@ -71,6 +75,7 @@ def in_groups(
                     options.top_k,
                     options.ranked,
                     options.seed,
+                    OBJECTIVES[options.objective],
                 )
                 results.append(run(problem, part))
             except NonFiniteError as error:

@@ -12,7 +12,7 @@ from nplight.methods import METHODS
 from nplight.searching.options import SearchOptions, check_patch_stream, frozen_for, ignored, joint_methods
 from nplight.searching.search import GRANULARITIES
 
-_OPTIONS = ("steps", "rule", "patch_stream", "seed")
+_OPTIONS = ("steps", "rule", "patch_stream", "seed", "objective")
 _KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
 
 
@@ -97,7 +97,7 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
 
     Args:
         entries: names of `METHODS`, or mappings with `method` and optionally `name` (default: the method),
-            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`.
+            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`, `objective`.
         defaults: the settings that an entry does not give; a `patch_stream` other than `exact` applies to the searches
             that support it.
 

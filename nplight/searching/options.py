@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nplight.attribution import quadrature
+from nplight.attribution import check_objective, quadrature
 from nplight.errors import ArgumentError, check_at_least, check_choice, listed
 from nplight.methods import METHODS
 
@@ -32,6 +32,7 @@ class SearchOptions:
     patch_stream: str = "exact"
     chunk_size: int | None = None
     seed: int = 0
+    objective: str = "probability"
 
     def __post_init__(self) -> None:
         quadrature(self.steps, self.rule)
@@ -43,6 +44,7 @@ class SearchOptions:
         if self.chunk_size is not None:
             check_at_least("chunk_size", self.chunk_size, 1)
         check_at_least("seed", self.seed, 0)
+        check_objective(self.objective)
 
 
 def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def search(
     ranked: int | None = None,
     steps: int = 20,
     rule: str = "riemann-left",
+    objective: str = "probability",
     patch_stream: str = "exact",
     chunk_size: int | None = None,
     seed: int = 0,
@@ -69,6 +70,8 @@ def search(
             size up to R.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
+        objective: what is attributed, one of `OBJECTIVES`: `probability`, as the paper; `log-probability`; `logit`; or
+            `margin`, the target's logit minus the largest other.
         patch_stream: `exact`; or `frozen`, an approximation, for method `jas` and for models that classify from the
             class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: node rows in flight, which bounds the memory; `None`: chosen from the available memory.
@@ -93,7 +96,7 @@ def search(
         )
     check_patch_stream(patch_stream, method, granularity)
     ranked = top_k if ranked is None else ranked
-    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed)
+    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed, objective)
     vit = open_vit(model)
     vit.check_top_k(top_k)
     vit.check_top_k(ranked, "ranked")
@@ -144,6 +147,7 @@ def joint_score(
     *,
     steps: int = 20,
     rule: str = "riemann-left",
+    objective: str = "probability",
     chunk_size: int | None = None,
 ) -> Tensor:
     """The joint attribution score of given paths (Wang et al., ICLR 2025, Eq. 3).
@@ -160,6 +164,7 @@ def joint_score(
             layer. With `CategoryPaths` each image has the path of its target.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
+        objective: what is attributed, one of `OBJECTIVES`.
         chunk_size: node rows in flight; `None`: chosen from the available memory.
 
     Returns:
@@ -170,7 +175,7 @@ def joint_score(
         ArgumentError: an argument is wrong.
         NonFiniteError: NaN or infinite values occurred, naming the images.
     """
-    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size)
+    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size, objective=objective)
     vit = open_vit(model)
     vit.check_images(images)
     if targets is not None:

@@ -27,7 +27,7 @@ def test_the_gradient_of_the_offset_is_the_sum_over_the_path(
         search = problem(vit, clean_pass(vit, images), targets, rule="midpoint")
         path = PathVJP(search, PATH)
         runner, stream, offset = path.run(rows, 3)
-        probability = runner.probability(3, stream, rows.each(targets))
+        probability = runner.objective(3, stream, rows.each(targets))
         (path_gradient,) = torch.autograd.grad(probability.sum(), offset)
         clean = search.clean.values
         for row, position in enumerate(range(rows.start, rows.stop)):

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from nplight import open_vit
-from nplight.attribution import clean_pass, clean_streams, target_probability, token_gradients
+from nplight.attribution import NodeRows, clean_pass, clean_streams, target_probability, token_gradients
 from nplight.vit import undisturbed
+from tests.attribution.problems import problem
 from tests.conftest import make_vit
 from tests.searching.test_search import EXACT
 
@@ -16,7 +17,8 @@ def test_they_are_those_of_the_rest_of_the_model_from_each_block_on(images: Tens
     vit = open_vit(make_vit(global_pool=pool))
     with undisturbed(vit.model):
         streams = clean_streams(vit, clean_pass(vit, images))
-        gradients = token_gradients(vit, 1, streams[1], targets)
+        search = problem(vit, clean_pass(vit, images), targets)
+        gradients = token_gradients(search, 1, streams[1], NodeRows(0, len(images), 1))
         assert len(gradients) == 2
         for layer, gradient in enumerate(gradients, start=1):
             leaf = streams[layer].clone().requires_grad_()
