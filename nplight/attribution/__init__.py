@@ -5,6 +5,8 @@ from nplight.attribution.chunk import resolve_chunk_size
 from nplight.attribution.clean import CleanPass, check_finite, clean_pass
 from nplight.attribution.engine import progressive_search
 from nplight.attribution.frozen import FrozenPass, frozen_pass
+from nplight.attribution.gate_oracle import plain_gate_path_score, plain_gate_scores
+from nplight.attribution.gate_rows import GateRows
 from nplight.attribution.joint_score import path_score
 from nplight.attribution.layer_scores import layer_scores
 from nplight.attribution.node_rows import NodeRows
@@ -17,6 +19,7 @@ from nplight.attribution.objective import (
     target_probability,
 )
 from nplight.attribution.oracle import plain_joint_score, plain_search
+from nplight.attribution.path_effect import path_effect
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 from nplight.attribution.ranking import Best, PathScores, best_first
@@ -30,6 +33,7 @@ __all__ = [
     "BlockRunner",
     "CleanPass",
     "FrozenPass",
+    "GateRows",
     "NodeRows",
     "Objective",
     "ObjectiveFunction",
@@ -45,7 +49,10 @@ __all__ = [
     "frozen_pass",
     "integral",
     "layer_scores",
+    "path_effect",
     "path_score",
+    "plain_gate_path_score",
+    "plain_gate_scores",
     "plain_joint_score",
     "plain_search",
     "progressive_search",

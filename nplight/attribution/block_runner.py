@@ -6,14 +6,16 @@ head reads only the path tokens, all other tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from nplight.attribution.compiled import compiled
 from nplight.attribution.jvp import block_jvp, dual_level, lost_tangent
-from nplight.attribution.objective import ObjectiveFunction, target_probability
-from nplight.neurons import overwrite
+from nplight.attribution.objective import ObjectiveFunction, at_least_float32, target_probability
+from nplight.neurons import at_sites, overwrite
 from nplight.vit import BlockParts, OpenViT, dual_ops, interrupt_point, is_compiled
 from nplight.vit.parts import ALL
 
@@ -77,6 +79,33 @@ class BlockRunner:
             return self._compiled[layer](stream)
         stream = self._attended(layer, parts, stream)
         return parts.feed(stream) if value is None else self.fed(layer, stream, value)
+
+    def edited(self, layer: int, stream: Tensor, edit: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """One block whose neurons are computed and then edited.
+
+        Args:
+            layer: which block.
+            stream: (rows, tokens, features), the stream that enters it.
+            edit: takes the neurons (rows, path tokens, width), float32 at least, and returns what takes their place.
+
+        Returns:
+            The stream that leaves the block, (rows, live tokens, features), and the neurons before the edit.
+        """
+        interrupt_point()
+        parts = self._parts[layer]
+        if parts is not None:
+            attended = self._attended(layer, parts, stream)
+            values = at_least_float32(self.neurons(layer, attended))
+            return self.fed(layer, attended, edit(values)), values
+        recorded = []
+
+        def record_and_edit(values: Tensor) -> Tensor:
+            recorded.append(at_least_float32(values))
+            return edit(recorded[0]).to(values.dtype)
+
+        with at_sites(self.vit, {layer: record_and_edit}):
+            leaving = self.vit.block(layer, stream)
+        return leaving, recorded[0]
 
     def attended(self, layer: int, stream: Tensor) -> Tensor:
         """The first half of a block in parts: (rows, tokens, features) -> (rows, live tokens, features)."""

@@ -17,6 +17,12 @@ from nplight.methods.influence_pattern import influence_pattern
 from nplight.methods.influence_pattern_chain import influence_pattern_chain
 from nplight.methods.integrated_gradients import integrated_gradients
 from nplight.methods.jas import jas
+from nplight.methods.joint_integrated_gradients import (
+    gate_scores,
+    gate_scores_held,
+    joint_integrated_gradients,
+    joint_integrated_gradients_held,
+)
 from nplight.methods.random import random
 
 
@@ -46,6 +52,8 @@ class Method:
 
 _ROWS = {
     "jas": Method(jas, frozen=True, joint=layer_scores, proposed=True),
+    "joint_integrated_gradients": Method(joint_integrated_gradients, frozen=True, joint=gate_scores),
+    "joint_integrated_gradients_held": Method(joint_integrated_gradients_held, frozen=True, joint=gate_scores_held),
     "activation": Method(activation),
     "influence_pattern": Method(influence_pattern),
     "influence_pattern_chain": Method(influence_pattern_chain),
