@@ -1,6 +1,6 @@
 """Find and test the neuron paths that carry a Vision Transformer's predictions."""
 
-from nplight.attribution import RULES
+from nplight.attribution import OBJECTIVES, RULES
 from nplight.errors import NplightError, UnsupportedModelError
 from nplight.methods import METHODS
 from nplight.neurons import References, intervene, record, references
@@ -11,6 +11,7 @@ from nplight.vit import OpenViT, open_vit
 
 __all__ = [
     "METHODS",
+    "OBJECTIVES",
     "RULES",
     "CategoryPaths",
     "NplightError",

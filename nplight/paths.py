@@ -37,7 +37,9 @@ class PathBatch:
         neurons: (images, layers, K) int64, the path: K neurons per layer, best first.
         neuron_scores: (images, layers, K), the score by which each neuron was chosen.
         scores: (images,), the joint attribution score of the whole path.
-        targets: (images,) int64, the category whose probability is attributed.
+        effect: (images,), measured: the objective on the clean pass minus that with the path removed at the path
+            tokens, all other neurons free.
+        targets: (images,) int64, the attributed category.
         probability: (images,), of the target on the clean pass, in [0, 1].
         predictions: (images,) int64, the most probable category on the clean pass.
         ranking: (images, layers, R) int64, the R best candidates of each layer, best first.
@@ -47,6 +49,7 @@ class PathBatch:
     neurons: Tensor
     neuron_scores: Tensor
     scores: Tensor
+    effect: Tensor
     targets: Tensor
     probability: Tensor
     predictions: Tensor
@@ -56,7 +59,7 @@ class PathBatch:
     def __post_init__(self) -> None:
         images, layers, _ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
         checked_shape("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
-        for name in ("scores", "probability"):
+        for name in ("scores", "effect", "probability"):
             checked_shape(name, getattr(self, name), (images,))
         for name in ("targets", "predictions"):
             checked_shape(name, getattr(self, name), (images,), integer=True)
@@ -98,6 +101,7 @@ class PathBatch:
                 "prediction": self.predictions,
                 "probability": self.probability,
                 "score": self.scores,
+                "effect": self.effect,
                 "neurons": self.neurons,
                 "neuron_scores": self.neuron_scores,
                 "ranking": self.ranking,

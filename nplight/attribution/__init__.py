@@ -23,6 +23,7 @@ from nplight.attribution.path_effect import path_effect
 from nplight.attribution.problem import Problem
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 from nplight.attribution.ranking import Best, PathScores, best_first
+from nplight.attribution.removal_rows import RemovalRows
 from nplight.attribution.straight_line import streams_on_line
 from nplight.attribution.token_gradients import clean_streams, token_gradients
 
@@ -39,6 +40,7 @@ __all__ = [
     "ObjectiveFunction",
     "PathScores",
     "Problem",
+    "RemovalRows",
     "Rule",
     "at_least_float32",
     "best_first",

@@ -82,7 +82,7 @@ def _gate_passes(
     held: bool,
     all_of: int | None = None,
 ) -> Iterator[tuple[Tensor, dict[int, Tensor]]]:
-    """Per node its weight and ∂F/∂gate of every neuron by layer, (images, width); `all_of`: a layer gated as a whole."""
+    """Per node its weight and ∂F/∂gate by layer, (images, width); `all_of`: a layer that is gated whole."""
     clean = clean_pass(vit, images)
     for alpha, weight in zip(*quadrature(steps, rule)):
         leaves = {}

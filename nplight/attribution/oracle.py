@@ -15,7 +15,7 @@ from nplight.attribution.clean import clean_pass
 from nplight.attribution.objective import OBJECTIVES
 from nplight.attribution.quadrature import quadrature
 from nplight.attribution.ranking import best_first
-from nplight.neurons import overwrite
+from nplight.neurons import intervene, overwrite
 from nplight.paths import PathBatch
 from nplight.vit import OpenViT
 
@@ -62,6 +62,7 @@ def plain_search(
         scores=plain_joint_score(
             vit, images, targets, neurons, steps=steps, rule=rule, patch_stream=patch_stream, objective=objective
         ),
+        effect=_effect(clean.logits, forward, vit, targets, neurons, objective),
         targets=targets,
         probability=clean.probability(targets),
         predictions=clean.logits.argmax(1),
@@ -89,6 +90,15 @@ def plain_joint_score(
     value = torch.stack([_picked(clean.values[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     gradient = torch.stack([_picked(gradients[layer], picks[layer]) for layer in range(vit.depth)]).sum(0)
     return (value * gradient).mean(dim=(1, 2))
+
+
+def _effect(
+    logits: Tensor, forward: Callable[[], Tensor], vit: OpenViT, targets: Tensor, neurons: Tensor, objective: str
+) -> Tensor:
+    """The clean objective minus that with the path removed, (images,)."""
+    with torch.no_grad(), intervene(vit, neurons, "remove"):
+        removed = OBJECTIVES[objective](forward(), targets)
+    return OBJECTIVES[objective](logits, targets) - removed
 
 
 def _integrated_gradients(

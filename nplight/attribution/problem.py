@@ -32,6 +32,7 @@ class Problem:
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return, R.
         seed: for methods that draw random numbers.
+        candidates: for methods that measure candidates, how many per layer.
         objective: what is attributed, F: logits (rows, categories) and targets (rows,) -> (rows,).
     """
 
@@ -45,6 +46,7 @@ class Problem:
     top_k: int = 1
     ranked: int = 1
     seed: int = 0
+    candidates: int = 20
     objective: ObjectiveFunction = target_probability
 
     def in_chunks(

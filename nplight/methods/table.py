@@ -13,6 +13,7 @@ from nplight.methods.activation import activation
 from nplight.methods.conductance import conductance
 from nplight.methods.cross_layer import cross_layer
 from nplight.methods.gradient_activation import gradient_activation
+from nplight.methods.greedy_removal import greedy_removal
 from nplight.methods.influence_pattern import influence_pattern
 from nplight.methods.influence_pattern_chain import influence_pattern_chain
 from nplight.methods.integrated_gradients import integrated_gradients
@@ -38,6 +39,7 @@ class Method:
             category chooses their joint path (`CategorySearch`): takes a `Problem` and the path in the layers before,
             (images, l, K). `None`: the method searches each image separately.
         seeded: whether the setting `seed` changes the result.
+        measures: whether it measures candidates, so that the setting `candidates` changes the result.
         control: whether it is a control, independent of model and target, with which the others are compared.
         proposed: whether it is the method that the paper proposes; the claims of the paper are tested for it.
     """
@@ -46,6 +48,7 @@ class Method:
     frozen: bool = False
     joint: Callable[[Problem, Tensor], Tensor] | None = None
     seeded: bool = False
+    measures: bool = False
     control: bool = False
     proposed: bool = False
 
@@ -61,6 +64,7 @@ _ROWS = {
     "conductance": Method(conductance),
     "gradient_activation": Method(gradient_activation),
     "cross_layer": Method(cross_layer),
+    "greedy_removal": Method(greedy_removal, frozen=True, measures=True),
     "random": Method(random, seeded=True, control=True),
 }
 

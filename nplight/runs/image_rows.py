@@ -63,6 +63,7 @@ class ImageRows:
                 patch_stream=options.patch_stream,
                 chunk_size=options.chunk_size,
                 seed=options.seed,
+                candidates=options.candidates,
                 objective=options.objective,
             )
 

@@ -15,6 +15,7 @@ from nplight.attribution import (
     check_objective,
     clean_pass,
     frozen_pass,
+    path_effect,
     quadrature,
     resolve_chunk_size,
 )
@@ -75,6 +76,7 @@ def in_groups(
                     options.top_k,
                     options.ranked,
                     options.seed,
+                    options.candidates,
                     OBJECTIVES[options.objective],
                 )
                 results.append(run(problem, part))
@@ -94,6 +96,7 @@ def as_paths(problem: Problem, best: PathScores) -> PathBatch:
         neurons=best.ranking[..., : problem.top_k].clone(),
         neuron_scores=best.ranking_scores[..., : problem.top_k].clone(),
         scores=best.scores,
+        effect=path_effect(problem, best.ranking[..., : problem.top_k]),
         targets=problem.targets,
         probability=problem.clean.probability(problem.targets),
         predictions=problem.clean.logits.argmax(1),

@@ -12,7 +12,8 @@ from nplight.methods import METHODS
 from nplight.searching.options import SearchOptions, check_patch_stream, frozen_for, ignored, joint_methods
 from nplight.searching.search import GRANULARITIES
 
-_OPTIONS = ("steps", "rule", "patch_stream", "seed", "objective")
+_OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective")
+_ADDED = ("candidates", "objective")  # later than the first run folders, whose settings lack them
 _KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
 
 
@@ -97,7 +98,8 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
 
     Args:
         entries: names of `METHODS`, or mappings with `method` and optionally `name` (default: the method),
-            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`, `objective`.
+            `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`,
+            `candidates`, `objective`.
         defaults: the settings that an entry does not give; a `patch_stream` other than `exact` applies to the searches
             that support it.
 

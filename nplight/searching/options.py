@@ -32,6 +32,7 @@ class SearchOptions:
     patch_stream: str = "exact"
     chunk_size: int | None = None
     seed: int = 0
+    candidates: int = 20
     objective: str = "probability"
 
     def __post_init__(self) -> None:
@@ -44,13 +45,18 @@ class SearchOptions:
         if self.chunk_size is not None:
             check_at_least("chunk_size", self.chunk_size, 1)
         check_at_least("seed", self.seed, 0)
+        check_at_least("candidates", self.candidates, 1)
         check_objective(self.objective)
 
 
 def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:
     """The settings that a method ignores; a search with granularity `category` has no frozen patch stream."""
     row = METHODS[method]
-    used = {"patch_stream": row.frozen and granularity == "image", "seed": row.seeded}
+    used = {
+        "patch_stream": row.frozen and granularity == "image",
+        "seed": row.seeded,
+        "candidates": row.measures,
+    }
     return tuple(name for name, uses in used.items() if not uses)
 
 

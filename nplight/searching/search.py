@@ -41,6 +41,7 @@ def search(
     patch_stream: str = "exact",
     chunk_size: int | None = None,
     seed: int = 0,
+    candidates: int = 20,
     progress: bool | None = None,
 ) -> PathBatch:
     """Search the neuron path of each image, or of the images of each category jointly.
@@ -76,6 +77,7 @@ def search(
             class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: node rows in flight, which bounds the memory; `None`: chosen from the available memory.
         seed: changes the draws of method `random`; the others ignore it.
+        candidates: per layer, for method `greedy_removal`; the others ignore it.
         progress: show a progress bar over a loader; `None`: on a terminal and in a notebook.
 
     Returns:
@@ -96,7 +98,7 @@ def search(
         )
     check_patch_stream(patch_stream, method, granularity)
     ranked = top_k if ranked is None else ranked
-    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed, objective)
+    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed, candidates, objective)
     vit = open_vit(model)
     vit.check_top_k(top_k)
     vit.check_top_k(ranked, "ranked")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import nplight
 from nplight import open_vit
-from nplight.attribution import GateRows, OBJECTIVES, clean_pass, plain_gate_path_score, plain_gate_scores
+from nplight.attribution import OBJECTIVES, GateRows, clean_pass, plain_gate_path_score, plain_gate_scores
 from nplight.vit import undisturbed
 from tests.attribution.problems import problem
 from tests.conftest import make_vit

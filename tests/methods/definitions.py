@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,14 +44,22 @@ class Plain:
         self.steps, self.rule, self.top_k = steps, rule, top_k
         self.layers = range(len(linears))
 
-    def run(self, image: Tensor, edits: dict[int, Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """Probability of the target, and for each layer the neurons, (1, tokens, width), both with their graph."""
+    def run(self, image: Tensor, edits: dict[int, Any] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Probability of the target and, for each layer, the neurons, (1, tokens, width), both with their graph.
+
+        Args:
+            image: the input.
+            edits: layer -> values at the path tokens, which become leaves; or functions of the running ones.
+        """
         entered: list[Tensor] = []
 
         def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             values = arguments[0]
             edit = (edits or {}).get(len(entered))
-            if edit is not None:
+            if callable(edit):
+                running, values = values[:, self.tokens], values.clone()
+                values[:, self.tokens] = edit(running)
+            elif edit is not None:
                 values = values.clone()  # the other tokens keep their graph
                 values[:, self.tokens] = edit
                 values.requires_grad_()
@@ -192,6 +201,67 @@ def jas(plain: Plain) -> list[Tensor]:
     return category_jas([plain])
 
 
+def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool) -> Tensor:
+    """Joint integrated gradients in the layer after those whose neurons, (K,) each, are chosen: (width,)."""
+    layer, clean = len(chosen), plain.run(plain.image)[1]
+    score = plain.zeros(layer)
+    for alpha, weight in plain.nodes():
+        rest = {earlier: torch.ones(1, len(plain.zeros(earlier))).double() for earlier in range(layer + 1)}
+        for earlier, neurons in enumerate(chosen):
+            rest[earlier][:, neurons] = alpha
+        rest[layer][:] = alpha
+        gates = {earlier: gate.requires_grad_() for earlier, gate in rest.items()}
+
+        def gated(earlier: int, gates: dict[int, Tensor] = gates) -> Callable[[Tensor], Tensor]:
+            fixed = clean[earlier][:, plain.tokens].detach()
+            return lambda running: gates[earlier] * (fixed if held else running)
+
+        probability, _ = plain.run(plain.image, {earlier: gated(earlier) for earlier in gates})
+        score += weight * torch.autograd.grad(probability, gates[layer])[0][0]
+    return score
+
+
+def progressive(plain: Plain, layer_scores: Callable[[Sequence[Tensor]], Tensor]) -> list[Tensor]:
+    scores: list[Tensor] = []
+    chosen: list[Tensor] = []
+    for _ in plain.layers:
+        scores.append(layer_scores(chosen))
+        chosen.append(scores[-1].argsort(descending=True, stable=True)[: plain.top_k])
+    return scores
+
+
+def joint_integrated_gradients(plain: Plain) -> list[Tensor]:
+    return progressive(plain, lambda chosen: layer_gates(plain, chosen, held=False))
+
+
+def joint_integrated_gradients_held(plain: Plain) -> list[Tensor]:
+    return progressive(plain, lambda chosen: layer_gates(plain, chosen, held=True))
+
+
+def greedy_removal(plain: Plain) -> list[Tensor]:
+    """With every neuron a candidate."""
+    scores, removed = [], {layer: torch.ones(len(plain.zeros(layer))).double() for layer in plain.layers}
+
+    def probability() -> float:
+        edits = {layer: lambda running, mask=mask: running * mask for layer, mask in removed.items()}
+        return plain.run(plain.image, edits)[0].item()
+
+    for layer in plain.layers:
+        score = plain.zeros(layer)
+        rest = list(range(len(score)))
+        for _ in range(plain.top_k):
+            before = probability()
+            for neuron in rest:
+                removed[layer][neuron] = 0
+                score[neuron] = before - probability()
+                removed[layer][neuron] = 1
+            best = max(rest, key=lambda neuron: score[neuron])
+            removed[layer][best] = 0
+            rest.remove(best)
+        scores.append(score)
+    return scores
+
+
 def random(plain: Plain) -> list[Tensor]:
     widths = [linear.in_features for linear in plain.linears]
     checksum = zlib.crc32(plain.image.float().numpy().tobytes())
@@ -200,6 +270,8 @@ def random(plain: Plain) -> list[Tensor]:
 
 DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
     "jas": jas,
+    "joint_integrated_gradients": joint_integrated_gradients,
+    "joint_integrated_gradients_held": joint_integrated_gradients_held,
     "activation": activation,
     "influence_pattern": influence_pattern,
     "influence_pattern_chain": influence_pattern_chain,
@@ -207,5 +279,6 @@ DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
     "conductance": conductance,
     "gradient_activation": gradient_activation,
     "cross_layer": cross_layer,
+    "greedy_removal": greedy_removal,
     "random": random,
 }

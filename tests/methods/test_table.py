@@ -38,6 +38,9 @@ def test_what_is_special_about_a_method_stands_in_its_row() -> None:
     special = {method: [name for name in names if getattr(row, name)] for method, row in METHODS.items()}
     assert {method: names for method, names in special.items() if names} == {
         "jas": ["frozen", "joint", "proposed"],
+        "joint_integrated_gradients": ["frozen", "joint"],
+        "joint_integrated_gradients_held": ["frozen", "joint"],
+        "greedy_removal": ["frozen", "measures"],
         "random": ["seeded", "control"],
     }
     assert [name for name in (*METHODS, "of another name") if is_control(name)] == ["random"]
@@ -63,7 +66,9 @@ def test_a_method_equals_its_definition_on_every_family(
     model = build(case)
     linears = [down.linear for down in open_vit(model).down]
     images, targets = images[:2], targets[:2]
-    options: dict[str, Any] = {"steps": 3, "rule": "gauss-legendre", "top_k": 2}
+    # What is measured of a neuron depends on those removed before it, so that of several the order is not of scores.
+    top_k = 1 if METHODS[method].measures else 2
+    options: dict[str, Any] = {"steps": 3, "rule": "gauss-legendre", "top_k": top_k}
     actual = search(model, images, targets, method=method, ranked=linears[0].in_features, **options)
     expected = torch.stack(
         [
@@ -72,7 +77,7 @@ def test_a_method_equals_its_definition_on_every_family(
         ]
     )
     torch.testing.assert_close(all_scores(actual), expected, **EXACT)
-    assert torch.equal(actual.neurons, expected.topk(2).indices)
+    assert torch.equal(actual.neurons, expected.topk(top_k).indices)
     expected = joint_score(model, images, targets, actual.neurons, steps=3, rule="gauss-legendre")
     torch.testing.assert_close(actual.scores, expected, **EXACT)
 
