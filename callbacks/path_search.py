@@ -43,13 +43,14 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         kept: further numbers of neurons per layer for which category paths are formed, from the ranking of one search.
         steps: quadrature nodes.
         rule: one of `nplight.RULES`.
-        patch_stream: `exact`; or `frozen`, an approximation: of several searches those of method `jas` use it.
+        objective: what is attributed, one of `nplight.OBJECTIVES`.
+        patch_stream: `exact`; or `frozen`, an approximation: of several searches those use it whose method can.
         chunk_size: node rows, (image, node) pairs, in flight; `None` picks from the memory there is.
-        target: the category whose probability is attributed in `validate`: `label` or `prediction`.
+        target: the category that is attributed in `validate`: `label` or `prediction`.
         category_method: `frequency`, `rank-mode` or `mean-score`.
         methods: several searches to compare, in place of `method`: names of `nplight.METHODS`, or mappings of `method`
             and, where wanted, `name`, `granularity` (`image` or `category`), `search_per_t`, `steps`, `rule`,
-            `patch_stream` and `seed`.
+            `objective`, `patch_stream`, `candidates` and `seed`.
         every_n_epochs: in `fit`, search at the first validation of every n-th epoch, into `epoch-NNNN/` of the run
             folder, counted from 0; a PathEvaluation of the same Trainer then tests there. `None`: not in `fit`.
         read_batch: a function, or its dotted name, that turns the project's batches into ones that
@@ -79,6 +80,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         kept: Sequence[int] = (1, 5, 10, 30, 50),
         steps: int = 20,
         rule: str = "riemann-left",
+        objective: str = "probability",
         patch_stream: str = "exact",
         chunk_size: int | None = None,
         target: Literal["label", "prediction"] = "label",
@@ -91,13 +93,15 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         vit: str | None = None,
     ) -> None:
         super().__init__(read_batch, run_dir, vit)
-        options: dict[str, Any] = {"steps": steps, "rule": rule, "patch_stream": patch_stream, "chunk_size": chunk_size}
+        options: dict[str, Any] = {"steps": steps, "rule": rule, "objective": objective}
         self.settings = SearchSettings.of(
             [method] if methods is None else methods,
             top_k=top_k,
             kept=kept,
             target=target,
             category_method=category_method,
+            patch_stream=patch_stream,
+            chunk_size=chunk_size,
             **options,
         )
         if every_n_epochs is not None:

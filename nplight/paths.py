@@ -37,24 +37,24 @@ class PathBatch:
         neurons: (images, layers, K) int64, the path: K neurons per layer, best first.
         neuron_scores: (images, layers, K), the score by which each neuron was chosen.
         scores: (images,), the joint attribution score of the whole path.
-        effect: (images,), measured: the objective on the clean pass minus that with the path removed at the path
-            tokens, all other neurons free.
         targets: (images,) int64, the attributed category.
         probability: (images,), of the target on the clean pass, in [0, 1].
         predictions: (images,) int64, the most probable category on the clean pass.
         ranking: (images, layers, R) int64, the R best candidates of each layer, best first.
         ranking_scores: (images, layers, R), their scores.
+        effect: (images,), measured: the objective on the clean pass minus that with the path removed at the path
+            tokens, all other neurons free.
     """
 
     neurons: Tensor
     neuron_scores: Tensor
     scores: Tensor
-    effect: Tensor
     targets: Tensor
     probability: Tensor
     predictions: Tensor
     ranking: Tensor
     ranking_scores: Tensor
+    effect: Tensor
 
     def __post_init__(self) -> None:
         images, layers, _ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
@@ -101,7 +101,6 @@ class PathBatch:
                 "prediction": self.predictions,
                 "probability": self.probability,
                 "score": self.scores,
-                "effect": self.effect,
                 "neurons": self.neurons,
                 "neuron_scores": self.neuron_scores,
                 "ranking": self.ranking,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nplight.attribution.clean import clean_pass
 from nplight.attribution.objective import OBJECTIVES
+from nplight.attribution.oracle import plain_forward
 from nplight.attribution.quadrature import quadrature
 from nplight.neurons import at_sites
 from nplight.neurons.sites import SiteFunction
@@ -29,6 +30,7 @@ def plain_gate_scores(
     rule: str = "riemann-left",
     objective: str = "probability",
     held: bool = False,
+    patch_stream: str = "exact",
 ) -> Tensor:
     """Joint integrated gradients of the neurons of layer l after a path in the layers before it, (images, width).
 
@@ -43,9 +45,10 @@ def plain_gate_scores(
         rule: one of `RULES`.
         objective: one of `OBJECTIVES`.
         held: whether the other neurons of the path's layers are held at their clean values.
+        patch_stream: `exact` or `frozen`.
     """
     layer, gradients = path.shape[1], []
-    for weight, gates in _gate_passes(vit, images, targets, path, steps, rule, objective, held, all_of=layer):
+    for weight, gates in _gate_passes(vit, images, targets, path, steps, rule, objective, held, patch_stream, layer):
         gradients.append(weight * gates[layer])
     return torch.stack(gradients).sum(0)
 
@@ -80,10 +83,11 @@ def _gate_passes(
     rule: str,
     objective: str,
     held: bool,
+    patch_stream: str = "exact",
     all_of: int | None = None,
 ) -> Iterator[tuple[Tensor, dict[int, Tensor]]]:
     """Per node its weight and ∂F/∂gate by layer, (images, width); `all_of`: a layer that is gated whole."""
-    clean = clean_pass(vit, images)
+    clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     for alpha, weight in zip(*quadrature(steps, rule)):
         leaves = {}
         for layer in range(path.shape[1] if all_of is None else all_of + 1):
@@ -93,7 +97,7 @@ def _gate_passes(
 
         edits = {layer: _gating(leaf, clean.values[layer] if held else None) for layer, leaf in leaves.items()}
         with at_sites(vit, edits):
-            attributed = OBJECTIVES[objective](vit.forward(images), targets)
+            attributed = OBJECTIVES[objective](forward(), targets)
         yield weight, dict(zip(leaves, torch.autograd.grad(attributed.sum(), list(leaves.values()))))
 
 

@@ -34,7 +34,7 @@ def plain_search(
 ) -> PathBatch:
     """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model."""
     ranked = ranked or top_k
-    clean, forward = clean_pass(vit, images), _forward(vit, images, patch_stream)
+    clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     chosen: list[Tensor] = []  # P_j, (images, K) for each layer j < l
     rankings, ranking_scores = [], []
 
@@ -83,7 +83,7 @@ def plain_joint_score(
     objective: str = "probability",
 ) -> Tensor:
     """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`."""
-    clean, forward = clean_pass(vit, images), _forward(vit, images, patch_stream)
+    clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     picks = neurons.expand(len(images), -1, -1).unbind(dim=1)
     scaled = [_indicator(clean.values[layer], picks[layer]) for layer in range(vit.depth)]
     gradients = _integrated_gradients(vit, forward, targets, clean.values, scaled, steps, rule, objective)
@@ -125,7 +125,7 @@ def _integrated_gradients(
     return totals
 
 
-def _forward(vit: OpenViT, images: Tensor, patch_stream: str) -> Callable[[], Tensor]:
+def plain_forward(vit: OpenViT, images: Tensor, patch_stream: str) -> Callable[[], Tensor]:
     """The forward pass that is edited; for `frozen`, every block gets clean values of all tokens but the first."""
     if patch_stream == "exact":
         return lambda: vit.forward(images)

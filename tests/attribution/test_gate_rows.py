@@ -8,7 +8,14 @@ from torch import Tensor
 
 import nplight
 from nplight import open_vit
-from nplight.attribution import OBJECTIVES, GateRows, clean_pass, plain_gate_path_score, plain_gate_scores
+from nplight.attribution import (
+    OBJECTIVES,
+    GateRows,
+    clean_pass,
+    frozen_pass,
+    plain_gate_path_score,
+    plain_gate_scores,
+)
 from nplight.vit import undisturbed
 from tests.attribution.problems import problem
 from tests.conftest import make_vit
@@ -68,3 +75,18 @@ def test_a_model_that_is_not_known_in_parts_is_gated_by_hooks(images: Tensor, ta
         handle.remove()
     torch.testing.assert_close(actual.ranking_scores, expected.ranking_scores, **EXACT)
     assert torch.equal(actual.ranking, expected.ranking)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_with_a_frozen_patch_stream_they_are_those_of_its_definition(
+    images: Tensor, targets: Tensor, held: bool
+) -> None:
+    vit = open_vit(make_vit())
+    with undisturbed(vit.model):
+        search = problem(vit, frozen_pass(vit, images), targets)
+        rows = GateRows(search, held=held)
+        for layer in range(vit.depth):
+            before = PATH.repeat(1, 2, 1)[:, :layer]
+            expected = plain_gate_scores(vit, images, targets, before, steps=4, held=held, patch_stream="frozen")
+            torch.testing.assert_close(rows.scores(layer), expected, **EXACT)
+            rows.keep(layer, PATH.repeat(1, 2, 1)[:, layer])

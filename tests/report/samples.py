@@ -79,7 +79,7 @@ def _write(
     probability = torch.rand(len(index), generator=draw)
     write_part(
         run,
-        PathBatch(neurons, scores, scores.sum((1, 2)), labels, probability, labels, neurons, scores),
+        PathBatch(neurons, scores, scores.sum((1, 2)), labels, probability, labels, neurons, scores, probability),
         index=index,
         files=[file.format(label=label, index=one) for label, one in zip(labels.tolist(), index.tolist())],
         labels=labels,
