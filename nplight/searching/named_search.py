@@ -89,7 +89,8 @@ class NamedSearch:
         """The settings that its results depend on, as plain values; one that the method ignores has its default."""
         defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
         values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
-        options = {name: value for name, value in values.items() if name in ("top_k", *_OPTIONS)}
+        recorded = [name for name in ("top_k", *_OPTIONS) if name not in _ADDED or values[name] != defaults[name]]
+        options = {name: value for name, value in values.items() if name in recorded}
         return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **options}
 
 

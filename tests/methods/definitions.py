@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from nplight import RULES
 
+LayerScores = Callable[["Plain", Sequence[Tensor]], Tensor]
+
 
 class Plain:
     """A model, one image, its target, and the settings of the search.
@@ -187,21 +189,21 @@ def layer_jas(plain: Plain, chosen: Sequence[Tensor]) -> Tensor:
     return ((clean[layer] + value.unsqueeze(-1)) * (gradient + along.unsqueeze(-1))).mean(0)
 
 
-def category_jas(plains: Sequence[Plain]) -> list[Tensor]:
+def jointly(plains: Sequence[Plain], layer_scores: LayerScores) -> list[Tensor]:
     """Of the images of one category: for each layer the mean of their scores, by which all choose the same neurons."""
     scores: list[Tensor] = []
     chosen: list[Tensor] = []
     for _ in plains[0].layers:
-        scores.append(torch.stack([layer_jas(plain, chosen) for plain in plains]).mean(0))
+        scores.append(torch.stack([layer_scores(plain, chosen) for plain in plains]).mean(0))
         chosen.append(scores[-1].argsort(descending=True, stable=True)[: plains[0].top_k])
     return scores
 
 
 def jas(plain: Plain) -> list[Tensor]:
-    return category_jas([plain])
+    return jointly([plain], layer_jas)
 
 
-def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool) -> Tensor:
+def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool = False) -> Tensor:
     """Joint integrated gradients in the layer after those whose neurons, (K,) each, are chosen: (width,)."""
     layer, clean = len(chosen), plain.run(plain.image)[1]
     score = plain.zeros(layer)
@@ -221,21 +223,16 @@ def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool) -> Tensor
     return score
 
 
-def progressive(plain: Plain, layer_scores: Callable[[Sequence[Tensor]], Tensor]) -> list[Tensor]:
-    scores: list[Tensor] = []
-    chosen: list[Tensor] = []
-    for _ in plain.layers:
-        scores.append(layer_scores(chosen))
-        chosen.append(scores[-1].argsort(descending=True, stable=True)[: plain.top_k])
-    return scores
+def layer_gates_held(plain: Plain, chosen: Sequence[Tensor]) -> Tensor:
+    return layer_gates(plain, chosen, held=True)
 
 
 def joint_integrated_gradients(plain: Plain) -> list[Tensor]:
-    return progressive(plain, lambda chosen: layer_gates(plain, chosen, held=False))
+    return jointly([plain], layer_gates)
 
 
 def joint_integrated_gradients_held(plain: Plain) -> list[Tensor]:
-    return progressive(plain, lambda chosen: layer_gates(plain, chosen, held=True))
+    return jointly([plain], layer_gates_held)
 
 
 def greedy_removal(plain: Plain) -> list[Tensor]:
@@ -281,4 +278,11 @@ DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
     "cross_layer": cross_layer,
     "greedy_removal": greedy_removal,
     "random": random,
+}
+
+# What a method that searches the images of a category jointly scores the next layer by.
+JOINT: dict[str, LayerScores] = {
+    "jas": layer_jas,
+    "joint_integrated_gradients": layer_gates,
+    "joint_integrated_gradients_held": layer_gates_held,
 }

@@ -19,8 +19,8 @@ from nplight.errors import ArgumentError, NonFiniteError, NplightError
 from nplight.methods import Method
 from nplight.searching import CategorySearch, SearchOptions
 from tests.conftest import Reference, make_vit
-from tests.methods.definitions import Plain, category_jas
-from tests.methods.test_table import OTHERS, POOLS, all_scores
+from tests.methods.definitions import JOINT, Plain, jointly, layer_jas
+from tests.methods.test_table import POOLS, all_scores
 from tests.searching.test_search import EXACT, assert_same
 
 OPTIONS = SearchOptions(top_k=2, ranked=6, steps=3)
@@ -35,7 +35,15 @@ def images() -> Tensor:
 
 
 def expected_scores(
-    vit: VisionTransformer, images: Tensor, targets: Tensor, labels: Tensor, *, top_k: int, steps: int = 3, rule: str
+    vit: VisionTransformer,
+    images: Tensor,
+    targets: Tensor,
+    labels: Tensor,
+    *,
+    top_k: int,
+    steps: int = 3,
+    rule: str,
+    method: str = "jas",
 ) -> Tensor:
     """(categories, layers, width), by the definition."""
     tokens = [0] if vit.global_pool == "token" else [1, 2, 3, 4]
@@ -45,7 +53,7 @@ def expected_scores(
         for image, target in zip(images, targets)
     ]
     members = [(labels == category).nonzero().flatten().tolist() for category in range(int(labels.max()) + 1)]
-    return torch.stack([torch.stack(category_jas([plains[one] for one in part])) for part in members])
+    return torch.stack([torch.stack(jointly([plains[one] for one in part], JOINT[method])) for part in members])
 
 
 def streamed(search: CategorySearch, *batches: tuple[Tensor, ...], reduce: bool = True) -> CategorySearch:
@@ -62,10 +70,11 @@ def rows_of(paths: PathBatch, part: Tensor) -> PathBatch:
 
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(("top_k", "rule"), [(1, "riemann-left"), (3, "gauss-legendre")])
-def test_the_joint_choice_equals_its_definition(images: Tensor, pool: str, top_k: int, rule: str) -> None:
+@pytest.mark.parametrize("method", JOINT)
+def test_the_joint_choice_equals_its_definition(images: Tensor, method: str, pool: str, top_k: int, rule: str) -> None:
     vit = make_vit(global_pool=pool)
-    expected = expected_scores(vit, images, TARGETS, LABELS, top_k=top_k, rule=rule)[LABELS]
-    options: dict[str, Any] = {"top_k": top_k, "ranked": 64, "steps": 3, "rule": rule}
+    expected = expected_scores(vit, images, TARGETS, LABELS, top_k=top_k, rule=rule, method=method)[LABELS]
+    options: dict[str, Any] = {"method": method, "top_k": top_k, "ranked": 64, "steps": 3, "rule": rule}
     apart = search(vit, images, TARGETS, **options)
     for chunk_size in (1, 7, None):
         actual = search(vit, images, TARGETS, granularity="category", chunk_size=chunk_size, **options)
@@ -104,7 +113,7 @@ def test_a_trained_model_is_searched_jointly(reference: Reference) -> None:
         Plain(model, linears, image[None], one, [0], steps=5, rule="riemann-left") for image in images[labels == one]
     ]
     assert len(plains) > 1
-    scores = torch.stack([layer.max() for layer in category_jas(plains)])
+    scores = torch.stack([layer.max() for layer in jointly(plains, layer_jas)])
     torch.testing.assert_close(actual.neuron_scores[labels == one].squeeze(2), scores.expand(len(plains), -1), **EXACT)
 
 
@@ -317,8 +326,12 @@ def test_scores_that_are_all_zero_go_to_the_lowest_index(images: Tensor, pool: s
     assert actual.scores.tolist() == [0] * 6
 
 
-@pytest.mark.parametrize("method", OTHERS)
-def test_only_jas_searches_jointly(vit: VisionTransformer, images: Tensor, method: str) -> None:
+def test_every_method_that_searches_jointly_has_a_definition() -> None:
+    assert list(JOINT) == [method for method, row in METHODS.items() if row.joint is not None]
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if METHODS[method].joint is None])
+def test_other_methods_do_not_search_jointly(vit: VisionTransformer, images: Tensor, method: str) -> None:
     with pytest.raises(ArgumentError, match=f"`granularity` must be 'image' for .* got 'category' for '{method}'"):
         search(vit, images, method=method, granularity="category")
 
@@ -328,7 +341,7 @@ def test_bad_settings_are_refused(vit: VisionTransformer, images: Tensor, monkey
         CategorySearch(vit, 0)
     with pytest.raises(ArgumentError, match="`num_classes` must be at most"):
         CategorySearch(vit, 1 << 40)
-    with pytest.raises(ArgumentError, match="`method` must be 'jas' for granularity 'category', got 'activation'"):
+    with pytest.raises(ArgumentError, match=r"`method` must be 'jas', .* for granularity 'category', got 'activation'"):
         CategorySearch(vit, 3, method="activation")
     with pytest.raises(ArgumentError, match="`ranked` must be at most 64"):
         CategorySearch(vit, 3, SearchOptions(ranked=65))

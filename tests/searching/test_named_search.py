@@ -29,6 +29,13 @@ def test_an_entry_has_settings_of_its_own() -> None:
     }  # fmt: skip
 
 
+def test_a_setting_that_older_run_folders_lack_is_recorded_where_it_is_not_the_default() -> None:
+    entries = [{"method": "greedy_removal", "candidates": 9, "objective": "margin"}, {"method": "jas", "candidates": 9}]
+    greedy, jas = (search.settings() for search in named_searches(entries, DEFAULTS))
+    assert (greedy["candidates"], greedy["objective"]) == (9, "margin")
+    assert not {"candidates", "objective"} & set(jas)
+
+
 FROZEN = SearchOptions(patch_stream="frozen", seed=3)
 
 
@@ -49,7 +56,9 @@ def test_a_setting_is_recorded_for_the_searches_that_use_it_only() -> None:
     ],
 )  # fmt: skip
 def test_a_frozen_patch_stream_that_would_be_ignored_is_refused(entries: list[Any], reason: str) -> None:
-    with pytest.raises(ArgumentError, match=f"{reason}.*'frozen' is for method jas with granularity 'image'"):
+    with pytest.raises(
+        ArgumentError, match=f"{reason}.*'frozen' is for method jas, joint_integrated.* with granularity 'image'"
+    ):
         named_searches(entries, FROZEN)
 
 

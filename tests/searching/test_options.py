@@ -32,10 +32,14 @@ def test_a_method_ignores_what_its_row_does_not_name() -> None:
         for granularity in ("image", "category"):
             unused = ignored(name, granularity)
             assert ("seed" in unused) is not row.seeded
+            assert ("candidates" in unused) is not row.measures
             assert ("patch_stream" in unused) is not (row.frozen and granularity == "image")
             if "patch_stream" in unused:
                 with pytest.raises(ArgumentError, match=r"must be .exact. for .*; .frozen. is for method jas"):
                     check_patch_stream("frozen", name, granularity)
             check_patch_stream("exact", name, granularity)
-    assert frozen_for() == "'frozen' is for method jas with granularity 'image'"
-    assert joint_methods() == "'jas'"
+    assert frozen_for() == (
+        "'frozen' is for method jas, joint_integrated_gradients, joint_integrated_gradients_held, greedy_removal with "
+        "granularity 'image'"
+    )
+    assert joint_methods() == "'jas', 'joint_integrated_gradients', 'joint_integrated_gradients_held'"

@@ -163,8 +163,7 @@ def test_edits_around_a_search_hold_for_its_clean_values(vit: VisionTransformer,
 BAD = [
     (
         {"method": "guess"},
-        "`method` must be one of 'jas', 'activation', 'influence_pattern', 'influence_pattern_chain', "
-        "'integrated_gradients', 'conductance', 'gradient_activation', 'cross_layer', 'random', got 'guess'",
+        "`method` must be one of 'jas', 'joint_integrated_gradients', .*, 'greedy_removal', 'random', got 'guess'",
     ),
     ({"rule": "simpson"}, "`rule` must be one of"),
     ({"steps": 0}, "`steps` must be an integer of at least 1, got 0"),
@@ -227,8 +226,9 @@ def test_weights_that_are_not_finite_are_found(vit: VisionTransformer, images: T
 
 def test_methods_are_closed() -> None:
     assert list(METHODS) == [
-        "jas", "activation", "influence_pattern", "influence_pattern_chain", "integrated_gradients", "conductance",
-        "gradient_activation", "cross_layer", "random",
+        "jas", "joint_integrated_gradients", "joint_integrated_gradients_held", "activation", "influence_pattern",
+        "influence_pattern_chain", "integrated_gradients", "conductance", "gradient_activation", "cross_layer",
+        "greedy_removal", "random",
     ]  # fmt: skip
     with pytest.raises(TypeError):
         METHODS["other"] = METHODS["jas"]  # type: ignore[index]
