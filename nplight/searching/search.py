@@ -65,7 +65,8 @@ def search(
         targets: (images,) int64, the category whose probability is attributed; `None` or `prediction`: the predicted
             category; `label`: the label in a loader's batches.
         method: one of `METHODS`; `jas` is the paper's Algorithm 1.
-        granularity: `image`; or `category`, for method `jas` only: one path for all images of a target.
+        granularity: `image`; or `category`, for methods that search jointly (`Method.joint`): one path for all images
+            of a target.
         top_k: neurons per layer on the path, K.
         ranked: candidates per layer to return in order, R; `None`: K. One search with K = 1 ranks the sets for every
             size up to R.
@@ -73,7 +74,7 @@ def search(
         rule: one of `RULES`.
         objective: what is attributed, one of `OBJECTIVES`: `probability`, as the paper; `log-probability`; `logit`; or
             `margin`, the target's logit minus the largest other.
-        patch_stream: `exact`; or `frozen`, an approximation, for method `jas` and for models that classify from the
+        patch_stream: `exact`; or `frozen`, an approximation, for methods that have it (`Method.frozen`) and models that classify from the
             class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
         chunk_size: node rows in flight, which bounds the memory; `None`: chosen from the available memory.
         seed: changes the draws of method `random`; the others ignore it.

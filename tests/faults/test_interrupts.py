@@ -88,6 +88,10 @@ def _default_handler() -> Iterator[None]:
 WORKS: dict[str, Callable[[nn.Module, Tensor, Tensor], Any]] = {
     "jas": lambda model, images, targets: search(model, images, targets, steps=2, chunk_size=4),
     "chain": lambda model, images, targets: search(model, images, targets, method="influence_pattern_chain", steps=2),
+    "gates": lambda model, images, targets: search(
+        model, images, targets, method="joint_integrated_gradients", steps=2, chunk_size=4
+    ),
+    "removal": lambda model, images, targets: search(model, images, targets, method="greedy_removal", steps=2),
     "joint score": lambda model, images, targets: joint_score(model, images, targets, PATH, steps=2),
     "references": lambda model, images, targets: references(model, [images], "mean"),
 }  # fmt: skip

@@ -77,6 +77,7 @@ def test_every_kind_of_work_in_threads_of_one_model(vit: VisionTransformer, imag
     works: list[Callable[[], Any]] = [
         lambda: search(vit, images, targets, **OPTIONS).scores,
         lambda: search(vit, images, targets, method="influence_pattern_chain", steps=3).scores,
+        lambda: search(vit, images, targets, method="joint_integrated_gradients", steps=3).scores,
         lambda: search(vit, images, targets, granularity="category", steps=3).scores,
         lambda: joint_score(vit, images, targets, path, steps=3),
         lambda: references(vit, [images], "peak").of()[2],
