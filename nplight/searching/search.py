@@ -74,8 +74,9 @@ def search(
         rule: one of `RULES`.
         objective: what is attributed, one of `OBJECTIVES`: `probability`, as the paper; `log-probability`; `logit`; or
             `margin`, the target's logit minus the largest other.
-        patch_stream: `exact`; or `frozen`, an approximation, for methods that have it (`Method.frozen`) and models that classify from the
-            class token: the other tokens keep their clean keys and values, for 1/tokens of the work.
+        patch_stream: `exact`; or `frozen`, an approximation, for methods that have it (`Method.frozen`) and for models
+            that classify from the class token: the other tokens keep their clean keys and values, for 1/tokens of the
+            work.
         chunk_size: node rows in flight, which bounds the memory; `None`: chosen from the available memory.
         seed: changes the draws of method `random`; the others ignore it.
         candidates: per layer, for method `greedy_removal`; the others ignore it.
