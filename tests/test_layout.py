@@ -27,6 +27,7 @@ LAYERS = [
     {"methods"},
     {"searching"},
     {"metrics"},
+    {"planted"},
     {"store"},
     {"results"},
     {"modules", "run_logger", "terminal"},

@@ -1,0 +1,155 @@
+"""Judging search methods by models whose paths are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nplight.errors import ArgumentError, check_choice, described
+from nplight.methods import METHODS
+from nplight.metrics import Estimate, estimate
+from nplight.paths import PathBatch
+from nplight.planted.case import PlantedCase
+from nplight.planted.causal_shares import causal_shares
+from nplight.planted.path_recovery import PathRecovery
+from nplight.planted.planted_model import IMAGES, PlantedModel, build_planted
+from nplight.planted.table import PLANTED
+from nplight.searching import search
+
+MEASURES = ("recall", "precision", "auroc", "removed", "kept")
+
+
+class Finder(Protocol):
+    """What finds paths: a function called as `nplight.search` is."""
+
+    def __call__(
+        self, model: nn.Module, images: Tensor, targets: Tensor, /, *, top_k: int, ranked: int, **settings: Any
+    ) -> PathBatch:
+        """The paths of the images; `settings` are those that `judge` was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How well a method recovers the paths of a case.
+
+    Attributes:
+        case: name of the planted case.
+        method: name of the method.
+        objective: what was attributed, or `None` for the method's own default.
+        seeds: how many models of the case.
+        images: how many images of all models.
+        recall: share of planted neurons found, with a 95% interval over images, and over seeds where there are several.
+        precision: share of found neurons that are planted.
+        auroc: area under the ROC curve of the ranking of each layer.
+        removed: what removing the found path does, as a share of what removing the planted one does.
+        kept: what keeping the found path alone does, as such a share.
+    """
+
+    case: str
+    method: str
+    objective: str | None
+    seeds: int
+    images: int
+    recall: Estimate
+    precision: Estimate
+    auroc: Estimate
+    removed: Estimate
+    kept: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if not defined."""
+        record = {name: getattr(self, name) for name in ("case", "method", "objective", "seeds", "images")}
+        for measure in MEASURES:
+            values = getattr(self, measure).to_dict()
+            record |= {measure: values["value"], f"{measure}_low": values["low"], f"{measure}_high": values["high"]}
+        return record
+
+
+def judge(
+    methods: str | Sequence[str] | Mapping[str, Finder] | None = None,
+    cases: str | Sequence[str] | Mapping[str, PlantedCase] | None = None,
+    *,
+    objective: str | None = None,
+    seeds: Sequence[int] = (0,),
+    replicates: int = 1000,
+    dtype: torch.dtype = torch.float32,
+    **settings: Any,
+) -> list[Judgement]:
+    """How well methods recover the paths of planted models.
+
+    Args:
+        methods: one name or several of `METHODS`, or functions by name, called as `nplight.search` is; `None`: all
+            methods.
+        cases: one name or several of `PLANTED`, or cases by name; `None`: all of `PLANTED`.
+        objective: what is attributed, passed to each method if given.
+        seeds: one model of each case per seed.
+        replicates: of the bootstrap; 0 for no intervals.
+        dtype: of models and images.
+        **settings: further keywords for each method, `steps` say.
+
+    Returns:
+        One judgement per case and method, in order of the cases.
+
+    Raises:
+        ArgumentError: an unknown method or case, no or repeated seeds.
+    """
+    finders, chosen = _finders(methods), _chosen(cases)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ArgumentError(f"`seeds` must be at least one, none of them twice, got {described(list(seeds))}")
+    if objective is not None:
+        settings = {**settings, "objective": objective}
+    judgements = []
+    for name, case in chosen.items():
+        recoveries = {method: PathRecovery(case.depth, replicates=replicates) for method in finders}
+        for number, seed in enumerate(seeds):
+            planted = build_planted(case, seed=seed, dtype=dtype)
+            for method, find in finders.items():
+                _add(recoveries[method], planted, partial(find, **settings), number if len(seeds) > 1 else None)
+        for method, recovery in recoveries.items():
+            judgements.append(_judgement(recovery, name, method, objective, len(seeds)))
+    return judgements
+
+
+def _add(recovery: PathRecovery, planted: PlantedModel, find: Finder, model: int | None) -> None:
+    """Search a model's images, and add what was found to the method's recovery; `model` numbers one of several."""
+    top_k, width = planted.case.top_k, planted.width
+    keys = torch.arange(IMAGES) + IMAGES * (model or 0)
+    paths = find(planted.model, planted.images, planted.labels, top_k=top_k, ranked=width)
+    shares = causal_shares(planted, paths.neurons)
+    recovery.update(paths, planted.paths, shares, keys, width=width, model=model)
+
+
+def _judgement(recovery: PathRecovery, case: str, method: str, objective: str | None, seeds: int) -> Judgement:
+    computed = recovery.compute()
+    return Judgement(
+        case=case,
+        method=method,
+        objective=objective,
+        seeds=seeds,
+        images=int(computed.recall.images),
+        **{measure: estimate(getattr(computed, measure)) for measure in MEASURES},
+    )
+
+
+def _finders(methods: str | Sequence[str] | Mapping[str, Finder] | None) -> Mapping[str, Finder]:
+    if isinstance(methods, Mapping):
+        return methods
+    return {name: partial(search, method=name) for name in _names("methods", methods, METHODS)}
+
+
+def _chosen(cases: str | Sequence[str] | Mapping[str, PlantedCase] | None) -> Mapping[str, PlantedCase]:
+    if isinstance(cases, Mapping):
+        return cases
+    return {name: PLANTED[name] for name in _names("cases", cases, PLANTED)}
+
+
+def _names(argument: str, names: str | Sequence[str] | None, choices: Mapping[str, Any]) -> Iterator[str]:
+    """The names, checked; of the choices all for `None`."""
+    for name in choices if names is None else [names] if isinstance(names, str) else names:
+        check_choice(argument, name, choices)
+        yield name

@@ -1,0 +1,78 @@
+"""A ViT whose neuron paths are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from nplight.errors import check_at_least
+from nplight.planted.case import PlantedCase
+from nplight.planted.compiled import compiled
+from nplight.planted.layer_plan import WIDTH, layer_plans
+from nplight.planted.patterned_images import PixelPatterns, patterned_images
+from nplight.planted.saturation import scale_head
+from nplight.seeds import seeded_generator
+
+IMAGES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedModel:
+    """A model with images and the paths that carry its decisions for them; see `nplight.planted.structures`.
+
+    Attributes:
+        case: its settings.
+        seed: what its directions, neuron indices and images were drawn from.
+        model: timm's, in evaluation mode; right about every image.
+        images: (images, channels, height, width).
+        labels: (images,) int64.
+        truth: (categories, layers, K) int64, the path of each category.
+        decoys: (layers, decoys) int64, inert neurons by design; other inert neurons are the background.
+    """
+
+    case: PlantedCase
+    seed: int
+    model: VisionTransformer
+    images: Tensor
+    labels: Tensor
+    truth: Tensor
+    decoys: Tensor
+
+    @property
+    def paths(self) -> Tensor:
+        """(images, layers, K) int64, the path of each image: that of its label."""
+        return self.truth[self.labels]
+
+    @property
+    def width(self) -> int:
+        """Neurons in a layer."""
+        return WIDTH
+
+
+def build_planted(case: PlantedCase, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> PlantedModel:
+    """Compile the model of a case: nothing is trained.
+
+    Args:
+        case: its settings.
+        seed: changes directions, neuron indices and images.
+        dtype: of model and images. The weights are computed in float64.
+
+    Raises:
+        ArgumentError: a negative seed.
+    """
+    check_at_least("seed", seed, 0)
+    generator = seeded_generator(seed, 0)
+    patterns = PixelPatterns.drawn(generator)
+    images, labels = patterned_images(patterns, IMAGES, generator)
+    plans = layer_plans(case, generator)
+    model = compiled(case, patterns, plans, generator)
+    with torch.no_grad():
+        logits = model(images)
+    scale_head(cast(nn.Linear, model.head), logits, labels, case.probability)
+    truth = torch.stack([plan.truth for plan in plans], 1)
+    decoys = torch.stack([plan.decoys for plan in plans])
+    return PlantedModel(case, seed, model.to(dtype), images.to(dtype), labels, truth, decoys)
