@@ -6,9 +6,9 @@ head, and decoys beside them look important but are inert. `nplight.planted.stru
 """
 
 from nplight.planted.case import PlantedCase
-from nplight.planted.causal_shares import CausalShares, causal_shares
+from nplight.planted.causal_shares import CausalScale, CausalShares, causal_shares
 from nplight.planted.decoys import DECOYS
-from nplight.planted.judge import Finder, Judgement, judge
+from nplight.planted.judge import Builder, Finder, Judgement, judge
 from nplight.planted.path_recovery import PathRecovery, Recovery
 from nplight.planted.planted_model import PlantedModel, build_planted
 from nplight.planted.recovery import path_precision, path_recall, ranking_auroc
@@ -19,6 +19,8 @@ __all__ = [
     "DECOYS",
     "PLANTED",
     "STRUCTURES",
+    "Builder",
+    "CausalScale",
     "CausalShares",
     "Finder",
     "Judgement",

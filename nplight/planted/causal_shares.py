@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -23,23 +24,50 @@ class CausalShares(NamedTuple):
     kept: Tensor
 
 
-def causal_shares(planted: PlantedModel, neurons: Tensor) -> CausalShares:
+@dataclass(frozen=True, slots=True)
+class CausalScale:
+    """What shares are measured by: the label's probabilities, (images,) float64, that no method changes.
+
+    Attributes:
+        clean: without an edit.
+        none: without any neuron at the path tokens.
+        removed: without the planted path.
+        kept: with the planted path alone.
+    """
+
+    clean: Tensor
+    none: Tensor
+    removed: Tensor
+    kept: Tensor
+
+    @classmethod
+    def of(cls, planted: PlantedModel) -> CausalScale:
+        """That of a model."""
+        every_neuron = torch.arange(planted.width).expand(planted.depth, -1)
+        return cls(
+            clean_probability(planted),
+            edited_probability(planted, every_neuron, "remove"),
+            edited_probability(planted, planted.paths, "remove"),
+            edited_probability(planted, planted.paths, "keep"),
+        )
+
+
+def causal_shares(planted: PlantedModel, neurons: Tensor, scale: CausalScale | None = None) -> CausalShares:
     """The causal gap between a found path and the planted one is what is missing to 1.
 
     Args:
         planted: the model with its images and paths.
         neurons: (images, layers, K) int64, the found path of each image.
+        scale: that of the model, where it is known; `None`: measured.
 
     Raises:
         ArgumentError: `neurons` are no paths of the model's images.
     """
-
-    def share(operation: Operation, start: Tensor) -> Tensor:
-        by_path, by_truth = (edited_probability(planted, path, operation) for path in (neurons, planted.paths))
-        return (by_path - start) / (by_truth - start)
-
-    clean, none = clean_probability(planted), edited_probability(planted, _all_neurons(planted), "remove")
-    return CausalShares(share("remove", clean), share("keep", none))
+    scale = CausalScale.of(planted) if scale is None else scale
+    removed, kept = edited_probability(planted, neurons, "remove"), edited_probability(planted, neurons, "keep")
+    return CausalShares(
+        (scale.clean - removed) / (scale.clean - scale.removed), (kept - scale.none) / (scale.kept - scale.none)
+    )
 
 
 def edited_probability(planted: PlantedModel, neurons: Tensor, operation: Operation) -> Tensor:
@@ -53,8 +81,3 @@ def clean_probability(planted: PlantedModel) -> Tensor:
     with torch.no_grad():
         probabilities: Tensor = planted.model(planted.images).double().softmax(1)
     return probabilities.gather(1, planted.labels[:, None])[:, 0]
-
-
-def _all_neurons(planted: PlantedModel) -> Tensor:
-    """(layers, width)."""
-    return torch.arange(planted.width).expand(planted.case.depth, -1)

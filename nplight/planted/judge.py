@@ -15,9 +15,9 @@ from nplight.methods import METHODS
 from nplight.metrics import Estimate, estimate
 from nplight.paths import PathBatch
 from nplight.planted.case import PlantedCase
-from nplight.planted.causal_shares import causal_shares
+from nplight.planted.causal_shares import CausalScale, causal_shares
 from nplight.planted.path_recovery import PathRecovery
-from nplight.planted.planted_model import IMAGES, PlantedModel, build_planted
+from nplight.planted.planted_model import PlantedModel, build_planted
 from nplight.planted.table import PLANTED
 from nplight.searching import search
 
@@ -31,6 +31,13 @@ class Finder(Protocol):
         self, model: nn.Module, images: Tensor, targets: Tensor, /, *, top_k: int, ranked: int, **settings: Any
     ) -> PathBatch:
         """The paths of the images; `settings` are those that `judge` was given."""
+
+
+class Builder(Protocol):
+    """What makes a model with known paths."""
+
+    def __call__(self, *, seed: int) -> PlantedModel:
+        """The model of a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,7 @@ class Judgement:
 
 def judge(
     methods: str | Sequence[str] | Mapping[str, Finder] | None = None,
-    cases: str | Sequence[str] | Mapping[str, PlantedCase] | None = None,
+    cases: str | Sequence[str] | Mapping[str, PlantedCase | Builder] | None = None,
     *,
     objective: str | None = None,
     seeds: Sequence[int] = (0,),
@@ -85,11 +92,12 @@ def judge(
     Args:
         methods: one name or several of `METHODS`, or functions by name, called as `nplight.search` is; `None`: all
             methods.
-        cases: one name or several of `PLANTED`, or cases by name; `None`: all of `PLANTED`.
+        cases: one name or several of `PLANTED`; or cases by name, or functions of `seed` that make other models of
+            known paths; `None`: all of `PLANTED`.
         objective: what is attributed, passed to each method if given.
         seeds: one model of each case per seed.
         replicates: of the bootstrap; 0 for no intervals.
-        dtype: of models and images.
+        dtype: of the models of planted cases and their images.
         **settings: further keywords for each method, `steps` say.
 
     Returns:
@@ -98,29 +106,39 @@ def judge(
     Raises:
         ArgumentError: an unknown method or case, no or repeated seeds.
     """
-    finders, chosen = _finders(methods), _chosen(cases)
+    finders, builders = _finders(methods), _builders(cases, dtype)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ArgumentError(f"`seeds` must be at least one, none of them twice, got {described(list(seeds))}")
     if objective is not None:
         settings = {**settings, "objective": objective}
+    finders = {method: partial(find, **settings) for method, find in finders.items()}
     judgements = []
-    for name, case in chosen.items():
-        recoveries = {method: PathRecovery(case.depth, replicates=replicates) for method in finders}
-        for number, seed in enumerate(seeds):
-            planted = build_planted(case, seed=seed, dtype=dtype)
-            for method, find in finders.items():
-                _add(recoveries[method], planted, partial(find, **settings), number if len(seeds) > 1 else None)
-        for method, recovery in recoveries.items():
-            judgements.append(_judgement(recovery, name, method, objective, len(seeds)))
+    for case, build in builders.items():
+        for method, recovery in _recoveries(build, finders, seeds, replicates).items():
+            judgements.append(_judgement(recovery, case, method, objective, len(seeds)))
     return judgements
 
 
-def _add(recovery: PathRecovery, planted: PlantedModel, find: Finder, model: int | None) -> None:
+def _recoveries(
+    build: Builder, finders: Mapping[str, Finder], seeds: Sequence[int], replicates: int
+) -> dict[str, PathRecovery]:
+    """What each method recovers of the models of a case."""
+    recoveries: dict[str, PathRecovery] = {}
+    for number, seed in enumerate(seeds):
+        planted = build(seed=seed)
+        scale = CausalScale.of(planted)
+        for method, find in finders.items():
+            recovery = recoveries.setdefault(method, PathRecovery(planted.depth, replicates=replicates))
+            _add(recovery, planted, scale, find, number if len(seeds) > 1 else None)
+    return recoveries
+
+
+def _add(recovery: PathRecovery, planted: PlantedModel, scale: CausalScale, find: Finder, model: int | None) -> None:
     """Search a model's images, and add what was found to the method's recovery; `model` numbers one of several."""
-    top_k, width = planted.case.top_k, planted.width
-    keys = torch.arange(IMAGES) + IMAGES * (model or 0)
-    paths = find(planted.model, planted.images, planted.labels, top_k=top_k, ranked=width)
-    shares = causal_shares(planted, paths.neurons)
+    width = planted.width
+    keys = torch.arange(len(planted.labels)) + ((model or 0) << 32)
+    paths = find(planted.model, planted.images, planted.labels, top_k=planted.top_k, ranked=width)
+    shares = causal_shares(planted, paths.neurons, scale)
     recovery.update(paths, planted.paths, shares, keys, width=width, model=model)
 
 
@@ -142,10 +160,15 @@ def _finders(methods: str | Sequence[str] | Mapping[str, Finder] | None) -> Mapp
     return {name: partial(search, method=name) for name in _names("methods", methods, METHODS)}
 
 
-def _chosen(cases: str | Sequence[str] | Mapping[str, PlantedCase] | None) -> Mapping[str, PlantedCase]:
-    if isinstance(cases, Mapping):
-        return cases
-    return {name: PLANTED[name] for name in _names("cases", cases, PLANTED)}
+def _builders(
+    cases: str | Sequence[str] | Mapping[str, PlantedCase | Builder] | None, dtype: torch.dtype
+) -> dict[str, Builder]:
+    if not isinstance(cases, Mapping):
+        cases = {name: PLANTED[name] for name in _names("cases", cases, PLANTED)}
+    return {
+        name: partial(build_planted, case, dtype=dtype) if isinstance(case, PlantedCase) else case
+        for name, case in cases.items()
+    }
 
 
 def _names(argument: str, names: str | Sequence[str] | None, choices: Mapping[str, Any]) -> Iterator[str]:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from nplight.errors import check_at_least
 from nplight.planted.case import PlantedCase
 from nplight.planted.compiled import compiled
-from nplight.planted.layer_plan import WIDTH, layer_plans
+from nplight.planted.layer_plan import layer_plans
 from nplight.planted.patterned_images import PixelPatterns, patterned_images
 from nplight.planted.saturation import scale_head
 from nplight.seeds import seeded_generator
+from nplight.vit import open_vit
 
 IMAGES = 16
 
@@ -25,18 +25,16 @@ class PlantedModel:
     """A model with images and the paths that carry its decisions for them; see `nplight.planted.structures`.
 
     Attributes:
-        case: its settings.
-        seed: what its directions, neuron indices and images were drawn from.
-        model: timm's, in evaluation mode; right about every image.
+        name: that of its case.
+        model: in evaluation mode; right about every image.
         images: (images, channels, height, width).
         labels: (images,) int64.
         truth: (categories, layers, K) int64, the path of each category.
         decoys: (layers, decoys) int64, inert neurons by design; other inert neurons are the background.
     """
 
-    case: PlantedCase
-    seed: int
-    model: VisionTransformer
+    name: str
+    model: nn.Module
     images: Tensor
     labels: Tensor
     truth: Tensor
@@ -48,9 +46,19 @@ class PlantedModel:
         return self.truth[self.labels]
 
     @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return self.truth.shape[1]
+
+    @property
+    def top_k(self) -> int:
+        """Planted neurons per layer, K."""
+        return self.truth.shape[2]
+
+    @property
     def width(self) -> int:
         """Neurons in a layer."""
-        return WIDTH
+        return open_vit(self.model).widths[0]
 
 
 def build_planted(case: PlantedCase, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> PlantedModel:
@@ -75,4 +83,4 @@ def build_planted(case: PlantedCase, *, seed: int = 0, dtype: torch.dtype = torc
     scale_head(cast(nn.Linear, model.head), logits, labels, case.probability)
     truth = torch.stack([plan.truth for plan in plans], 1)
     decoys = torch.stack([plan.decoys for plan in plans])
-    return PlantedModel(case, seed, model.to(dtype), images.to(dtype), labels, truth, decoys)
+    return PlantedModel(case.name, model.to(dtype), images.to(dtype), labels, truth, decoys)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nplight import METHODS, search
 from nplight.errors import ArgumentError
 from nplight.paths import PathBatch
-from nplight.planted import PLANTED, STRUCTURES, PlantedCase, build_planted, judge
+from nplight.planted import PLANTED, STRUCTURES, PlantedCase, PlantedModel, build_planted, judge
 
 MODERATE = [
     name for name, case in PLANTED.items() if case.structure in ("chain", "parallel") and case.probability <= 0.98
@@ -91,6 +91,19 @@ def test_cases_of_ones_own_are_judged_in_order() -> None:
     assert [(judgement.case, judgement.method) for judgement in judgements] == [
         (case, method) for case in cases for method in METHODS
     ]
+
+
+def test_another_model_of_known_paths_is_judged_by_its_own_function() -> None:
+    """In float64: `dtype` is for planted cases alone."""
+    seeds: list[int] = []
+
+    def build(*, seed: int) -> PlantedModel:
+        seeds.append(seed)
+        return build_planted(PlantedCase(structure="parallel", top_k=2, depth=5), seed=seed, dtype=torch.float64)
+
+    (judgement,) = judge("integrated_gradients", {"mine": build}, seeds=(4, 7), steps=2)
+    assert seeds == [4, 7]
+    assert (judgement.case, judgement.images, judgement.recall.value) == ("mine", 32, 1)
 
 
 def test_a_judgement_as_plain_values_for_a_file() -> None:
