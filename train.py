@@ -2,6 +2,7 @@
 
 usage: train.py COMMAND --config configs/NAME.yaml [options]
        train.py report RUN [--figures DIR]
+       train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]
 
 commands:
   validate   find the neuron paths of images and categories, and test them on held-out images
@@ -9,6 +10,7 @@ commands:
   predict    find the neuron paths of images without labels
   fit        train or fine-tune the Vision Transformer
   report     write the page of a finished run again, and its figures
+  planted    judge methods by models whose neuron paths are known
 
 `train.py COMMAND --help` lists the options of a command.
 """

@@ -24,6 +24,7 @@ from nplight.command_options import OPTIONS, add_options, command_help, overview
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, listed
 from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
+from nplight.report.planted_command import planted_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
 from nplight.store.file_names import CONFIG
@@ -32,6 +33,10 @@ from nplight.vit import open_vit
 
 _RESTORING = "lightning.pytorch.trainer.connectors.checkpoint_connector"
 """Lightning's module that loads a `--ckpt_path`; a checkpoint of another model fails there."""
+
+
+_WITHOUT_CONFIGURATION = {"report": report_command, "planted": planted_command}
+"""Commands with a parser of their own."""
 
 
 class _Parser(LightningArgumentParser):
@@ -235,8 +240,8 @@ def main(args: ArgsType = None) -> None:
     warnings.filterwarnings("error", message=missing)
     words = sys.argv[1:] if args is None else args
     try:
-        if isinstance(words, list) and words[:1] == ["report"]:
-            report_command(words[1:])
+        if isinstance(words, list) and words[:1] and words[0] in _WITHOUT_CONFIGURATION:
+            _WITHOUT_CONFIGURATION[words[0]](words[1:])
         else:
             with without_tips():
                 PathCLI(args)

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "find the neuron paths of images without labels",
     "fit": "train or fine-tune the Vision Transformer",
     "report": "write the page of a finished run again, and its figures",
+    "planted": "judge methods by models whose neuron paths are known",
 }
 """Command -> description, in the order of the help."""
 
@@ -135,6 +136,7 @@ def overview() -> str:
             "",
             "usage: train.py COMMAND --config configs/NAME.yaml [options]",
             "       train.py report RUN [--figures DIR]",
+            "       train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]",
             "",
             "commands:",
             *lines,

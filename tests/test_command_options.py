@@ -12,6 +12,11 @@ from nplight.command_options import COMMANDS, OPTIONS, overview
 from tests.test_cli import ROOT
 
 
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+
 def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
     """Its words are those of the command line's table, and it loads neither torch nor anything else that is slow."""
     code = "import runpy, sys; sys.argv = sys.argv[1:]\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
@@ -21,11 +26,11 @@ def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
         shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (shown.returncode, shown.stderr) == (status, "set()\n")
         assert shown.stdout == overview()
-    assert {*PathCLI.subcommands(), "report"} == set(COMMANDS)
+    assert {*PathCLI.subcommands(), "report", "planted"} == set(COMMANDS)
     assert all(f"  {name} " in overview() and text in overview() for name, text in COMMANDS.items())
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "report"])
+@pytest.mark.parametrize("command", sorted(PathCLI.subcommands()))
 def test_the_help_of_a_command_is_nplights_own_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

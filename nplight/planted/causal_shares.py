@@ -12,11 +12,11 @@ from nplight.neurons import Operation, intervene
 from nplight.planted.planted_model import PlantedModel
 
 
-class CausalShares(NamedTuple):
-    """Shares per image, (images,) float64: 1 where the found path does what the planted one does; no bounds.
+class CausalEffects(NamedTuple):
+    """What a path does to the label's probability, (images,) float64.
 
     Attributes:
-        removed: the fall of the label's probability where the path is removed.
+        removed: its fall where the path is removed.
         kept: its rise above a model without any neuron at the path tokens where only the path is kept.
     """
 
@@ -24,36 +24,54 @@ class CausalShares(NamedTuple):
     kept: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class CausalScale:
-    """What shares are measured by: the label's probabilities, (images,) float64, that no method changes.
+class CausalShares(NamedTuple):
+    """What a found path does, and what the planted one does.
+
+    Shares are ratios of means: a mean of ratios would be that of the images for which the planted path does little.
 
     Attributes:
-        clean: without an edit.
-        none: without any neuron at the path tokens.
-        removed: without the planted path.
-        kept: with the planted path alone.
+        found: effects of the found path.
+        planted: effects of the planted path.
+    """
+
+    found: CausalEffects
+    planted: CausalEffects
+
+    @property
+    def removed(self) -> Tensor:
+        """Mean effect of the found path's removal over that of the planted one's, () float64; no bounds."""
+        return self.found.removed.mean() / self.planted.removed.mean()
+
+    @property
+    def kept(self) -> Tensor:
+        """Mean effect of keeping the found path alone over that of keeping the planted one."""
+        return self.found.kept.mean() / self.planted.kept.mean()
+
+
+@dataclass(frozen=True, slots=True)
+class CausalScale:
+    """What effects are measured from, and those of the planted path: no method changes them.
+
+    Attributes:
+        clean: the label's probabilities without an edit, (images,) float64.
+        none: those without any neuron at the path tokens.
+        planted: effects of the planted path.
     """
 
     clean: Tensor
     none: Tensor
-    removed: Tensor
-    kept: Tensor
+    planted: CausalEffects
 
     @classmethod
     def of(cls, planted: PlantedModel) -> CausalScale:
         """That of a model."""
         every_neuron = torch.arange(planted.width).expand(planted.depth, -1)
-        return cls(
-            clean_probability(planted),
-            edited_probability(planted, every_neuron, "remove"),
-            edited_probability(planted, planted.paths, "remove"),
-            edited_probability(planted, planted.paths, "keep"),
-        )
+        clean, none = clean_probability(planted), edited_probability(planted, every_neuron, "remove")
+        return cls(clean, none, _effects(planted, planted.paths, clean, none))
 
 
 def causal_shares(planted: PlantedModel, neurons: Tensor, scale: CausalScale | None = None) -> CausalShares:
-    """The causal gap between a found path and the planted one is what is missing to 1.
+    """The causal gap between a found path and the planted one is what is missing to shares of 1.
 
     Args:
         planted: the model with its images and paths.
@@ -64,10 +82,12 @@ def causal_shares(planted: PlantedModel, neurons: Tensor, scale: CausalScale | N
         ArgumentError: `neurons` are no paths of the model's images.
     """
     scale = CausalScale.of(planted) if scale is None else scale
+    return CausalShares(_effects(planted, neurons, scale.clean, scale.none), scale.planted)
+
+
+def _effects(planted: PlantedModel, neurons: Tensor, clean: Tensor, none: Tensor) -> CausalEffects:
     removed, kept = edited_probability(planted, neurons, "remove"), edited_probability(planted, neurons, "keep")
-    return CausalShares(
-        (scale.clean - removed) / (scale.clean - scale.removed), (kept - scale.none) / (scale.kept - scale.none)
-    )
+    return CausalEffects(clean - removed, kept - none)
 
 
 def edited_probability(planted: PlantedModel, neurons: Tensor, operation: Operation) -> Tensor:

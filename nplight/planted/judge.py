@@ -16,9 +16,9 @@ from nplight.metrics import Estimate, estimate
 from nplight.paths import PathBatch
 from nplight.planted.case import PlantedCase
 from nplight.planted.causal_shares import CausalScale, causal_shares
+from nplight.planted.models import MODELS, Builder
 from nplight.planted.path_recovery import PathRecovery
 from nplight.planted.planted_model import PlantedModel, build_planted
-from nplight.planted.table import PLANTED
 from nplight.searching import search
 
 MEASURES = ("recall", "precision", "auroc", "removed", "kept")
@@ -31,13 +31,6 @@ class Finder(Protocol):
         self, model: nn.Module, images: Tensor, targets: Tensor, /, *, top_k: int, ranked: int, **settings: Any
     ) -> PathBatch:
         """The paths of the images; `settings` are those that `judge` was given."""
-
-
-class Builder(Protocol):
-    """What makes a model with known paths."""
-
-    def __call__(self, *, seed: int) -> PlantedModel:
-        """The model of a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +61,6 @@ class Judgement:
     removed: Estimate
     kept: Estimate
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if not defined."""
-        record = {name: getattr(self, name) for name in ("case", "method", "objective", "seeds", "images")}
-        for measure in MEASURES:
-            values = getattr(self, measure).to_dict()
-            record |= {measure: values["value"], f"{measure}_low": values["low"], f"{measure}_high": values["high"]}
-        return record
-
 
 def judge(
     methods: str | Sequence[str] | Mapping[str, Finder] | None = None,
@@ -92,8 +77,8 @@ def judge(
     Args:
         methods: one name or several of `METHODS`, or functions by name, called as `nplight.search` is; `None`: all
             methods.
-        cases: one name or several of `PLANTED`; or cases by name, or functions of `seed` that make other models of
-            known paths; `None`: all of `PLANTED`.
+        cases: one name or several of `MODELS`; or cases by name, or functions of `seed` that make other models of
+            known paths; `None`: all of `MODELS`.
         objective: what is attributed, passed to each method if given.
         seeds: one model of each case per seed.
         replicates: of the bootstrap; 0 for no intervals.
@@ -139,7 +124,7 @@ def _add(recovery: PathRecovery, planted: PlantedModel, scale: CausalScale, find
     keys = torch.arange(len(planted.labels)) + ((model or 0) << 32)
     paths = find(planted.model, planted.images, planted.labels, top_k=planted.top_k, ranked=width)
     shares = causal_shares(planted, paths.neurons, scale)
-    recovery.update(paths, planted.paths, shares, keys, width=width, model=model)
+    recovery.update(paths, planted.needed_paths, shares, keys, width=width, model=model)
 
 
 def _judgement(recovery: PathRecovery, case: str, method: str, objective: str | None, seeds: int) -> Judgement:
@@ -164,7 +149,7 @@ def _builders(
     cases: str | Sequence[str] | Mapping[str, PlantedCase | Builder] | None, dtype: torch.dtype
 ) -> dict[str, Builder]:
     if not isinstance(cases, Mapping):
-        cases = {name: PLANTED[name] for name in _names("cases", cases, PLANTED)}
+        cases = {name: MODELS[name] for name in _names("cases", cases, MODELS)}
     return {
         name: partial(build_planted, case, dtype=dtype) if isinstance(case, PlantedCase) else case
         for name, case in cases.items()

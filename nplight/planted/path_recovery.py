@@ -26,7 +26,7 @@ class Recovery(NamedTuple):
         recall: share of the planted neurons on the found path, mean over layers and images.
         precision: share of the found path's neurons that are planted.
         auroc: area under the ROC curve of the ranking, mean over layers and images.
-        removed: `CausalShares.removed`, mean over images.
+        removed: `CausalShares.removed`.
         kept: `CausalShares.kept`.
         layer_recall: recall of each layer: values (layers, 1 + replicates), images (layers,).
         layer_auroc: area of each layer, likewise.
@@ -59,7 +59,7 @@ class PathRecovery(BootstrapMetric):
 
     def __init__(self, depth: int, **kwargs: Any) -> None:
         check_at_least("depth", depth, 1)
-        super().__init__((5 + 2 * depth,), **kwargs)
+        super().__init__((7 + 2 * depth,), **kwargs)
         self.depth = depth
 
     def update(
@@ -76,7 +76,8 @@ class PathRecovery(BootstrapMetric):
 
         Args:
             paths: those that a method found.
-            truth: (images, layers, K) int64, the planted ones.
+            truth: (images, layers, K) int64, the planted ones; -1 where a layer has fewer. Layers without
+                any count in no mean.
             shares: of the found paths.
             keys: (images,) int64, what names each image.
             width: neurons in a layer.
@@ -88,18 +89,21 @@ class PathRecovery(BootstrapMetric):
         recall = path_recall(paths.neurons, truth)
         precision = path_precision(paths.neurons, truth)
         auroc = ranking_auroc(paths.ranking, paths.ranking_scores, truth, width=width)
-        means = torch.stack([values.mean(1) for values in (recall, precision, auroc)], 1)
+        means = torch.stack([values.nanmean(1) for values in (recall, precision, auroc)], 1)
         weights = self.weights(keys)
         if model is not None:
             # Negative, so that no image has the key of a model.
             weights = weights * self.weights(torch.full_like(keys, -1 - model))
-        self.add(torch.cat([means, torch.stack(shares, 1), recall, auroc], 1), weights)
+        self.add(torch.cat([means, torch.stack([*shares.found, *shares.planted], 1), recall, auroc], 1), weights)
 
     def compute(self) -> Recovery:
         """The recovery over all devices; NaN for no images."""
         means = self.means()
-        layers = (means.of(slice(start, start + self.depth)) for start in (5, 5 + self.depth))
-        return Recovery(*(means.of(measure) for measure in range(5)), *layers)
+        found, planted = means.of(slice(3, 5)), means.of(slice(5, 7))
+        shares = Replicates(found.values / planted.values, found.images)
+        layers = (means.of(slice(start, start + self.depth)) for start in (7, 7 + self.depth))
+        recall, precision, auroc = (means.of(measure) for measure in range(3))
+        return Recovery(recall, precision, auroc, shares.of(0), shares.of(1), *layers)
 
     def plot(self, val: Recovery | None = None, ax: Axes | None = None) -> Drawing:
         """Draw the recall layer by layer; `val=None`: what `compute` gives; `ax=None`: a new figure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -31,6 +31,7 @@ class PlantedModel:
         labels: (images,) int64.
         truth: (categories, layers, K) int64, the path of each category.
         decoys: (layers, decoys) int64, inert neurons by design; other inert neurons are the background.
+        needed: (layers, K) bool, which of the path's neurons recall counts; `None`: all.
     """
 
     name: str
@@ -39,11 +40,21 @@ class PlantedModel:
     labels: Tensor
     truth: Tensor
     decoys: Tensor
+    needed: Tensor | None = None
 
     @property
     def paths(self) -> Tensor:
         """(images, layers, K) int64, the path of each image: that of its label."""
         return self.truth[self.labels]
+
+    @property
+    def needed_paths(self) -> Tensor:
+        """`paths` with -1 for neurons that recall does not count."""
+        return self.paths if self.needed is None else self.paths.where(self.needed, -1)
+
+    def with_needed(self, needed: Tensor) -> PlantedModel:
+        """The same with other `needed`."""
+        return replace(self, needed=needed)
 
     @property
     def depth(self) -> int:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError
-from nplight.metrics import path_agreement
 
 
 def path_recall(neurons: Tensor, truth: Tensor) -> Tensor:
@@ -14,20 +13,20 @@ def path_recall(neurons: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         neurons: (images, layers, K) int64, the found path.
-        truth: (images, layers, M) int64, the planted neurons.
+        truth: (images, layers, M) int64, the planted neurons; -1 where a layer has fewer.
 
     Returns:
-        (images, layers) float64 in [0, 1].
+        (images, layers) float64 in [0, 1]; NaN for a layer without planted neurons.
 
     Raises:
         ArgumentError: different images or layers, or paths without neurons.
     """
-    return path_agreement(neurons, truth) * min(neurons.shape[-1], truth.shape[-1]) / truth.shape[-1]
+    return _hits(neurons, truth) / (truth >= 0).sum(-1)
 
 
 def path_precision(neurons: Tensor, truth: Tensor) -> Tensor:
     """Share of the found path's neurons that are planted; arguments, result and errors as of `path_recall`."""
-    return path_agreement(neurons, truth) * min(neurons.shape[-1], truth.shape[-1]) / neurons.shape[-1]
+    return (_hits(neurons, truth) / neurons.shape[-1]).where((truth >= 0).any(-1), torch.nan)
 
 
 def ranking_auroc(ranking: Tensor, scores: Tensor, truth: Tensor, *, width: int) -> Tensor:
@@ -40,11 +39,11 @@ def ranking_auroc(ranking: Tensor, scores: Tensor, truth: Tensor, *, width: int)
     Args:
         ranking: (images, layers, R) int64, candidates of each layer.
         scores: (images, layers, R), their scores.
-        truth: (images, layers, K) int64, the planted neurons, distinct in a layer.
+        truth: (images, layers, K) int64, the planted neurons, distinct in a layer; -1 where a layer has fewer.
         width: neurons in a layer, more than K.
 
     Returns:
-        (images, layers) float64 in [0, 1]; 0.5 for a ranking at random.
+        (images, layers) float64 in [0, 1]; 0.5 for a ranking at random, NaN for a layer without planted neurons.
 
     Raises:
         ArgumentError: different shapes.
@@ -54,10 +53,21 @@ def ranking_auroc(ranking: Tensor, scores: Tensor, truth: Tensor, *, width: int)
             f"`ranking` and `scores` must be (images, layers, R) of the images and layers of `truth`, got "
             f"{tuple(ranking.shape)}, {tuple(scores.shape)} and {tuple(truth.shape)}"
         )
-    images, layers, top_k = truth.shape
-    values = torch.full((images, layers, width), -torch.inf, dtype=torch.float64, device=ranking.device)
+    values = torch.full((*truth.shape[:2], width), -torch.inf, dtype=torch.float64, device=ranking.device)
     values.scatter_(2, ranking, scores.double())
-    others = torch.ones_like(values, dtype=torch.bool).scatter_(2, truth, False)[..., None, :]
-    planted, all_values = values.gather(2, truth)[..., None], values[..., None, :]
+    is_planted = (truth[..., None] == torch.arange(width, device=truth.device)).any(2)
+    counted, neuron = truth >= 0, truth.clamp(min=0)
+    planted, all_values = values.gather(2, neuron)[..., None], values[..., None, :]
     won = (planted > all_values).double() + 0.5 * (planted == all_values).double()
-    return (won * others).sum((2, 3)) / (top_k * (width - top_k))
+    compared = counted[..., None] & ~is_planted[..., None, :]
+    return (won * compared).sum((2, 3)) / compared.sum((2, 3))
+
+
+def _hits(neurons: Tensor, truth: Tensor) -> Tensor:
+    """How many of the planted neurons are on the found path, (images, layers) float64."""
+    if neurons.ndim != 3 or neurons.shape[:2] != truth.shape[:2] or 0 in (neurons.shape[-1], truth.shape[-1]):
+        raise ArgumentError(
+            f"`neurons` and `truth` must be (images, layers, K) and (images, layers, M) of the same images and layers, "
+            f"K and M >= 1, got {tuple(neurons.shape)} and {tuple(truth.shape)}"
+        )
+    return (truth[..., None] == neurons[..., None, :]).any(-1).sum(-1, dtype=torch.float64)

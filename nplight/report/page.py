@@ -32,7 +32,7 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         advance: called with the number of rows after each group of rows is read.
     """
     page_contents = contents(run, advance)
-    return page_template().render(
+    return page_template("page.html").render(
         run=run,
         contents=page_contents,
         title=run.path.resolve().name,
@@ -42,16 +42,16 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         similar_pairs=similar_pairs(run, page_contents),
         rules=quadrature_rules(run),
         command=run_again(run),
-        style=_asset("page.css"),
-        script=_asset("page.js"),
+        style=page_asset("page.css"),
+        script=page_asset("page.js"),
         data=packed(to_json(page_contents)),
         plotly=_plotly(),
     )
 
 
 @functools.cache
-def page_template() -> Template:
-    """The template of the page, which escapes every value and raises for undefined ones."""
+def page_template(name: str) -> Template:
+    """A template of a page, which escapes every value and raises for undefined ones."""
     environment = Environment(
         loader=PackageLoader("nplight.report"),
         autoescape=True,
@@ -59,7 +59,7 @@ def page_template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
@@ -80,8 +80,8 @@ def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
     return folder.path / REPORT
 
 
-def _asset(name: str) -> Markup:
-    # The package's own files, the only text that is not escaped.
+def page_asset(name: str) -> Markup:
+    """A style or script of the package itself: the only text that is not escaped."""
     return Markup((files("nplight.report") / "assets" / name).read_text(encoding="utf-8"))
 
 

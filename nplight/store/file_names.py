@@ -26,6 +26,10 @@ ABOUT = "run.json"
 PICTURES = "pictures.json"
 """Thumbnails of some held-out images, for the report."""
 
+PLANTED_JSON = "planted.json"
+PLANTED_PAGE = "planted.html"
+"""How well methods recover known paths: the command `planted`."""
+
 RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "search": (

@@ -13,11 +13,14 @@ from nplight.planted.causal_shares import clean_probability, edited_probability
 def test_the_planted_path_does_all_and_inert_neurons_nothing(structure: str) -> None:
     case = PlantedCase(structure=structure, top_k=STRUCTURES[structure].smallest_top_k, decoys=("loud", "silent"))
     planted = build_planted(case, dtype=torch.float64)
-    for shares in causal_shares(planted, planted.paths):
-        torch.testing.assert_close(shares, torch.ones(16, dtype=torch.float64))
+    shares = causal_shares(planted, planted.paths)
+    for found, wanted in zip(shares.found, shares.planted):
+        torch.testing.assert_close(found, wanted, atol=0, rtol=0)
+        assert found.min() > 0.05
+    assert (shares.removed.item(), shares.kept.item()) == (1, 1)
     inert = planted.decoys[:, : case.top_k].expand(16, -1, -1)
-    for shares in causal_shares(planted, inert):
-        assert shares.abs().max() < 1e-9
+    for effects in causal_shares(planted, inert).found:
+        assert effects.abs().max() < 1e-9
 
 
 def test_a_part_of_the_path_does_a_part() -> None:
@@ -26,6 +29,7 @@ def test_a_part_of_the_path_does_a_part() -> None:
     shares = causal_shares(planted, half)
     clean, removed = clean_probability(planted), edited_probability(planted, half, "remove")
     all_removed = edited_probability(planted, planted.paths, "remove")
-    torch.testing.assert_close(shares.removed, (clean - removed) / (clean - all_removed))
-    for values in shares:
-        assert ((values > 0.2) & (values < 0.8)).all()
+    torch.testing.assert_close(shares.found.removed, clean - removed)
+    torch.testing.assert_close(shares.planted.removed, clean - all_removed)
+    for share in (shares.removed, shares.kept):
+        assert 0.2 < share < 0.8

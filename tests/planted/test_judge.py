@@ -106,16 +106,6 @@ def test_another_model_of_known_paths_is_judged_by_its_own_function() -> None:
     assert (judgement.case, judgement.images, judgement.recall.value) == ("mine", 32, 1)
 
 
-def test_a_judgement_as_plain_values_for_a_file() -> None:
-    (judgement,) = judge("activation", "backup", replicates=50)
-    record = judgement.to_dict()
-    assert record["case"] == "backup"
-    assert record["recall"] == pytest.approx(judgement.recall.value)
-    assert record["kept_low"] <= record["kept"] <= record["kept_high"]
-    (bare,) = judge("activation", "backup", replicates=0)
-    assert bare.to_dict()["recall_low"] is None
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,7 +9,7 @@ from torch import Tensor
 from nplight.errors import ArgumentError
 from nplight.metrics import estimate
 from nplight.paths import PathBatch
-from nplight.planted import CausalShares, PathRecovery, path_recall
+from nplight.planted import CausalEffects, CausalShares, PathRecovery, path_recall
 
 KEYS = torch.arange(12)
 
@@ -26,7 +26,12 @@ def drawn(seed: int) -> Tensor:
 
 
 def ones(images: int) -> CausalShares:
-    return CausalShares(*torch.ones(2, images, dtype=torch.float64))
+    return shares(torch.ones(images))
+
+
+def shares(found: Tensor) -> CausalShares:
+    """Of paths that have these effects where those of the planted ones are 1."""
+    return CausalShares(CausalEffects(found, found), CausalEffects(*torch.ones(2, len(found))))
 
 
 def test_the_metric_averages_over_images_in_unequal_batches_and_processes() -> None:
@@ -34,7 +39,7 @@ def test_the_metric_averages_over_images_in_unequal_batches_and_processes() -> N
     truth[::4] = found[::4]
     first, second = PathRecovery(3, replicates=100), PathRecovery(3, replicates=100)
     first.update(paths(found[:1]), truth[:1], ones(1), KEYS[:1], width=6)
-    second.update(paths(found[1:]), truth[1:], CausalShares(*torch.zeros(2, 11)), KEYS[1:], width=6)
+    second.update(paths(found[1:]), truth[1:], shares(torch.zeros(11)), KEYS[1:], width=6)
     first.merge_state(second)
     recovery, by_hand = first.compute(), path_recall(found, truth)
     assert estimate(recovery.recall).value == pytest.approx(by_hand.mean().item())
@@ -75,3 +80,15 @@ def test_recall_is_drawn_layer_by_layer() -> None:
     _, ax = metric.plot()
     assert ax.get_xlabel() == "layer"
     assert ax.get_ylabel() == "recall of planted neurons"
+
+
+def test_shares_are_ratios_of_means() -> None:
+    """An image for which the planted path does next to nothing has next to no say."""
+    metric = PathRecovery(3, replicates=100)
+    planted = torch.tensor([1e-9] + [0.5] * 11)
+    effects = CausalShares(CausalEffects(planted + 0.1, planted), CausalEffects(planted, planted))
+    metric.update(paths(drawn(0)), drawn(1), effects, KEYS, width=6)
+    removed, kept = estimate(metric.compute().removed), estimate(metric.compute().kept)
+    assert removed.value == pytest.approx(effects.removed.item()) == pytest.approx((5.5 + 1.2) / 5.5)
+    assert 1.2 < removed.low <= removed.value <= removed.high < 1.4
+    assert (kept.value, kept.low, kept.high) == pytest.approx((1, 1, 1))

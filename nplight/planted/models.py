@@ -1,0 +1,27 @@
+"""All models of known paths by name: the planted cases and the trigger models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Protocol
+
+from nplight.planted.case import PlantedCase
+from nplight.planted.planted_model import PlantedModel
+from nplight.planted.table import PLANTED
+from nplight.planted.trigger import build_trigger
+from nplight.planted.trigger_case import TRIGGERS
+
+
+class Builder(Protocol):
+    """What makes a model with known paths."""
+
+    def __call__(self, *, seed: int) -> PlantedModel:
+        """The model of a seed."""
+
+
+MODELS: Mapping[str, PlantedCase | Builder] = MappingProxyType(
+    {**PLANTED, **{name: partial(build_trigger, case) for name, case in TRIGGERS.items()}}
+)
+"""What `judge` takes by name."""
