@@ -18,6 +18,7 @@ from nplight.runs.image_rows import ImageRows
 from nplight.runs.images_of_run import images_of_processes
 from nplight.runs.run import Run
 from nplight.runs.search_settings import SearchSettings
+from nplight.searching import SearchOptions
 from nplight.seeds import checksums
 from nplight.store import PathTable, RunFolder, StoredImages, read_searches, stored_images
 from nplight.vit import OpenViT, fingerprint, refuse_hooks
@@ -100,6 +101,9 @@ class SearchRun(Run):
         frozen = [search.name for search in self.settings.searches if search.options.patch_stream == "frozen"]
         if frozen:
             notes.append(f"{listed(frozen)}: an approximation, with the patch tokens frozen at their clean values")
+        for search in self.settings.searches:
+            if search.options.objective != SearchOptions().objective:
+                notes.append(f"{search.name}: its scores are of the {search.options.objective}, not of the probability")
         return notes
 
     def image_paths(self) -> PathTable:

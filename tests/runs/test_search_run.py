@@ -110,6 +110,19 @@ def test_images_without_labels_are_searched_for_their_predictions(halves: Halves
     assert torch.equal(torch.as_tensor(table["target"]), halves.reference.expected["logits"][:30].argmax(1))
 
 
+def test_a_search_of_another_objective_says_so(halves: Halves, tmp_path: Path) -> None:
+    methods = ["jas", {"name": "by_logit", "method": "jas", "objective": "logit"}]
+    with SearchRun(halves.vit, RunFolder(tmp_path), SearchSettings.of(methods, steps=2)) as run:
+        assert run.notes == ["by_logit: its scores are of the logit, not of the probability"]
+        run.update(next(halves.batches(0)))
+    stored = RunFolder(tmp_path).settings()
+    assert stored["search by_logit"]["objective"] == "logit"
+    assert "objective" not in stored["search jas"]
+    table = run.image_paths()
+    scores = [torch.as_tensor(table.where(search=name)["score"]) for name in ("jas", "by_logit")]
+    assert not torch.allclose(*scores)
+
+
 def test_only_the_searches_that_froze_the_patch_stream_are_called_an_approximation(
     halves: Halves, tmp_path: Path
 ) -> None:
