@@ -103,10 +103,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         if not self.follows(trainer):
             return
         if self.paths is None and search_of(trainer, self) is None:
-            raise ArgumentError(
-                "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
-                "or in `validate` a NeuronPathSearch in the same Trainer"
-            )
+            raise _without_paths()
         if self.settings.fill != "zero" and trainer.state.fn == TrainerFn.TESTING:
             raise ArgumentError(
                 f"`fill` must be 'zero' in `test`, without discover images to gather others from, "
@@ -130,7 +127,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
             search.conclude(trainer, pl_module, searched)
         source = self._stored or searched
         if source is None:
-            raise ArgumentError("PathEvaluation needs category paths: give `paths`, or a NeuronPathSearch")
+            raise _without_paths()
         return EvaluationRun(
             self.open_vit(trainer, pl_module) if searched is None else searched.vit,
             results_folder(trainer, self.run_dir),
@@ -148,6 +145,13 @@ class PathEvaluation(RunCallback[EvaluationRun]):
                 logger.log_metrics(_scalars(findings), step=trainer.global_step)
             for table in findings_tables(findings, run.folder.path):
                 rich.get_console().print(table)
+
+
+def _without_paths() -> ArgumentError:
+    return ArgumentError(
+        "PathEvaluation needs category paths: give `paths` (--paths), a finished run folder, "
+        "or in `validate` a NeuronPathSearch in the same Trainer"
+    )
 
 
 def _scalars(findings: Findings) -> dict[str, float]:
