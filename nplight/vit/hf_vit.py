@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from nplight.vit.module_checks import identity, only, token_wise
+from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
 from nplight.vit.projection import DownProjection
@@ -111,8 +111,10 @@ class HuggingFaceViT(OpenViT):
         if not all_known or cast(Any, self.model).config._attn_implementation != "sdpa":
             return None
         attention, mlp = _attention(block.attention, self.names), block.mlp
-        up = is_linear(mlp.fc1) and only(mlp, ("activation_fn", "fc1", "fc2"))
+        up = self.names.defines(type(mlp), "MLP") and only(mlp, ("activation_fn", "fc1", "fc2"))
         if attention is None or not up or not token_wise(block.layernorm_before, block.layernorm_after):
+            return None
+        if not is_linear(mlp.fc1) or not element_wise(mlp.activation_fn):
             return None
         first = Affine.of(mlp.fc1)
         return BlockParts(
@@ -153,7 +155,8 @@ def _attention(attention: Any, names: Names) -> AttentionParts | None:
     if not names.defines(type(attention), "Attention") or not only(attention, projections):
         return None
     layers = [getattr(attention, name, None) for name in projections]
-    if not all(map(is_linear, layers)):
+    plain = not attention.is_causal and attention.scaling == attention.head_dim**-0.5
+    if not plain or not all(map(is_linear, layers)):
         return None
     query, key, value, project = (Affine.of(cast(nn.Linear, layer)) for layer in layers)
     return AttentionParts(Projections(query, key, value), attention.head_dim, project)

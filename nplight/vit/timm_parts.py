@@ -12,7 +12,7 @@ from timm.models.vision_transformer import LayerScale
 from torch import Tensor, nn
 
 from nplight.vit.dual_ops import normalised
-from nplight.vit.module_checks import identity, only, token_wise
+from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections, Rotation
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import is_linear
@@ -52,13 +52,16 @@ def _attention(block: Any, rope: Tensor | None) -> AttentionParts | None:
     gate = getattr(attention, "gate", None)
     if projections is None or not is_linear(attention.proj) or not (gate is None or is_linear(gate)):
         return None
+    width = len(projections.query.weight) // attention.num_heads
+    if attention.scale != width**-0.5:
+        return None
     norms = (_norm(attention.q_norm), _norm(attention.k_norm), _norm(getattr(attention, "norm", None)))
     if not identity(attention.attn_drop, attention.proj_drop) or not token_wise(*norms):
         return None
     half = getattr(attention, "rotate_half", False)
     return AttentionParts(
         projections,
-        len(projections.query.weight) // attention.num_heads,
+        width,
         Affine.of(attention.proj),
         *norms,
         gate=None if gate is None else Affine.of(gate),
@@ -83,6 +86,8 @@ def _up(mlp: Any) -> Callable[[Tensor], Tensor] | None:
     """The function from the normed stream to the neurons, of timm's FFNs."""
     kind = type(mlp)
     if kind not in _UP or not only(mlp, _MLP | set(_UP[kind][0])) or not identity(mlp.drop1):
+        return None
+    if not element_wise(mlp.act):
         return None
     if not all(is_linear(getattr(mlp, name)) for name in _UP[kind][0]) or not identity(getattr(mlp, "gate", None)):
         return None

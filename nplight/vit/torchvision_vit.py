@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
-from nplight.vit.module_checks import identity, only, token_wise
+from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
@@ -86,7 +86,9 @@ def _attention(attention: nn.MultiheadAttention) -> AttentionParts | None:
 
 
 def _up(mlp: MLPBlock) -> Callable[[Tensor], Tensor] | None:
-    if len(mlp) != 5 or not is_linear(mlp[0]) or not identity(mlp[2], mlp[4]) or "forward" in vars(mlp):
+    if type(mlp) is not MLPBlock or len(mlp) != 5 or "forward" in vars(mlp):
+        return None
+    if not is_linear(mlp[0]) or not element_wise(mlp[1]) or not identity(mlp[2], mlp[4]):
         return None
     first = Affine.of(cast(nn.Linear, mlp[0]))
     return lambda normed: cast(Tensor, mlp[1](first(normed)))

@@ -13,6 +13,7 @@ from nplight.vit import undisturbed
 from nplight.vit.hf_vit import HuggingFaceDeiT, HuggingFaceViT
 from tests.neurons.test_intervene import hooks_of
 from tests.searching.test_search import EXACT, assert_same
+from tests.vit.activations import ByPosition, Mixing, slopes_by_token
 from tests.vit.test_refusals import Adapter
 
 pytest.importorskip("transformers")
@@ -271,3 +272,27 @@ def test_a_deit_that_cannot_be_opened_is_named(change: Callable[[Any], None], re
     change(model)
     with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: transformers DeiTForImageClassification"):
         open_vit(model)
+
+
+@pytest.mark.parametrize("activation", [ByPosition(), Mixing(), slopes_by_token(5)])
+def test_a_block_whose_activation_may_depend_on_the_token_is_run_whole(
+    activation: nn.Module, images: Tensor, targets: Tensor
+) -> None:
+    model = make_hf()
+    for layer in model.vit.layers:
+        layer.mlp.activation_fn = activation
+    vit = open_vit(model)
+    assert vit.parts(0) is None
+    with undisturbed(model):
+        expected = plain_search(vit, images, targets)
+    assert_same(search(model, images, targets), expected)
+
+
+def test_a_block_whose_ffn_or_scale_is_another_is_run_whole() -> None:
+    model = make_hf()
+    assert open_vit(model).parts(0) is not None
+    first, second, third = model.vit.layers
+    first.mlp.__class__ = type("Other", (type(first.mlp),), {})
+    second.attention.scaling *= 2
+    third.attention.is_causal = True
+    assert [open_vit(model).parts(layer) for layer in range(3)] == [None] * 3

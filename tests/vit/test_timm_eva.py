@@ -16,6 +16,7 @@ from nplight.vit import undisturbed
 from nplight.vit.timm_eva import TimmEva
 from tests.neurons.test_intervene import hooks_of
 from tests.searching.test_search import EXACT, assert_same
+from tests.vit.activations import ByPosition
 
 
 def make_eva(**arguments: Any) -> Eva:
@@ -231,3 +232,17 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     assert TimmEva.matches(model)
     with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: timm Eva"):
         open_vit(model)
+
+
+@pytest.mark.parametrize("settings", [{}, {"swiglu_mlp": True}, {"swiglu_mlp": True, "scale_mlp": True}])
+def test_a_block_whose_activation_may_depend_on_the_token_is_run_whole(
+    settings: dict[str, Any], images: Tensor, targets: Tensor
+) -> None:
+    model = make_eva(**settings)
+    for block in model.blocks:
+        block.mlp.act = ByPosition()
+    vit = open_vit(model)
+    assert vit.parts(0) is None
+    with undisturbed(model):
+        expected = plain_search(vit, images, targets)
+    assert_same(search(model, images, targets), expected)

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 import torch
 from timm.layers import GluMlp, Mlp, PatchEmbed, SwiGLU, SwiGLUPacked
-from torch import nn
+from torch import Tensor, nn
 
-from nplight import open_vit
+from nplight import open_vit, search
 from nplight.vit.timm_parts import block_parts, patch_multiple
 from tests.by_hand import inner
 from tests.conftest import make_vit
+from tests.searching.test_search import assert_same, oracle
+from tests.vit.activations import ByPosition, Mixing, slopes_by_token
 
 
 @pytest.mark.parametrize("mlp", [Mlp, GluMlp, SwiGLU, SwiGLUPacked])
@@ -41,3 +43,23 @@ def test_images_must_be_whole_patches_unless_the_embedding_pads_them() -> None:
     assert patch_multiple(PatchEmbed(img_size=8, **arguments)) == (2, 4)
     assert patch_multiple(PatchEmbed(img_size=8, dynamic_img_pad=True, **arguments)) == (1, 1)
     assert patch_multiple(PatchEmbed(img_size=None, **arguments)) == (1, 1)
+
+
+@pytest.mark.parametrize("mlp", [Mlp, GluMlp, SwiGLU])
+@pytest.mark.parametrize("activation", [ByPosition(), Mixing(), slopes_by_token(5)])
+def test_a_block_whose_activation_may_depend_on_the_token_is_run_whole(
+    mlp: Any, activation: nn.Module, images: Tensor, targets: Tensor
+) -> None:
+    model = make_vit(mlp_layer=mlp)
+    for block in model.blocks:
+        block.mlp.act = activation
+        assert block_parts(block, open_vit(model).down[0]) is None
+    assert_same(search(model, images, targets), oracle(model, images, targets))
+
+
+def test_a_block_whose_attention_has_another_scale_is_run_whole(images: Tensor, targets: Tensor) -> None:
+    model = make_vit()
+    for block in model.blocks:
+        block.attn.fused_attn = False
+        block.attn.scale *= 3
+    assert_same(search(model, images, targets), oracle(model, images, targets))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models.vision_transformer import ConvStemConfig, EncoderBlock, VisionTransformer
+from torchvision.models.vision_transformer import ConvStemConfig, EncoderBlock, MLPBlock, VisionTransformer
 
 from nplight import UnsupportedModelError, intervene, joint_score, open_vit, search
 from nplight.attribution import plain_search
@@ -15,6 +15,7 @@ from nplight.vit import undisturbed
 from nplight.vit.torchvision_vit import TorchvisionViT
 from tests.neurons.test_intervene import hooks_of
 from tests.searching.test_search import EXACT, assert_same
+from tests.vit.activations import ByPosition, Mixing, slopes_by_token
 
 
 def make_torchvision(kind: type[VisionTransformer] = VisionTransformer, **arguments: Any) -> VisionTransformer:
@@ -191,3 +192,28 @@ def test_what_cannot_be_opened_is_named_with_what_can(case: str) -> None:
     assert TorchvisionViT.matches(model)
     with pytest.raises(UnsupportedModelError, match=rf"{reason}.*Supported: torchvision VisionTransformer"):
         open_vit(model)
+
+
+@pytest.mark.parametrize("activation", [ByPosition(), Mixing(), slopes_by_token(5)])
+def test_a_block_whose_activation_may_depend_on_the_token_is_run_whole(
+    activation: nn.Module, images: Tensor, targets: Tensor
+) -> None:
+    model: Any = make_torchvision()
+    for layer in model.encoder.layers:
+        layer.mlp[1] = activation
+    vit = open_vit(model)
+    assert vit.parts(0) is None
+    with undisturbed(model):
+        expected = plain_search(vit, images, targets)
+    assert_same(search(model, images, targets), expected)
+
+
+def test_a_block_whose_ffn_is_of_another_class_is_run_whole(images: Tensor, targets: Tensor) -> None:
+    class Louder(MLPBlock):
+        def forward(self, input: Tensor) -> Tensor:
+            return 2 * super().forward(input)
+
+    model: Any = make_torchvision()
+    assert open_vit(model).parts(1) is not None
+    model.encoder.layers[1].mlp.__class__ = Louder
+    assert open_vit(model).parts(1) is None
