@@ -101,6 +101,7 @@ class PathBatch:
                 "prediction": self.predictions,
                 "probability": self.probability,
                 "score": self.scores,
+                "effect": self.effect,
                 "neurons": self.neurons,
                 "neuron_scores": self.neuron_scores,
                 "ranking": self.ranking,

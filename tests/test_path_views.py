@@ -29,7 +29,8 @@ def test_paths_print_in_a_few_lines(paths: PathBatch) -> None:
 def test_a_table_has_the_columns_of_stored_paths(paths: PathBatch) -> None:
     table = paths.to_pandas()
     assert list(table.columns) == [
-        "target", "prediction", "probability", "score", "neurons", "neuron_scores", "ranking", "ranking_scores",
+        "target", "prediction", "probability", "score", "effect",
+        "neurons", "neuron_scores", "ranking", "ranking_scores",
     ]  # fmt: skip
     assert table["target"].tolist() == [0, 3, 4, 3, 1]
     assert table["score"].tolist() == paths.scores.tolist()

@@ -252,6 +252,7 @@ def _table(
             "prediction": values(paths.predictions),
             "probability": values(paths.probability),
             "score": values(paths.scores),
+            "effect": values(paths.effect),
             "checksum": pa.array([checksums[position] for position in order.tolist()], pa.int64()),
             "search": pa.array([search] * count, pa.string()),
             "neurons": tensors(paths.neurons.int()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from nplight.store.parts import Part, open_part, part_files, refuse_foreign
 if TYPE_CHECKING:
     import pandas as pd
 
+_EFFECT = "effect"
+
 
 class PathTable:
     """Stored image paths, ordered by search (in the order of `METHODS`, other names last) and then by index.
@@ -31,9 +34,10 @@ class PathTable:
     Only the indices are held in memory; columns are read on access.
 
     Columns: `index`, `file`, `label` (if missing, -1 in tensors and null elsewhere), `target`, `prediction`,
-    `probability` (of the target, in [0, 1]), `score`, `checksum` (of the pixels), `search`, `neurons` and
-    `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Columns whose K or R
-    differs between searches are available for one search at a time, from `where`.
+    `probability` (of the target, in [0, 1]), `score`, `effect` (what the path's removal takes from the objective; in
+    parts of older versions, which lack it, NaN in tensors and null elsewhere), `checksum` (of the pixels), `search`,
+    `neurons` and `neuron_scores` (layers, K), `ranking` and `ranking_scores` (layers, R). Columns whose K or R differs
+    between searches are available for one search at a time, from `where`.
 
     Args:
         parts: the parts, at least one.
@@ -163,9 +167,12 @@ class PathTable:
         # Without Arrow's threads, which may deadlock in a forked process.
         with pq.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
             stored = [part.search_column if name == "search" else name for name in columns]
-            rows = file.read([*stored, "label"], use_threads=False)
+            there = [name for name in stored if name in file.schema_arrow.names]
+            rows = file.read([*there, "label"], use_threads=False)
         if self._label is not None:
             rows = rows.filter(pc.equal(rows["label"], self._label))
+        if len(there) < len(stored):
+            rows = rows.append_column(_EFFECT, pa.nulls(len(rows), self._schema.field(_EFFECT).type))
         return rows.select(stored).rename_columns(list(columns)).replace_schema_metadata()
 
     def _scan(self, parts: Sequence[Part], columns: Sequence[str] | None) -> pa.Table:
@@ -234,12 +241,18 @@ def _common_schema(parts: Sequence[Part]) -> pa.Schema:
 
 
 def _schema(part: Part) -> list[pa.Field]:
-    fields = list(pq.read_schema(part.path).remove_metadata())
-    return [field.with_name("search") if field.name == part.search_column else field for field in fields]
+    """The columns of a part as those of a new one: older ones lack the effect."""
+    stored = pq.read_schema(part.path).remove_metadata()
+    fields = [field.with_name("search") if field.name == part.search_column else field for field in stored]
+    if _EFFECT not in stored.names:
+        position = stored.get_field_index("score")
+        fields.insert(position + 1, stored.field(position).with_name(_EFFECT))
+    return fields
 
 
 def _tensor(column: str, values: pa.ChunkedArray) -> Tensor:
-    tensor = torch.from_numpy(_to_numpy(values.fill_null(-1) if column == "label" else values))
+    missing = {"label": -1, _EFFECT: math.nan}
+    tensor = torch.from_numpy(_to_numpy(values.fill_null(missing[column]) if column in missing else values))
     return tensor.long() if tensor.dtype == torch.int32 else tensor
 
 

@@ -82,6 +82,8 @@ def assert_same(one: Path, other: Path) -> None:
             assert np.array_equal(np.stack(rows[column]), np.stack(others[column])), column
         for column in ("score", "probability"):
             np.testing.assert_allclose(rows[column], others[column], rtol=1e-9)
+        # A difference of two objectives, of which rounding is a share.
+        np.testing.assert_allclose(rows["effect"], others["effect"], rtol=1e-9, atol=1e-9)
     assert (one / "category_paths.json").read_bytes() == (other / "category_paths.json").read_bytes()
     for name in ("metrics.json", "selectivity.json"):
         if not (one / name).exists():

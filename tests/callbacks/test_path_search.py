@@ -42,6 +42,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
         rows = table.where(search=name)
         assert torch.equal(rows["ranking"], paths.ranking), name
         torch.testing.assert_close(rows["score"], paths.scores)
+        torch.testing.assert_close(rows["effect"], paths.effect)
     # One path for a category: what its images share.
     for size in (1, 4):
         jointly = search.category_paths["jointly"][size].of(labels)

@@ -32,7 +32,7 @@ def batch(count: int, seed: int = 0, dtype: torch.dtype = torch.float32, ranked:
         predictions=torch.arange(count) + 1,
         ranking=ranking,
         ranking_scores=scores,
-        effect=scores[:, 0, 0],
+        effect=scores[:, 1, 0],
     )
 
 

@@ -168,9 +168,21 @@ def test_a_part_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, monkey
     assert len(part_files(run)) == 1
 
 
+def without_effect(path: Path) -> Path:
+    """A part as nplight wrote it before it stored the effect."""
+    table = pq.read_table(path)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.drop_columns(["effect"]), sink, compression="zstd", write_page_checksum=True)
+    parquet = sink.getvalue().to_pybytes()
+    path.unlink()
+    path = path.with_name(f"{path.name.partition('.')[0]}.{checksums_of(parquet)}.parquet")
+    path.write_bytes(parquet)
+    return path
+
+
 def older(path: Path) -> Path:
     """A part as nplight wrote it before its checksums were in its name: a column `method`, and 12 bytes in the file."""
-    table = pq.read_table(path)
+    table = pq.read_table(path).drop_columns(["effect"])
     about = json.loads(table.schema.metadata[b"nplight"])
     about = {"version": 1, "method": about.pop("search"), **{name: about[name] for name in about if name != "version"}}
     named = [name.replace("search", "method") for name in table.column_names]
@@ -194,11 +206,35 @@ def test_a_part_of_an_older_run_is_read_beside_newer_ones(tmp_path: Path) -> Non
     older(part_files(old)[0])
     assert len(part_files(old)) == 2
     found, wanted = read_paths(old.path), read_paths(new.path)
-    assert found.to_arrow() == wanted.to_arrow()
+    assert found.columns == wanted.columns
+    assert found.to_arrow().drop_columns("effect") == wanted.to_arrow().drop_columns("effect")
     assert found.where(search="jas", label=1)["search"] == ["jas", "jas"]
     assert torch.equal(stored_images(old, "jas").index, stored_images(new, "jas").index)
     with pytest.raises(RunFolderError, match="is there already: image 1 came twice"):
         write(old, [5, 1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_part_without_the_effect_is_read_beside_newer_ones(tmp_path: Path, dtype: torch.dtype) -> None:
+    run = RunFolder(tmp_path)
+    write(run, [3, 8, 1], dtype=dtype)
+    whole = read_paths(tmp_path)
+    without_effect(part_files(run)[0])
+    alone = read_paths(tmp_path)
+    assert alone.columns == whole.columns
+    assert torch.as_tensor(alone["effect"]).isnan().all()
+    newer = write(run, [2, 4], seed=1, dtype=dtype)
+    table = read_paths(tmp_path)
+    # In order of the index: 1, 2, 3, 4, 8.
+    expected = torch.full((5,), torch.nan, dtype=dtype)
+    expected[[1, 3]] = newer.effect
+    torch.testing.assert_close(table["effect"], expected, rtol=0, atol=0, equal_nan=True)
+    assert table.to_arrow(["effect"])["effect"].null_count == 3
+    assert table.to_pandas(["effect"])["effect"].isna().tolist() == expected.isnan().tolist()
+    assert len(table.where(label=0)["effect"]) == 3
+    streamed = torch.cat([rows["effect"] for rows in table.batches(["index", "effect"])])
+    assert streamed.isnan().tolist() == [True, True, True, False, False]
+    assert torch.equal(stored_images(run, "jas").index, torch.tensor([1, 2, 3, 4, 8]))
 
 
 def _sample(*, old: bool) -> tuple[str, bytes]:

@@ -36,6 +36,7 @@ def test_what_is_read_is_what_was_written_in_order_of_the_index(tmp_path: Path) 
         "prediction": everything.predictions,
         "probability": everything.probability,
         "score": everything.scores,
+        "effect": everything.effect,
         "neurons": everything.neurons,
         "neuron_scores": everything.neuron_scores,
         "ranking": everything.ranking,
