@@ -202,8 +202,9 @@ def test_bad_commands_are_refused_in_a_few_lines(
             "method: jas",
             "method: guess",
             "error: `method` must be one of 'jas', 'joint_integrated_gradients', 'joint_integrated_gradients_held', "
-            "'activation', 'influence_pattern', 'influence_pattern_chain', 'integrated_gradients', 'conductance', "
-            "'gradient_activation', 'cross_layer', 'greedy_removal', 'random', got 'guess'",
+            "'joint_positive_gradients', 'activation', 'influence_pattern', 'influence_pattern_chain', "
+            "'integrated_gradients', 'conductance', 'gradient_activation', 'cross_layer', 'greedy_removal', 'random', "
+            "got 'guess'",
         ),
         ("rule: riemann-left", "rule: simpson", "error: `rule` must be one of"),
         ("top_k: 1", "top_k: 257", "error: `top_k` must be at most 256"),

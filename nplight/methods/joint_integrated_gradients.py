@@ -9,15 +9,30 @@ Wang et al. (ICLR 2025), whose product of sums pays an inert loud neuron for the
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from nplight.attribution import GateRows, PathScores, Problem, best_first, path_score
 
 
+class GatedLayers(Protocol):
+    """Node rows that score the gates of one layer after the other, as `GateRows` do."""
+
+    def scores(self, layer: int) -> Tensor:
+        """The scores of a layer's neurons: (images, width)."""
+
+    def keep(self, layer: int, path: Tensor) -> None:
+        """After `scores`: the path (images, K) of the layer is chosen."""
+
+    def advance(self, layer: int, path: Tensor) -> None:
+        """Pass a layer with its path (images, K) given."""
+
+
 def joint_integrated_gradients(problem: Problem) -> PathScores:
     """The path of the `top_k` neurons of largest joint integrated gradients per layer, the others running free."""
-    return _progressive(problem, held=False)
+    return progressive(problem, GateRows(problem))
 
 
 def joint_integrated_gradients_held(problem: Problem) -> PathScores:
@@ -25,7 +40,7 @@ def joint_integrated_gradients_held(problem: Problem) -> PathScores:
 
     It differs from the paper's score by the cross terms alone.
     """
-    return _progressive(problem, held=True)
+    return progressive(problem, GateRows(problem, held=True))
 
 
 def gate_scores(problem: Problem, prefix: Tensor) -> Tensor:
@@ -38,16 +53,17 @@ def gate_scores(problem: Problem, prefix: Tensor) -> Tensor:
     Returns:
         (images, width), float32 at least.
     """
-    return _after(problem, prefix, held=False)
+    return scores_after(GateRows(problem), prefix)
 
 
 def gate_scores_held(problem: Problem, prefix: Tensor) -> Tensor:
     """As `gate_scores`, with the other neurons of the path's layers held at their clean values."""
-    return _after(problem, prefix, held=True)
+    return scores_after(GateRows(problem, held=True), prefix)
 
 
-def _progressive(problem: Problem, *, held: bool) -> PathScores:
-    rows, layers = GateRows(problem, held=held), []
+def progressive(problem: Problem, rows: GatedLayers) -> PathScores:
+    """The path of the `top_k` neurons of largest score per layer, each layer scored after those before it."""
+    layers = []
     for layer in range(problem.vit.depth):
         best = best_first(rows.scores(layer), problem.ranked)
         rows.keep(layer, best.neurons[:, : problem.top_k])
@@ -60,8 +76,8 @@ def _progressive(problem: Problem, *, held: bool) -> PathScores:
     )
 
 
-def _after(problem: Problem, prefix: Tensor, *, held: bool) -> Tensor:
-    rows = GateRows(problem, held=held)
+def scores_after(rows: GatedLayers, prefix: Tensor) -> Tensor:
+    """The scores of the layer after the path (images, l, K): (images, width)."""
     for layer in range(prefix.shape[1]):
         rows.advance(layer, prefix[:, layer])
     return rows.scores(prefix.shape[1])

@@ -24,6 +24,7 @@ from nplight.methods.joint_integrated_gradients import (
     joint_integrated_gradients,
     joint_integrated_gradients_held,
 )
+from nplight.methods.joint_positive_gradients import joint_positive_gradients, positive_gate_scores
 from nplight.methods.random import random
 
 
@@ -57,6 +58,7 @@ _ROWS = {
     "jas": Method(jas, frozen=True, joint=layer_scores, proposed=True),
     "joint_integrated_gradients": Method(joint_integrated_gradients, frozen=True, joint=gate_scores),
     "joint_integrated_gradients_held": Method(joint_integrated_gradients_held, frozen=True, joint=gate_scores_held),
+    "joint_positive_gradients": Method(joint_positive_gradients, frozen=True, joint=positive_gate_scores),
     "activation": Method(activation),
     "influence_pattern": Method(influence_pattern),
     "influence_pattern_chain": Method(influence_pattern_chain),

@@ -203,7 +203,7 @@ def jas(plain: Plain) -> list[Tensor]:
     return jointly([plain], layer_jas)
 
 
-def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool = False) -> Tensor:
+def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool = False, positive: bool = False) -> Tensor:
     """Joint integrated gradients in the layer after those whose neurons, (K,) each, are chosen: (width,)."""
     layer, clean = len(chosen), plain.run(plain.image)[1]
     score = plain.zeros(layer)
@@ -219,12 +219,17 @@ def layer_gates(plain: Plain, chosen: Sequence[Tensor], *, held: bool = False) -
             return lambda running: gates[earlier] * (fixed if held else running)
 
         probability, _ = plain.run(plain.image, {earlier: gated(earlier) for earlier in gates})
-        score += weight * torch.autograd.grad(probability, gates[layer])[0][0]
+        gradient = torch.autograd.grad(probability, gates[layer])[0][0]
+        score += weight * (gradient.clamp(min=0) if positive else gradient)
     return score
 
 
 def layer_gates_held(plain: Plain, chosen: Sequence[Tensor]) -> Tensor:
     return layer_gates(plain, chosen, held=True)
+
+
+def layer_gates_positive(plain: Plain, chosen: Sequence[Tensor]) -> Tensor:
+    return layer_gates(plain, chosen, positive=True)
 
 
 def joint_integrated_gradients(plain: Plain) -> list[Tensor]:
@@ -233,6 +238,10 @@ def joint_integrated_gradients(plain: Plain) -> list[Tensor]:
 
 def joint_integrated_gradients_held(plain: Plain) -> list[Tensor]:
     return jointly([plain], layer_gates_held)
+
+
+def joint_positive_gradients(plain: Plain) -> list[Tensor]:
+    return jointly([plain], layer_gates_positive)
 
 
 def greedy_removal(plain: Plain) -> list[Tensor]:
@@ -269,6 +278,7 @@ DEFINITIONS: dict[str, Callable[[Plain], list[Tensor]]] = {
     "jas": jas,
     "joint_integrated_gradients": joint_integrated_gradients,
     "joint_integrated_gradients_held": joint_integrated_gradients_held,
+    "joint_positive_gradients": joint_positive_gradients,
     "activation": activation,
     "influence_pattern": influence_pattern,
     "influence_pattern_chain": influence_pattern_chain,
@@ -285,4 +295,5 @@ JOINT: dict[str, LayerScores] = {
     "jas": layer_jas,
     "joint_integrated_gradients": layer_gates,
     "joint_integrated_gradients_held": layer_gates_held,
+    "joint_positive_gradients": layer_gates_positive,
 }

@@ -40,6 +40,7 @@ def test_what_is_special_about_a_method_stands_in_its_row() -> None:
         "jas": ["frozen", "joint", "proposed"],
         "joint_integrated_gradients": ["frozen", "joint"],
         "joint_integrated_gradients_held": ["frozen", "joint"],
+        "joint_positive_gradients": ["frozen", "joint"],
         "greedy_removal": ["frozen", "measures"],
         "random": ["seeded", "control"],
     }

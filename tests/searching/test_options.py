@@ -39,7 +39,9 @@ def test_a_method_ignores_what_its_row_does_not_name() -> None:
                     check_patch_stream("frozen", name, granularity)
             check_patch_stream("exact", name, granularity)
     assert frozen_for() == (
-        "'frozen' is for method jas, joint_integrated_gradients, joint_integrated_gradients_held, greedy_removal with "
+        "'frozen' is for method jas, joint_integrated_gradients, joint_integrated_gradients_held, "
+        "joint_positive_gradients, greedy_removal with "
         "granularity 'image'"
     )
-    assert joint_methods() == "'jas', 'joint_integrated_gradients', 'joint_integrated_gradients_held'"
+    names = "'jas', 'joint_integrated_gradients', 'joint_integrated_gradients_held', 'joint_positive_gradients'"
+    assert joint_methods() == names

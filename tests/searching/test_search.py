@@ -226,9 +226,9 @@ def test_weights_that_are_not_finite_are_found(vit: VisionTransformer, images: T
 
 def test_methods_are_closed() -> None:
     assert list(METHODS) == [
-        "jas", "joint_integrated_gradients", "joint_integrated_gradients_held", "activation", "influence_pattern",
-        "influence_pattern_chain", "integrated_gradients", "conductance", "gradient_activation", "cross_layer",
-        "greedy_removal", "random",
+        "jas", "joint_integrated_gradients", "joint_integrated_gradients_held", "joint_positive_gradients",
+        "activation", "influence_pattern", "influence_pattern_chain", "integrated_gradients", "conductance",
+        "gradient_activation", "cross_layer", "greedy_removal", "random",
     ]  # fmt: skip
     with pytest.raises(TypeError):
         METHODS["other"] = METHODS["jas"]  # type: ignore[index]
