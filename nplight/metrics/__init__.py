@@ -7,6 +7,7 @@
 
 from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement
 from nplight.metrics.bootstrap import BootstrapMean, poisson_weights
+from nplight.metrics.condition_measures import CategoryMeans
 from nplight.metrics.condition_metrics import ConditionMetrics, ConditionResult
 from nplight.metrics.conditions import Condition, all_conditions, path_predictions, predictions
 from nplight.metrics.deviation import AccuracyDeviation, ProbabilityDeviation, probability_deviation
@@ -19,6 +20,7 @@ from nplight.metrics.faithfulness import (
     pruned_accuracy,
 )
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
+from nplight.metrics.intervals import INTERVALS, Interval
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
@@ -29,12 +31,15 @@ __all__ = [
     "Agreement",
     "AccuracyDeviation",
     "BootstrapMean",
+    "CategoryMeans",
     "Condition",
     "ConditionMeasure",
     "ConditionMetrics",
     "ConditionResult",
     "DistanceSummary",
     "Estimate",
+    "INTERVALS",
+    "Interval",
     "FaithfulnessCurve",
     "JOINT_SCORE",
     "MEASURES",

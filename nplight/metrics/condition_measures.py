@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nplight.errors import NonFiniteError
+from nplight.errors import ArgumentError, NonFiniteError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
 from nplight.metrics.measures import MEASURES
 from nplight.metrics.predicted_batch import PredictedBatch
+from nplight.metrics.random_draws import draw_spread, residual_variance
 from nplight.metrics.replicates import Replicates
+
+
+class CategoryMeans(NamedTuple):
+    """The mean of each category, without replicates.
+
+    Attributes:
+        values: (…, categories) float64; NaN for a category without images.
+        images: (…, categories) int64, number of images of each mean.
+    """
+
+    values: Tensor
+    images: Tensor
+
+
+class MeasuredConditions(NamedTuple):
+    """All measures under all conditions, measures in the order of `MEASURES`.
+
+    Attributes:
+        replicates: values (conditions, measures, 1 + replicates), images and variance (conditions, measures).
+        categories: values and images (conditions, measures, categories).
+    """
+
+    replicates: Replicates
+    categories: CategoryMeans
 
 
 class ConditionMeasures(BootstrapMetric):
@@ -21,73 +46,160 @@ class ConditionMeasures(BootstrapMetric):
     A mean over categories is taken over the categories with images. torchmetrics' macro accuracy also counts a category
     without images, as 0, once an image is classified as it, so that conditions would average over different categories.
 
+    Of a control, an image's value is its mean over the random draws. Its replicates weight the images by their keys, as
+    those of every method, so that differences stay paired. The spread of the draws is added to them (`DrawSpread`).
+
     The state of a measure over categories is conditions x categories x (1 + replicates) float32: 100 MB for
-    25 x 1,000 x 1,000.
+    25 x 1,000 x 1,000. That of the means of the categories is 3 x conditions x measures x categories float64, 7 MB for
+    60 x 5 x 1,000; that of the draws of a measure over categories draws x conditions x categories, 10 MB for
+    20 x 60 x 1,000.
 
     Args:
         conditions: number of conditions.
         clean: position of the unedited condition.
         num_classes: number of categories.
+        draws: number of random draws of each condition; 1 for a method that draws nothing.
         **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
     """
 
     sums: Tensor
     tested: Tensor
+    moments: Tensor
+    drawn: Tensor
+    drawn_squares: Tensor
+    drawn_by_category: Tensor
 
-    def __init__(self, conditions: int, clean: int, num_classes: int, **kwargs: Any) -> None:
+    def __init__(self, conditions: int, clean: int, num_classes: int, *, draws: int = 1, **kwargs: Any) -> None:
+        check_at_least("draws", draws, 1)
         measures = tuple(MEASURES.values())
-        over_images = [measure for measure in measures if measure.over == "images"]
+        over_images = [number for number, measure in enumerate(measures) if measure.over == "images"]
+        over_categories = [number for number, measure in enumerate(measures) if measure.over == "categories"]
         super().__init__((conditions, len(over_images)), **kwargs)
-        self.clean, self.measures, self._over_images = clean, measures, over_images
-        self._over_categories = [measure for measure in measures if measure.over == "categories"]
-        self._shape = (len(self._over_categories), conditions, num_classes, 1 + self.replicates)
-        # torchmetrics keeps a second copy of every default, so the large states start as a single 0.
-        self.add_state("sums", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("tested", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.clean, self.draws, self.measures = clean, draws, measures
+        self._over_images, self._over_categories = over_images, over_categories
+        # torchmetrics keeps a second copy of every default, so the states start as a single 0 until there are images.
+        self._shapes = {
+            "sums": (len(over_categories), conditions, num_classes, 1 + self.replicates),
+            "tested": (num_classes, 1 + self.replicates),
+            "moments": (3, conditions, len(measures), num_classes),
+            "drawn": (draws, conditions, len(over_images)),
+            "drawn_squares": (conditions, len(over_images)),
+            "drawn_by_category": (draws, conditions, len(over_categories), num_classes),
+        }
+        for name in self._shapes:
+            dtype = torch.float32 if name in ("sums", "tested") else torch.float64
+            self.add_state(name, torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
 
-    def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
-        """Add images: per condition (images, categories); labels (images,); keys (images,) int64.
+    def update(self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor) -> None:
+        """Add images.
+
+        Args:
+            per_draw: for each draw, per condition (images, categories); one draw is held at a time.
+            labels: (images,) int64.
+            keys: (images,) int64.
 
         Raises:
             NonFiniteError: a label's probability is NaN or infinite.
-            ArgumentError: `keys` has another dtype or length.
+            ArgumentError: another number of draws than `draws`, or `keys` has another dtype or length.
         """
+        drawn = torch.stack([self._values(probabilities, labels) for probabilities in per_draw])
+        if len(drawn) != self.draws:
+            raise ArgumentError(f"`per_draw` must yield {self.draws} draws, as many as `draws`, got {len(drawn)}")
+        values, weights = drawn.mean(0), self.weights(keys)
+        self.add(values[..., self._over_images], weights)
+        self._grow()
+        self._add_to_categories(values, labels, weights.float())
+        if self.draws > 1:
+            self._add_draws(drawn, values.isnan(), labels)
+
+    def _values(self, probabilities: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """(images, conditions, measures) float64."""
         batch = PredictedBatch.of(probabilities, labels, self.clean)
         non_finite = (~batch.probability.isfinite()).any(1).nonzero().flatten().tolist()
         if non_finite:
             raise NonFiniteError("the model gave NaN or infinite probabilities under an edit", non_finite)
-        weights = self.weights(keys)
-        self.add(torch.stack([measure.per_image(batch) for measure in self._over_images], 2), weights)
-        self._grow()
-        counts = weights.float()
-        self.tested.index_add_(0, labels, counts)
-        for sums, measure in zip(self.sums, self._over_categories):
-            for total, values in zip(sums, measure.per_image(batch).float().unbind(1)):
-                total.index_add_(0, labels, values[:, None] * counts)
+        return torch.stack([measure.per_image(batch).double() for measure in self.measures], 2)
 
-    def compute(self) -> Replicates:
-        """Values (conditions, measures, 1 + replicates), images (conditions, measures), in the order of `MEASURES`."""
-        means = self.means()
-        columns = {measure.name: means.of((slice(None), number)) for number, measure in enumerate(self._over_images)}
-        tested = self.tested[:, 0].double().sum().long()
-        for sums, measure in zip(self.sums, self._over_categories):
-            # One condition at a time: the quotients of all conditions would need as much memory as the state.
-            values = torch.stack([_mean_over_categories(total, self.tested) for total in sums])
-            columns[measure.name] = Replicates(values, tested.expand(len(values)))
-        ordered = [columns[measure.name] for measure in self.measures]
-        return Replicates(*(torch.stack(parts, 1) for parts in zip(*ordered)))
+    def _add_to_categories(self, values: Tensor, labels: Tensor, counts: Tensor) -> None:
+        missing = values.isnan()
+        known = values.masked_fill(missing, 0)
+        for moment, part in zip(self.moments, ((~missing).double(), known, known.square())):
+            moment.index_add_(2, labels, part.movedim(0, 2))
+        self.tested.index_add_(0, labels, counts)
+        for sums, number in zip(self.sums, self._over_categories):
+            for total, column in zip(sums, known[..., number].float().unbind(1)):
+                total.index_add_(0, labels, column[:, None] * counts)
+
+    def _add_draws(self, drawn: Tensor, missing: Tensor, labels: Tensor) -> None:
+        # An image without a value under one draw has no mean over the draws, and counts under none.
+        known = drawn.masked_fill(missing, 0)
+        self.drawn += known[..., self._over_images].sum(1)
+        self.drawn_squares += known[..., self._over_images].square().sum((0, 1))
+        self.drawn_by_category.index_add_(3, labels, known[..., self._over_categories].movedim(1, 3))
+
+    def compute(self) -> MeasuredConditions:
+        """All measures under all conditions; NaN without images."""
+        self._grow()
+        counts, totals, _ = self.moments
+        over_images = self._means_over_images()
+        columns = {number: over_images.of((slice(None), at)) for at, number in enumerate(self._over_images)}
+        for at, number in enumerate(self._over_categories):
+            columns[number] = self._means_over_categories(at, number)
+        parts = zip(*(columns[number][:3] for number in range(len(self.measures))))
+        replicates = Replicates(*(torch.stack(part, 1) for part in parts))
+        return MeasuredConditions(replicates, CategoryMeans(totals / counts, counts.long()))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """As in torchmetrics, which calls it before each `compute`; without images the state is all zeros."""
         self._grow()
         super().sync(*args, **kwargs)
 
+    def _means_over_images(self) -> Replicates:
+        """Values (conditions, measures over images, 1 + replicates)."""
+        means = self.means()
+        images, _, squares = self.moments[:, :, self._over_images].sum(-1)
+        variance = (squares / images - means.values[..., 0].square()).clamp(min=0) / images
+        if self.draws > 1:
+            draw_means = self.drawn / images
+            residual = residual_variance(self.drawn_squares, squares, draw_means, images)
+            means, variance = self._with_spread(means, variance, draw_means, residual)
+        return means._replace(variance=variance)
+
+    def _means_over_categories(self, at: int, number: int) -> Replicates:
+        """Values (conditions, 1 + replicates) of the measure of this number, the mean of the categories' means.
+
+        `images` is the number of images that would determine the mean as well if all had equal weights.
+        """
+        images, totals, squares = self.moments[:, :, number]
+        # One condition at a time: the quotients of all conditions would need as much memory as the state.
+        values = torch.stack([_mean_over_categories(total, self.tested) for total in self.sums[at]])
+        means, categories = totals / images, (images > 0).sum(-1)
+        variance = ((squares / images - means.square()).clamp(min=0) / images).nansum(-1) / categories.square()
+        effective = categories.square() / torch.where(images > 0, 1 / images, 0.0).sum(-1)
+        result = Replicates(values, effective.nan_to_num().floor().long())
+        if self.draws > 1:
+            draw_means = (self.drawn_by_category[:, :, at] / images).nanmean(-1)
+            result, variance = self._with_spread(result, variance, draw_means, 0.0)
+        else:
+            # A category with a single image, or without errors, seems to have no variance.
+            variance = torch.maximum(variance, values[:, 0] * (1 - values[:, 0]) / effective)
+        return result._replace(variance=variance)
+
+    def _with_spread(
+        self, means: Replicates, variance: Tensor, draw_means: Tensor, residual: Tensor | float
+    ) -> tuple[Replicates, Tensor]:
+        """The replicates and variance of an average over random draws."""
+        spread = draw_spread(draw_means, residual, replicates=self.replicates, seed=self.seed)
+        values = torch.cat([means.values[..., :1], means.values[..., 1:] + spread.deviations], -1)
+        return means._replace(values=values), variance + spread.variance
+
     def _grow(self) -> None:
         if self.tested.ndim == 0:
             # A tensor made under inference mode could not be updated outside it.
             with torch.inference_mode(False):
-                self.sums = self.sums.new_zeros(self._shape)
-                self.tested = self.tested.new_zeros(self._shape[2:])
+                for name, shape in self._shapes.items():
+                    if self.draws > 1 or "drawn" not in name:
+                        setattr(self, name, getattr(self, name).new_zeros(shape))
 
 
 def _mean_over_categories(sums: Tensor, tested: Tensor) -> Tensor:

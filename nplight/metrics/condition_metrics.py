@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, check_choice
-from nplight.metrics.condition_measures import ConditionMeasures
-from nplight.metrics.conditions import Condition
+from nplight.metrics.condition_measures import CategoryMeans, ConditionMeasures, MeasuredConditions
+from nplight.metrics.conditions import UNEDITED, Condition
 from nplight.metrics.drawing import Drawing, draw_pruning
-from nplight.metrics.measures import MEASURES
-from nplight.metrics.replicates import Estimate, Replicates, estimate
+from nplight.metrics.measures import MEASURES, ConditionMeasure
+from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,9 +65,11 @@ class ConditionMetrics(nn.Module):
         method: the search method whose paths are tested.
         replicates: of the bootstrap; 0 for no intervals.
         seed: of the bootstrap; with the same seed for all methods their differences are paired.
+        draws: number of random draws of the method's paths, for a control; values are means over the draws, and the
+            spread of the draws is in the intervals.
 
     Raises:
-        ArgumentError: `clean` is missing.
+        ArgumentError: `clean` is missing, or `draws` is below 1.
     """
 
     def __init__(
@@ -78,14 +80,20 @@ class ConditionMetrics(nn.Module):
         method: str = "jas",
         replicates: int = 1000,
         seed: int = 0,
+        draws: int = 1,
     ) -> None:
         super().__init__()
         self.conditions = tuple(conditions)
         self.method = method
-        if Condition("clean") not in self.conditions:
-            raise ArgumentError(f"`conditions` must hold Condition('clean') to compare with, got {self.conditions}")
-        clean = self.conditions.index(Condition("clean"))
-        self.measures = ConditionMeasures(len(self.conditions), clean, num_classes, replicates=replicates, seed=seed)
+        unedited = [number for number, condition in enumerate(self.conditions) if condition.name in UNEDITED]
+        if len(unedited) != 1:
+            raise ArgumentError(
+                "`conditions` must hold Condition('clean') to compare with, or Condition('own clean'), "
+                f"got {self.conditions}"
+            )
+        self.measures = ConditionMeasures(
+            len(self.conditions), unedited[0], num_classes, draws=draws, replicates=replicates, seed=seed
+        )
 
     def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
         """Add images.
@@ -99,12 +107,22 @@ class ConditionMetrics(nn.Module):
             ArgumentError: `probabilities` does not match the conditions, or `keys` has another dtype or length.
             NonFiniteError: a label's probability is NaN or infinite.
         """
-        if len(probabilities) != len(self.conditions):
-            raise ArgumentError(
-                f"`probabilities` must be one tensor for each of the {len(self.conditions)} conditions, "
-                f"got {len(probabilities)}"
-            )
-        self.measures.update(probabilities, labels, keys)
+        self.update_draws([probabilities], labels, keys)
+
+    def update_draws(self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor) -> None:
+        """Add images under every random draw.
+
+        Args:
+            per_draw: for each draw, in the same order for every batch, the `probabilities` of `update`; a generator
+                bounds memory to one draw.
+            labels: (images,) int64.
+            keys: (images,) int64, as for `update`.
+
+        Raises:
+            ArgumentError: another number of draws than `draws`, or as `update`.
+            NonFiniteError: a label's probability is NaN or infinite.
+        """
+        self.measures.update(map(self._checked, per_draw), labels, keys)
 
     def compute(self) -> list[ConditionResult]:
         """The results in the order of the conditions, over all devices; all devices must call it."""
@@ -137,21 +155,86 @@ class ConditionMetrics(nn.Module):
         Raises:
             ArgumentError: unknown measure.
         """
+        row, number = self._row(measure)
+        computed: MeasuredConditions = self.measures.compute()
+        at = self.conditions.index(condition)
+        replicates = computed.replicates.of((at, number))
+        # By definition nothing changes without an edit.
+        interval = "fixed" if row.change and at == self.measures.clean else row.interval
+        # Elsewhere the variance of the replicates has no rounding of sums of squares.
+        known = replicates.variance if interval in ("share", "change") else None
+        return replicates._replace(variance=known, interval=interval)
+
+    def estimate(self, condition: Condition, measure: str, *, level: float = 0.95) -> Estimate:
+        """One measure with its interval; all devices must call it.
+
+        The kind of interval is the `interval` of the measure's row. It is over images and random draws, for the paths
+        that were found: how they depend on the images they were found with is not in it (`CategoryPathStability`).
+
+        Args:
+            condition: one of the conditions.
+            measure: one of `MEASURES`.
+            level: of confidence.
+
+        Raises:
+            ArgumentError: unknown measure.
+        """
+        return estimate(self.replicates(condition, measure), level=level)
+
+    def difference(
+        self, other: ConditionMetrics, condition: Condition, measure: str, *, level: float = 0.95
+    ) -> Estimate:
+        """This method minus another, e.g. a control, paired by image; all devices must call it.
+
+        Args:
+            other: measured on the same images with the same `replicates` and `seed`.
+            condition: a condition of both.
+            measure: one of `MEASURES`.
+            level: of confidence.
+
+        Raises:
+            ArgumentError: unknown measure, or the numbers of replicates differ.
+        """
+        return difference(self.replicates(condition, measure), other.replicates(condition, measure), level=level)
+
+    def by_category(self, measure: str) -> CategoryMeans:
+        """The mean of each category under each condition, without intervals; all devices must call it.
+
+        Args:
+            measure: one of `MEASURES`.
+
+        Returns:
+            `values` and `images`, (conditions, categories) each.
+
+        Raises:
+            ArgumentError: unknown measure.
+        """
+        _, number = self._row(measure)
+        computed: MeasuredConditions = self.measures.compute()
+        return CategoryMeans(computed.categories.values[:, number], computed.categories.images[:, number])
+
+    def _row(self, measure: str) -> tuple[ConditionMeasure, int]:
         names = [row.name for row in self.measures.measures]
         check_choice("measure", measure, names)
-        replicates: Replicates = self.measures.compute()
-        return replicates.of((self.conditions.index(condition), names.index(measure)))
+        number = names.index(measure)
+        return self.measures.measures[number], number
+
+    def _checked(self, probabilities: Sequence[Tensor]) -> Sequence[Tensor]:
+        if len(probabilities) != len(self.conditions):
+            raise ArgumentError(
+                f"`probabilities` must be one tensor for each of the {len(self.conditions)} conditions, "
+                f"got {len(probabilities)}"
+            )
+        return probabilities
 
     def _result(self, condition: Condition) -> ConditionResult:
-        values = {
-            measure.name: estimate(self.replicates(condition, measure.name)).rounded()
-            for measure in self.measures.measures
-        }
+        values = {measure.name: self.estimate(condition, measure.name).rounded() for measure in self.measures.measures}
+        images = self.measures.compute().categories.images[self.conditions.index(condition)]
         return ConditionResult(
             method=self.method,
             condition=condition.name,
             kept=condition.kept,
             pruned=condition.pruned,
-            images=max(value.images for value in values.values()),
+            images=int(images.sum(-1).max()),
             values=values,
         )

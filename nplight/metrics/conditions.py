@@ -26,18 +26,23 @@ from nplight.paths import CategoryPaths
 from nplight.seeds import seeded_generator
 from nplight.vit import OpenViT, undisturbed
 
+UNEDITED = ("clean", "own clean")
+"""Names of the conditions without an edit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A state of the model in which predictions are made.
 
     Attributes:
-        name: `clean`; `removed` or `enhanced`: the category path multiplied by 0 or 2; `kept`: other neurons pruned.
+        name: `clean`; `removed` or `enhanced`: the category path multiplied by 0 or 2; `kept`: other neurons pruned;
+            `none`: all neurons pruned; `own clean`, `own removed`, `own enhanced`: the same along each image's own
+            path.
         kept: neurons per layer of the path that is removed, enhanced or kept; `None` for `clean`.
         pruned: for `kept`, the pruned share of the other neurons, in [0, 1].
     """
 
-    name: Literal["clean", "removed", "enhanced", "kept"]
+    name: Literal["clean", "removed", "enhanced", "kept", "none", "own clean", "own removed", "own enhanced"]
     kept: int | None = None
     pruned: float | None = None
 

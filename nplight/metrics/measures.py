@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from nplight.metrics.deviation import probability_deviation
+from nplight.metrics.intervals import Interval
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.replicates import Estimate
 
@@ -67,12 +68,14 @@ class ConditionMeasure(Measure):
         per_image: the values of a batch, (images, conditions) float64; NaN if an image has no value.
         over: `images`: the mean over images; `categories`: the mean over categories of each category's mean, for
             values without NaN.
+        interval: what an image's value is, which determines the interval; a row of `INTERVALS`.
         change: whether it is a change relative to the unedited model, which has no value of its own.
         compared: names of the conditions under which methods are compared by this measure.
     """
 
     per_image: Callable[[PredictedBatch], Tensor]
     over: Literal["images", "categories"] = "images"
+    interval: Interval = "mean"
     change: bool = False
     compared: tuple[str, ...] = ("removed", "enhanced", "kept")
 
@@ -107,6 +110,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             heading="top-1 %",
             description="accuracy over images",
             per_image=_correct,
+            interval="share",
             compared=("kept",),
         ),
         ConditionMeasure(
@@ -118,6 +122,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             description="mean over categories",
             per_image=_correct,
             over="categories",
+            interval="share",
             compared=(),
         ),
         ConditionMeasure(
@@ -128,6 +133,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             heading="prob. %",
             description="mean probability of the label",
             per_image=_probability,
+            interval="fraction",
             compared=(),
         ),
         ConditionMeasure(
@@ -149,6 +155,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             heading="Δ top-1",
             description="change of top-1 accuracy, in percentage points",
             per_image=_correct_deviation,
+            interval="change",
             change=True,
             compared=("removed", "enhanced"),
         ),

@@ -45,11 +45,13 @@ class MethodResult:
         method: its name.
         joint_score: of the paths on the images they were found with, with replicates; `None` if it is not known.
         metrics: the measures of every condition.
+        own: the measures of each image's own path, on the images it was found with; `None` if they were not tested.
     """
 
     method: str
     joint_score: Replicates | None
     metrics: ConditionMetrics
+    own: ConditionMetrics | None = None
 
     def replicates(self, compared: ComparedMeasure) -> Replicates | None:
         """The replicates of a measure; `None` if it was not measured."""

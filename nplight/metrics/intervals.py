@@ -1,0 +1,198 @@
+"""Confidence intervals of means over images, by the kind of value that an image has.
+
+| interval | an image's value | interval of the mean | interval of a paired difference |
+|---|---|---|---|
+| `share` | 0 or 1 | Wilson (1927) | Tango (1998) |
+| `change` | -1, 0 or 1 | Tango (1998) | Tango (1998) |
+| `fraction` | in [0, 1] | Hall (1992); a bound without variation | Hall (1992); a bound without variation |
+| `mean` | any number | Hall (1992); none without variation | Hall (1992); none without variation |
+| `fixed` | known by definition | none | none |
+
+Score intervals (Wilson, Tango) need no variation among the images: 143 of 143 right allow 97.4% to 100%, and no change
+in 143 images allows 2.6 points either way. A normal or percentile interval is a point there.
+
+Where a value is averaged over random draws, or measured against another method, the score intervals take the variance
+of the mean and what follows from it: the number of images that would give this variance (Kish 1965; for extreme shares
+Korn & Graubard 1998).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm, t
+
+Interval = Literal["share", "change", "fraction", "mean", "fixed"]
+Limits = tuple[float, float]
+
+NO_LIMITS: Limits = (math.nan, math.nan)
+# A standard deviation below this is rounding: relative to the values, and in itself.
+_ROUNDING, _TINY = 1e-9, 1e-14
+
+
+@dataclass(frozen=True, slots=True)
+class SampledMean:
+    """A mean over images, and what is known of how it varies from sample to sample.
+
+    Attributes:
+        value: the mean.
+        variance: of the mean, with the images' mean square deviation divided by n, not n - 1.
+        skewness: of the mean: the third central moment over the 3/2 power of the variance.
+        images: number of images.
+    """
+
+    value: float
+    variance: float
+    skewness: float
+    images: int
+
+    @classmethod
+    def of(cls, value: float, drawn: NDArray[np.float64], variance: float, images: int) -> SampledMean:
+        """From a value and its bootstrap replicates.
+
+        Args:
+            value: the mean.
+            drawn: (replicates,), without NaN.
+            variance: of the mean, if known without bootstrap; NaN: that of the replicates.
+            images: number of images.
+        """
+        spread = float(drawn.std())
+        if math.isnan(variance):
+            variance = spread**2
+        rounding = max(_TINY, _ROUNDING * float(np.abs(drawn).max()))
+        skewness = float(((drawn - drawn.mean()) ** 3).mean()) / spread**3 if spread > rounding else 0.0
+        return cls(value, variance if variance > rounding**2 else 0.0, skewness, images)
+
+
+def share_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    """Score interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
+
+    The number of images is that at which a share of 0-or-1 values has the given variance, which is the number of images
+    itself if it is not averaged over draws; without variation the number of images.
+    """
+    value, spread = mean.value, mean.value * (1 - mean.value)
+    images = spread / mean.variance if mean.variance > 0 and spread > 0 else mean.images
+    z2 = float(norm.ppf(0.5 + level / 2)) ** 2
+    middle = value + z2 / (2 * images)
+    half = math.sqrt(z2 * (spread / images + z2 / (4 * images**2)))
+    low, high = (limit / (1 + z2 / images) for limit in (middle - half, middle + half))
+    # Rounding must not exclude a share of 0 or 1 itself.
+    return max(0.0, min(low, value)), min(1.0, max(high, value))
+
+
+def change_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    """Score interval of a change of paired 0-or-1 values (Tango 1998, Stat. Med. 17, 891).
+
+    The counts of gains and losses follow from the mean and its variance: gains - losses = n · value,
+    gains + losses = n · (n · variance + value²). For unaveraged 0-or-1 values these are the counts themselves. For
+    others they are those of -1, 0 and 1 with the same mean and variance.
+    """
+    value = min(max(mean.value, -1.0), 1.0)
+    size, images = abs(value), float(mean.images)
+    spread = 0.0
+    if mean.variance > 0:
+        # The variance of values -1, 0 and 1 with this mean has these bounds; the number of images makes up for it.
+        spread = min(max(images * mean.variance, size - size**2), 1 - size**2)
+        images = spread / mean.variance if spread > 0 else images
+    either = max(spread + size**2, size)
+    gains, losses = images * (either + value) / 2, images * (either - value) / 2
+    return tango_limits(gains, losses, images, level)
+
+
+def tango_limits(gains: float, losses: float, images: float, level: float = 0.95) -> Limits:
+    """The differences that Tango's score test does not reject.
+
+    Args:
+        gains: images with a change of +1; need not be an integer.
+        losses: images with a change of -1.
+        images: all images.
+        level: of confidence.
+    """
+    z = float(norm.ppf(0.5 + level / 2))
+    value = (gains - losses) / images
+
+    def excess(change: float, side: int) -> float:
+        # The restricted estimate of the share of losses under this change.
+        linear = -gains - losses + (2 * images - gains + losses) * change
+        constant = -losses * change * (1 - change)
+        losing = (math.sqrt(max(linear**2 - 8 * images * constant, 0.0)) - linear) / (4 * images)
+        deviation = math.sqrt(max(images * (2 * losing + change * (1 - change)), 0.0))
+        return side * (gains - losses - images * change) - z * deviation
+
+    def limit(end: float, side: int) -> float:
+        # At the end of the range the deviation is 0, and at the value itself the score is.
+        if side * (value - end) <= _ROUNDING or excess(end, side) <= 0:
+            return end
+        return float(brentq(excess, end, value, args=(side,))) if excess(value, side) < 0 else value
+
+    return limit(-1.0, 1), limit(1.0, -1)
+
+
+def mean_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    """Interval of a mean, corrected for skewness by a cubic transformation (Hall 1992, J. R. Stat. Soc. B 54, 221).
+
+    Its limits come from three moments, not from the extreme replicates, so that it may be had at any level. Its
+    quantile is Student's, for n - 1 degrees of freedom. NaN without variation.
+    """
+    if not mean.variance > 0 or mean.images < 2:
+        return NO_LIMITS
+    quantile = float(t.ppf(0.5 + level / 2, mean.images - 1))
+    deviation = math.sqrt(mean.variance * mean.images / (mean.images - 1))
+    return (
+        mean.value - deviation * _untransformed(quantile, mean.skewness),
+        mean.value - deviation * _untransformed(-quantile, mean.skewness),
+    )
+
+
+def _untransformed(quantile: float, skewness: float) -> float:
+    """The studentised T with T + s T²/3 + s² T³/27 + s/6 = quantile, s being the skewness of the mean."""
+    if abs(skewness) < 1e-6:
+        return quantile
+    return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
+
+
+def _fraction_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    if not mean.variance > 0:
+        return share_interval(mean, level)
+    low, high = mean_interval(mean, level)
+    return max(0.0, low), min(1.0, high)
+
+
+def _fraction_change_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    if not mean.variance > 0:
+        return change_interval(mean, level)
+    low, high = mean_interval(mean, level)
+    return max(-1.0, low), min(1.0, high)
+
+
+def _no_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    return NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRule:
+    """How intervals are made of values of one kind.
+
+    Attributes:
+        of_value: the limits of a mean.
+        of_difference: the limits of a paired difference of two means.
+    """
+
+    of_value: Callable[[SampledMean, float], Limits]
+    of_difference: Callable[[SampledMean, float], Limits]
+
+
+INTERVALS: dict[Interval, IntervalRule] = {
+    "share": IntervalRule(share_interval, change_interval),
+    "change": IntervalRule(change_interval, change_interval),
+    "fraction": IntervalRule(_fraction_interval, _fraction_change_interval),
+    "mean": IntervalRule(mean_interval, mean_interval),
+    "fixed": IntervalRule(_no_interval, _no_interval),
+}
+"""Kind of value -> its intervals."""
