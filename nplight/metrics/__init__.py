@@ -20,6 +20,7 @@ from nplight.metrics.faithfulness import (
     pruned_accuracy,
 )
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
+from nplight.metrics.holm import holm_below
 from nplight.metrics.intervals import INTERVALS, Interval
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
 from nplight.metrics.predicted_batch import PredictedBatch
@@ -61,6 +62,7 @@ __all__ = [
     "distance_summary",
     "estimate",
     "faithfulness_curve",
+    "holm_below",
     "neuron_frequency",
     "pair_similarity",
     "path_agreement",

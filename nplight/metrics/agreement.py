@@ -81,8 +81,9 @@ class PathAgreement(BootstrapMetric):
 
     def compute(self) -> Agreement:
         """The agreement over all devices; NaN without images."""
-        means = self.means()
-        return Agreement(means.of(0), means.of(1), means.of(slice(2, None)))
+        shares = self.means()._replace(interval="fraction")
+        whole = shares.of(1)._replace(interval="share")
+        return Agreement(shares.of(0), whole, shares.of(slice(2, None)))
 
     def plot(self, val: Agreement | None = None, ax: Axes | None = None) -> Drawing:
         """Plot the share of common neurons per layer; `val=None`: the result of `compute`; `ax=None`: a new figure."""

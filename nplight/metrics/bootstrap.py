@@ -21,6 +21,7 @@ from torchmetrics import Metric
 
 from nplight.errors import ArgumentError, check_at_least
 from nplight.metrics.drawing import Drawing, draw_estimates
+from nplight.metrics.intervals import Interval
 from nplight.metrics.replicates import Replicates, estimate
 from nplight.processes import sum_over_processes
 
@@ -114,7 +115,16 @@ class BootstrapMean(BootstrapMetric):
     """Mean over images of one or several values, with replicates, e.g. the mean joint score.
 
     `estimate(metric.compute())` gives the mean with its interval.
+
+    Args:
+        shape: of the values of an image.
+        interval: what an image's value is, a row of `INTERVALS`.
+        **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
     """
+
+    def __init__(self, shape: tuple[int, ...] = (), *, interval: Interval = "mean", **kwargs: Any) -> None:
+        super().__init__(shape, **kwargs)
+        self.interval: Interval = interval
 
     def update(self, values: Tensor, keys: Tensor) -> None:
         """Add images: values (images, *shape), NaN is left out; keys (images,) int64, identifies each image."""
@@ -122,13 +132,13 @@ class BootstrapMean(BootstrapMetric):
 
     def compute(self) -> Replicates:
         """Values (*shape, 1 + replicates) and images (*shape); NaN without images."""
-        return self.means()
+        return self.means()._replace(interval=self.interval)
 
     def plot(self, val: Replicates | None = None, ax: Axes | None = None) -> Drawing:
         """Plot each mean with its 95% interval; `val=None`: the result of `compute`; `ax=None`: a new figure."""
         means: Replicates = self.compute() if val is None else val
         values, images = means.values.reshape(-1, means.values.shape[-1]), means.images.reshape(-1)
-        estimates = [estimate(Replicates(mean, count)) for mean, count in zip(values, images)]
+        estimates = [estimate(means._replace(values=mean, images=count)) for mean, count in zip(values, images)]
         return draw_estimates(list(map(str, range(len(estimates)))), estimates, ax, unit="mean over images")
 
 

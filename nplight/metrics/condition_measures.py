@@ -146,7 +146,8 @@ class ConditionMeasures(BootstrapMetric):
         for at, number in enumerate(self._over_categories):
             columns[number] = self._means_over_categories(at, number)
         parts = zip(*(columns[number][:3] for number in range(len(self.measures))))
-        replicates = Replicates(*(torch.stack(part, 1) for part in parts))
+        values, images, variance = (torch.stack(part, 1) for part in parts)
+        replicates = Replicates(values, images, variance)
         return MeasuredConditions(replicates, CategoryMeans(totals / counts, counts.long()))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
@@ -168,7 +169,7 @@ class ConditionMeasures(BootstrapMetric):
     def _means_over_categories(self, at: int, number: int) -> Replicates:
         """Values (conditions, 1 + replicates) of the measure of this number, the mean of the categories' means.
 
-        `images` is the number of images that would determine the mean as well if all had equal weights.
+        Of shares, `images` is the number of images that would determine the mean as well if all had equal weights.
         """
         images, totals, squares = self.moments[:, :, number]
         # One condition at a time: the quotients of all conditions would need as much memory as the state.
@@ -176,7 +177,8 @@ class ConditionMeasures(BootstrapMetric):
         means, categories = totals / images, (images > 0).sum(-1)
         variance = ((squares / images - means.square()).clamp(min=0) / images).nansum(-1) / categories.square()
         effective = categories.square() / torch.where(images > 0, 1 / images, 0.0).sum(-1)
-        result = Replicates(values, effective.nan_to_num().floor().long())
+        of_shares = self.measures[number].interval == "share"
+        result = Replicates(values, (effective.nan_to_num().floor() if of_shares else images.sum(-1)).long())
         if self.draws > 1:
             draw_means = (self.drawn_by_category[:, :, at] / images).nanmean(-1)
             result, variance = self._with_spread(result, variance, draw_means, 0.0)

@@ -84,4 +84,4 @@ def _weighted(distance: Tensor, images: Tensor, pairs: Tensor, first: Tensor, se
     defined = pairs & ~distance.isnan()
     total = (first * (distance.masked_fill(~defined, 0) @ second)).sum(0)
     mean = total / (first * (defined.double() @ second)).sum(0)
-    return Replicates(mean, images[defined.any(1)].sum())
+    return Replicates(mean, images[defined.any(1)].sum(), interval="fraction")

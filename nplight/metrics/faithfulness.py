@@ -57,7 +57,9 @@ def area_replicates(sizes: Sequence[int], accuracies: Sequence[Replicates], tota
         ArgumentError: as `area`.
     """
     values = torch.stack([accuracy.values for accuracy in accuracies])
-    return Replicates(area(sizes, values, total), torch.stack([accuracy.images for accuracy in accuracies]).min())
+    images = torch.stack([accuracy.images for accuracy in accuracies]).min()
+    # A mean of shares is judged as a share of images that are right at every size.
+    return Replicates(area(sizes, values, total), images, interval=accuracies[0].interval)
 
 
 @dataclass(frozen=True, slots=True)

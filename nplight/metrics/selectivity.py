@@ -88,7 +88,8 @@ class Selectivity(BootstrapMetric):
         images = tested.max(1).values
         diagonal, others = ((self.sums[part] / self.sums[part + 1]).nanmean(0) for part in (0, 2))
         total = images.sum()
-        return SelectivityMatrix(correct / tested, images, Replicates(diagonal, total), Replicates(others, total))
+        own, rest = (Replicates(shares, total, interval="share") for shares in (diagonal, others))
+        return SelectivityMatrix(correct / tested, images, own, rest)
 
     def plot(self, val: SelectivityMatrix | None = None, ax: Axes | None = None) -> Drawing:
         """Plot the matrix as a heat map (%); `val=None`: the result of `compute`; `ax=None`: a new figure."""

@@ -18,13 +18,20 @@ Pair = tuple[int, int, float]
 def category_similarity(frequency: NeuronCounts) -> Tensor:
     """Cosine between the frequency maps (layers x neurons, flattened) of each pair of categories.
 
+    The products of the maps are means over pairs of different images. With pairs of an image and itself the maps of few
+    images would be longer, and their cosines smaller, than those of many.
+
     Returns:
-        (categories, categories) float64 in [0, 1]; NaN for categories without images.
+        (categories, categories) float64 in [0, 1]; NaN for categories with fewer than two images, or whose images have
+        no neuron in common.
     """
-    shared = overlaps(frequency.counts)
-    norm = shared.diagonal().sqrt()
-    # Rounding may give equal maps a cosine above 1.
-    return (shared / norm / norm[:, None]).clamp(max=1)
+    images = frequency.images.reshape(-1).double()
+    neurons = torch.sparse.sum(frequency.counts, (1, 2)).to_dense().double()
+    pairs = images.outer(images) - images.diag()
+    product = (overlaps(frequency.counts) - neurons.diag()) / pairs
+    norm = product.diagonal().sqrt()
+    # Of different images, a cosine may be above 1 by chance.
+    return (product / norm / norm[:, None]).clamp(max=1)
 
 
 def pair_similarity(
@@ -32,7 +39,8 @@ def pair_similarity(
 ) -> Replicates:
     """The cosine of two categories' frequency maps with replicates over images, for `estimate`.
 
-    It is computed from the number of neurons that each pair of images shares.
+    It is computed from the number of neurons that each pair of different images shares, as in `category_similarity`;
+    pairs of a resampled image with itself are left out. The interval is over the images of both categories.
 
     Args:
         neurons: of the images of each category, (images, layers, K) int64.
@@ -46,11 +54,15 @@ def pair_similarity(
     weights = [pad(poisson_weights(key, replicates=replicates, seed=seed), (1, 0), value=1).double() for key in keys]
 
     def product(first: int, second: int) -> Tensor:
-        shared = _shared(neurons[first], neurons[second])
-        return (weights[first] * (shared @ weights[second])).sum(0)
+        shared, pairs = _shared(neurons[first], neurons[second]), weights[first].sum(0) * weights[second].sum(0)
+        if first == second:
+            shared.fill_diagonal_(0)
+            pairs = pairs - weights[first].square().sum(0)
+        return (weights[first] * (shared @ weights[second])).sum(0) / pairs
 
     cosine = product(0, 1) / (product(0, 0) * product(1, 1)).sqrt()
-    return Replicates(cosine.clamp(max=1), torch.tensor(sum(map(len, keys))))
+    # 0 / 0 for categories whose images have nothing in common.
+    return Replicates(cosine.clamp(max=1), torch.tensor(sum(map(len, keys))), interval="fraction")
 
 
 def _shared(first: Tensor, second: Tensor) -> Tensor:

@@ -98,9 +98,9 @@ class PathRecovery(BootstrapMetric):
 
     def compute(self) -> Recovery:
         """The recovery over all devices; NaN for no images."""
-        means = self.means()
+        means = self.means()._replace(interval="fraction")
         found, planted = means.of(slice(3, 5)), means.of(slice(5, 7))
-        shares = Replicates(found.values / planted.values, found.images)
+        shares = Replicates(found.values / planted.values, found.images)  # may be below 0 or above 1
         layers = (means.of(slice(start, start + self.depth)) for start in (7, 7 + self.depth))
         recall, precision, auroc = (means.of(measure) for measure in range(3))
         return Recovery(recall, precision, auroc, shares.of(0), shares.of(1), *layers)

@@ -32,9 +32,8 @@ class ComparedMeasure:
     @property
     def sign(self) -> int:
         """1 if larger values are better, -1 if smaller values are: removing a path should lower the measure."""
-        return (
-            -self.measure.sign if self.condition is not None and self.condition.name == "removed" else self.measure.sign
-        )
+        removed = self.condition is not None and self.condition.name in ("removed", "own removed")
+        return -self.measure.sign if removed else self.measure.sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,10 @@ class MethodResult:
         """The replicates of a measure; `None` if it was not measured."""
         if compared.condition is None:
             return self.joint_score
-        return self.metrics.replicates(compared.condition, compared.measure.name)
+        metrics = self.own if compared.condition.name.startswith("own ") else self.metrics
+        if metrics is None or compared.condition not in metrics.conditions:
+            return None
+        return metrics.replicates(compared.condition, compared.measure.name)
 
 
 @dataclass(frozen=True, slots=True)
