@@ -2,18 +2,19 @@
 
 | interval | an image's value | interval of the mean | interval of a paired difference |
 |---|---|---|---|
-| `share` | 0 or 1 | Wilson (1927) | Tango (1998) |
-| `change` | -1, 0 or 1 | Tango (1998) | Tango (1998) |
+| `share` | 0 or 1 | Wilson (1927) | Newcombe (1998) |
+| `change` | -1, 0 or 1 | Newcombe (1998) | Newcombe (1998) |
 | `fraction` | in [0, 1] | Hall (1992); a bound without variation | Hall (1992); a bound without variation |
 | `mean` | any number | Hall (1992); none without variation | Hall (1992); none without variation |
 | `fixed` | known by definition | none | none |
 
-Score intervals (Wilson, Tango) need no variation among the images: 143 of 143 right allow 97.4% to 100%, and no change
-in 143 images allows 2.6 points either way. A normal or percentile interval is a point there.
+Wilson's and Newcombe's intervals need no variation among the images: 143 of 143 right allow 97.4% to 100%, and no
+change in 143 images allows 2.6 points either way. A normal or percentile interval is a point there. `python -m
+benchmarks.coverage` simulates how often each interval covers the truth.
 
-Where a value is averaged over random draws, or measured against another method, the score intervals take the variance
-of the mean and what follows from it: the number of images that would give this variance (Kish 1965; for extreme shares
-Korn & Graubard 1998).
+Where a value is averaged over random draws, or measured against another method, these intervals take the variance of
+the mean and what follows from it: the number of images that would give this variance (Kish 1965, "Survey Sampling"; for
+extreme shares Korn & Graubard 1998, Surv. Methodol. 24, 193).
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm, t
 
 Interval = Literal["share", "change", "fraction", "mean", "fixed"]
@@ -70,24 +70,60 @@ class SampledMean:
         return cls(value, variance if variance > rounding**2 else 0.0, skewness, images)
 
 
+def wilson_limits(count: float, images: float, level: float = 0.95) -> Limits:
+    """The shares that the score test does not reject (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
+
+    Args:
+        count: images of the kind; need not be an integer.
+        images: all images.
+        level: of confidence.
+    """
+    share, z2 = count / images, float(norm.ppf(0.5 + level / 2)) ** 2
+    middle = share + z2 / (2 * images)
+    half = math.sqrt(z2 * (share * (1 - share) / images + z2 / (4 * images**2)))
+    low, high = (limit / (1 + z2 / images) for limit in (middle - half, middle + half))
+    # Rounding must not exclude the share itself.
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
+
+
+def paired_limits(gains: float, losses: float, images: float, level: float = 0.95) -> Limits:
+    """Limits of the share of gains less that of losses, of the same images.
+
+    The Wilson limits of both shares are combined with their correlation, that of a multinomial distribution (Newcombe
+    1998, Stat. Med. 17, 2635; Zou & Donner 2008, Stat. Med. 27, 1693). Neither gains nor losses need occur.
+
+    Args:
+        gains: images with a change of +1; need not be an integer.
+        losses: images with a change of -1.
+        images: all images.
+        level: of confidence.
+    """
+    gain, loss = gains / images, losses / images
+    (gain_low, gain_high), (loss_low, loss_high) = (wilson_limits(count, images, level) for count in (gains, losses))
+    product = gain * loss
+    correlation = -math.sqrt(product / ((1 - gain) * (1 - loss))) if product > 0 else 0.0
+
+    def half(first: float, second: float) -> float:
+        return math.sqrt(first**2 + second**2 - 2 * correlation * first * second)
+
+    low = gain - loss - half(gain - gain_low, loss_high - loss)
+    return max(-1.0, low), min(1.0, gain - loss + half(gain_high - gain, loss - loss_low))
+
+
 def share_interval(mean: SampledMean, level: float = 0.95) -> Limits:
-    """Score interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
+    """Wilson limits of a share.
 
     The number of images is that at which a share of 0-or-1 values has the given variance, which is the number of images
     itself if it is not averaged over draws; without variation the number of images.
     """
-    value, spread = mean.value, mean.value * (1 - mean.value)
+    value = min(max(mean.value, 0.0), 1.0)
+    spread = value * (1 - value)
     images = spread / mean.variance if mean.variance > 0 and spread > 0 else mean.images
-    z2 = float(norm.ppf(0.5 + level / 2)) ** 2
-    middle = value + z2 / (2 * images)
-    half = math.sqrt(z2 * (spread / images + z2 / (4 * images**2)))
-    low, high = (limit / (1 + z2 / images) for limit in (middle - half, middle + half))
-    # Rounding must not exclude a share of 0 or 1 itself.
-    return max(0.0, min(low, value)), min(1.0, max(high, value))
+    return wilson_limits(value * images, images, level)
 
 
 def change_interval(mean: SampledMean, level: float = 0.95) -> Limits:
-    """Score interval of a change of paired 0-or-1 values (Tango 1998, Stat. Med. 17, 891).
+    """Limits of a change of paired 0-or-1 values, from `paired_limits`.
 
     The counts of gains and losses follow from the mean and its variance: gains - losses = n · value,
     gains + losses = n · (n · variance + value²). For unaveraged 0-or-1 values these are the counts themselves. For
@@ -100,38 +136,8 @@ def change_interval(mean: SampledMean, level: float = 0.95) -> Limits:
         # The variance of values -1, 0 and 1 with this mean has these bounds; the number of images makes up for it.
         spread = min(max(images * mean.variance, size - size**2), 1 - size**2)
         images = spread / mean.variance if spread > 0 else images
-    either = max(spread + size**2, size)
-    gains, losses = images * (either + value) / 2, images * (either - value) / 2
-    return tango_limits(gains, losses, images, level)
-
-
-def tango_limits(gains: float, losses: float, images: float, level: float = 0.95) -> Limits:
-    """The differences that Tango's score test does not reject.
-
-    Args:
-        gains: images with a change of +1; need not be an integer.
-        losses: images with a change of -1.
-        images: all images.
-        level: of confidence.
-    """
-    z = float(norm.ppf(0.5 + level / 2))
-    value = (gains - losses) / images
-
-    def excess(change: float, side: int) -> float:
-        # The restricted estimate of the share of losses under this change.
-        linear = -gains - losses + (2 * images - gains + losses) * change
-        constant = -losses * change * (1 - change)
-        losing = (math.sqrt(max(linear**2 - 8 * images * constant, 0.0)) - linear) / (4 * images)
-        deviation = math.sqrt(max(images * (2 * losing + change * (1 - change)), 0.0))
-        return side * (gains - losses - images * change) - z * deviation
-
-    def limit(end: float, side: int) -> float:
-        # At the end of the range the deviation is 0, and at the value itself the score is.
-        if side * (value - end) <= _ROUNDING or excess(end, side) <= 0:
-            return end
-        return float(brentq(excess, end, value, args=(side,))) if excess(value, side) < 0 else value
-
-    return limit(-1.0, 1), limit(1.0, -1)
+    either = min(max(spread + size**2, size), 1.0)
+    return paired_limits(images * (either + value) / 2, images * (either - value) / 2, images, level)
 
 
 def mean_interval(mean: SampledMean, level: float = 0.95) -> Limits:
