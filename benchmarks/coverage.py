@@ -1,4 +1,4 @@
-"""How often the 95% intervals of `nplight.metrics` cover the truth, and how often a claim is `held` wrongly, by simulation.
+"""How often the 95% intervals of `nplight.metrics` cover the truth, and a verdict is wrong, by simulation.
 
 python -m benchmarks.coverage --output benchmarks/results/coverage.json
 """
@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import rich
 import torch
@@ -72,7 +71,9 @@ def coverage(setting: Setting, samples: int, *, seed: int = 0) -> Coverage:
     if len(measured) == 2:
         whole = whole - (measured[1].mean(0) if measured[1].ndim == 3 else measured[1])
     estimates = [
-        difference(*(one.of(sample) for one in replicates)) if len(replicates) == 2 else estimate(replicates[0].of(sample))
+        difference(*(one.of(sample) for one in replicates))
+        if len(replicates) == 2
+        else estimate(replicates[0].of(sample))
         for sample in range(samples)
     ]
     low, high = (torch.tensor([getattr(one, end) for one in estimates], dtype=torch.float64) for end in ("low", "high"))
@@ -241,8 +242,10 @@ def wrongly_kept(images: int, samples: int, *, seed: int = 0) -> WrongVerdict:
     return WrongVerdict("kept, at the margin", images, held, (low > -KEPT_WITHIN).double().mean().item())
 
 
-def wrongly_ahead(rivals: int, samples: int, images: int = IMAGES, *, seed: int = 0) -> tuple[WrongVerdict, WrongVerdict]:
-    """All methods are equal: how often the first is `held` to be ahead of all, and how often a rival is (`not held`)."""
+def wrongly_ahead(
+    rivals: int, samples: int, images: int = IMAGES, *, seed: int = 0
+) -> tuple[WrongVerdict, WrongVerdict]:
+    """All methods are equal: how often the first is `held` to be ahead of all, and how often `not held`."""
     generator = torch.Generator().manual_seed(seed)
     effect = -uniform(generator, samples, images).log()
     methods = [effect + 0.5 * normal(generator, samples, images) for _ in range(1 + rivals)]

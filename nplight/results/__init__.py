@@ -5,6 +5,7 @@ from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRo
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths
 from nplight.results.path_measures import PATH_MEASURES, PathMeasure
+from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MethodResult",
     "PathMeasure",
     "PathStatistics",
+    "category_path_stability",
     "compare",
     "findings",
     "form_category_paths",

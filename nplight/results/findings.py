@@ -87,6 +87,7 @@ def findings(
     widths: Sequence[int],
     num_classes: int,
     notes: Sequence[str] = (),
+    category_method: str = "frequency",
 ) -> Findings:
     """Compile the findings of a run.
 
@@ -97,12 +98,19 @@ def findings(
         widths: neurons per layer.
         num_classes: number of categories.
         notes: sentences that a reader must know.
+        category_method: how the category paths were formed, one of `CATEGORY_METHODS`.
     """
     replicates = next(iter(metrics.values())).measures.replicates
     statistics, agreements = {}, {}
     tables = {} if table is None else {name: table.where(search=name) for name in metrics if name in table.searches}
     for name, paths in tables.items():
-        statistics[name] = path_statistics(paths, num_classes=num_classes, width=max(widths), replicates=replicates)
+        statistics[name] = path_statistics(
+            paths,
+            num_classes=num_classes,
+            width=max(widths),
+            replicates=replicates,
+            category_paths=(top_k, category_method),
+        )
         first = next(iter(tables))
         if name != first:
             agreements[name] = table_agreement(tables[first], paths, replicates=replicates)

@@ -28,6 +28,7 @@ from nplight.metrics import (
     path_distance,
     similar_pairs,
 )
+from nplight.results.path_resampling import category_path_stability
 from nplight.store import PathTable
 
 PAIRS = 10
@@ -56,12 +57,15 @@ class PathStatistics:
         distance: of paths within a category and between categories.
         most_similar: pairs of categories, most similar first.
         least_similar: pairs of categories, least similar first.
+        stability: share of the category paths' neurons that stay when other images are searched, with replicates over
+            categories; `None` if no category paths were asked for.
     """
 
     joint_score: Replicates
     distance: DistanceSummary
     most_similar: list[SimilarPair]
     least_similar: list[SimilarPair]
+    stability: Replicates | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a file."""
@@ -70,18 +74,29 @@ class PathStatistics:
             "distance": {name: getattr(self.distance, name).to_dict() for name in ("within", "between", "difference")},
             "most_similar": [pair.to_dict() for pair in self.most_similar],
             "least_similar": [pair.to_dict() for pair in self.least_similar],
+            **({} if self.stability is None else {"category_path_stability": estimate(self.stability).to_dict()}),
         }
 
 
-def path_statistics(table: PathTable, *, num_classes: int, width: int, replicates: int) -> PathStatistics:
-    """Statistics of the rows of one search, from two passes over them.
+def path_statistics(
+    table: PathTable, *, num_classes: int, width: int, replicates: int, category_paths: tuple[int, str] | None = None
+) -> PathStatistics:
+    """Statistics of the rows of one search, from two passes over them, and more for the stability of category paths.
 
     Args:
         table: its rows, with labels.
         num_classes: number of categories.
         width: neurons in the widest layer.
         replicates: of the bootstraps.
+        category_paths: neurons per layer of the category paths and the method they are formed by, for their stability;
+            `None`: without it.
     """
+    stability = None
+    if category_paths is not None:
+        top_k, method = category_paths
+        stability = category_path_stability(
+            table, num_classes=num_classes, top_k=top_k, category_method=method, replicates=replicates
+        )
     counts, joint_score = _counts_and_scores(table, num_classes, width, replicates)
     most_similar, least_similar = similar_pairs(category_similarity(counts), PAIRS)
     categories = {category for first, second, _ in most_similar + least_similar for category in (first, second)}
@@ -91,6 +106,7 @@ def path_statistics(table: PathTable, *, num_classes: int, width: int, replicate
         distance=distance_summary(path_distance(counts), counts.images, replicates=replicates),
         most_similar=[_similar_pair(images, first, second, replicates) for first, second, _ in most_similar],
         least_similar=[_similar_pair(images, first, second, replicates) for first, second, _ in least_similar],
+        stability=stability,
     )
 
 

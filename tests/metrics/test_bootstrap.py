@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nplight.errors import ArgumentError
-from nplight.metrics import BootstrapMean, estimate, poisson_weights
+from nplight.metrics import BootstrapMean, Estimate, estimate, poisson_weights
 
 MASK = (1 << 64) - 1
 KEYS = torch.tensor([0, 1, 2, 3, -7, 123_456_789_012, (1 << 63) - 1, -(1 << 63)])
@@ -94,7 +94,7 @@ def test_several_figures_are_as_good_as_one_metric_each() -> None:
         for j in range(3):
             alone = BootstrapMean(replicates=10)
             alone.update(values[:, i, j], KEYS)
-            torch.testing.assert_close(together.compute().of((i, j)), alone.compute(), equal_nan=True)
+            torch.testing.assert_close(together.compute().of((i, j))[:2], alone.compute()[:2], equal_nan=True)
 
 
 def test_split_over_processes_the_mean_is_the_same() -> None:
@@ -105,10 +105,10 @@ def test_split_over_processes_the_mean_is_the_same() -> None:
     rest = [7, 0, 1, 2, 4, 5, 6]
     second.update(values[rest], KEYS[rest])
     first.merge_state(second)
-    torch.testing.assert_close(first.compute(), whole.compute(), rtol=1e-12, atol=0, equal_nan=True)
+    torch.testing.assert_close(first.compute()[:2], whole.compute()[:2], rtol=1e-12, atol=0, equal_nan=True)
 
 
-def test_no_images_have_no_mean_and_one_image_has_a_point() -> None:
+def test_no_images_have_no_mean_and_one_image_has_no_interval() -> None:
     metric = BootstrapMean(replicates=10)
     metric.update(torch.empty(0), KEYS[:0])
     nothing = estimate(metric.compute())
@@ -116,7 +116,7 @@ def test_no_images_have_no_mean_and_one_image_has_a_point() -> None:
     assert all(math.isnan(number) for number in (nothing.value, nothing.low, nothing.high))
     metric.update(torch.tensor([0.25]), KEYS[:1])
     one = estimate(metric.compute())
-    assert (one.value, one.low, one.high, one.images) == (0.25, 0.25, 0.25, 1)
+    assert one == Estimate(0.25, math.nan, math.nan, 1)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from nplight.errors import ArgumentError, NonFiniteError
 from nplight.metrics import (
     MEASURES,
+    Condition,
     ConditionMetrics,
+    Estimate,
     all_conditions,
     difference,
+    estimate,
     poisson_weights,
 )
+from nplight.metrics.intervals import paired_limits, wilson_limits
 from tests.metrics.samples import CONDITIONS, KEYS, LABELS, drawn_probabilities, measured
 
 
@@ -74,14 +80,17 @@ def test_results_do_not_depend_on_batches_order_or_processes() -> None:
     assert first.compute() == whole
 
 
-def test_intervals_hold_their_figures_and_the_clean_deviation_is_0_throughout() -> None:
+def test_intervals_hold_their_figures_and_the_clean_deviation_is_0_without_one() -> None:
     metrics = measured(drawn_probabilities(), method="random")
     for result in metrics.compute():
         assert result.method == "random"
         for measure in MEASURES:
             known = result.values[measure]
-            assert known.low <= known.value <= known.high
-            assert (known.low < known.high) == (result.condition != "clean" or "deviation" not in measure)
+            if result.condition == "clean" and "deviation" in measure:
+                assert known == Estimate(0, math.nan, math.nan, 12)
+            else:
+                assert known.low <= known.value <= known.high
+                assert known.low < known.high
 
 
 def test_two_methods_are_compared_image_by_image() -> None:
@@ -144,3 +153,106 @@ def test_wrong_arguments_are_refused() -> None:
     probabilities[2][3] = torch.nan
     with pytest.raises(NonFiniteError, match="under an edit for the images at positions 3 of the batch"):
         metrics.update(probabilities, LABELS, KEYS)
+
+
+def drawn_control(draws: int, seed: int = 0) -> list[list[torch.Tensor]]:
+    """Probabilities of every draw, the clean ones alike in all."""
+    drawn = [drawn_probabilities(seed + draw) for draw in range(draws)]
+    return [[drawn[0][0], *probabilities[1:]] for probabilities in drawn]
+
+
+def control(drawn: list[list[torch.Tensor]], *parts: slice, replicates: int = 200) -> ConditionMetrics:
+    metrics = ConditionMetrics(CONDITIONS, 4, method="random", replicates=replicates, draws=len(drawn))
+    for part in parts or (slice(None),):
+        per_draw = ([one[part] for one in probabilities] for probabilities in drawn)
+        metrics.update_draws(per_draw, LABELS[part], KEYS[part])
+    return metrics
+
+
+def test_a_control_is_the_mean_of_its_draws_with_their_spread() -> None:
+    drawn = drawn_control(5)
+    together, alone = control(drawn), [measured(one, replicates=200) for one in drawn]
+    for condition in CONDITIONS:
+        for measure in MEASURES:
+            values = torch.stack([metrics.replicates(condition, measure).values for metrics in alone])
+            found = together.replicates(condition, measure).values
+            assert found[0].item() == pytest.approx(values[:, 0].mean().item(), rel=1e-6)
+            # What the draws add is the same in all replicates of the images, and nothing to the clean model.
+            added = found[1:] - values[:, 1:].mean(0)
+            if condition == CONDITIONS[0]:
+                assert added.abs().max() < 1e-6
+
+
+def test_a_control_does_not_depend_on_batches_or_processes() -> None:
+    drawn = drawn_control(5)
+    whole = control(drawn)
+    first, second, idle = (control(drawn, part) for part in (slice(0, 5), slice(5, 12), slice(0)))
+    first.measures.merge_state(idle.measures)
+    first.measures.merge_state(second.measures)
+    for metrics in (first, control(drawn, slice(0, 1), slice(1, 12))):
+        torch.testing.assert_close(
+            metrics.measures.compute().replicates[:2], whole.measures.compute().replicates[:2], equal_nan=True
+        )
+
+
+def test_draws_that_are_alike_are_as_good_as_one() -> None:
+    probabilities = drawn_probabilities()
+    found, expected = control([probabilities] * 3), measured(probabilities, replicates=200)
+    for condition in CONDITIONS:
+        for measure in ("accuracy", "probability"):
+            alike = found.estimate(condition, measure)
+            known = expected.estimate(condition, measure)
+            assert [alike.low, alike.high] == pytest.approx([known.low, known.high], rel=1e-6)
+
+
+def test_an_estimate_is_that_of_the_replicates_by_the_kind_of_the_measure() -> None:
+    metrics, other = measured(drawn_probabilities()), measured(drawn_probabilities(1))
+    for condition in CONDITIONS:
+        for measure in MEASURES:
+            replicates = metrics.replicates(condition, measure)
+            assert metrics.estimate(condition, measure) == estimate(replicates)
+            assert metrics.difference(other, condition, measure) == difference(
+                replicates, other.replicates(condition, measure)
+            )
+    assert metrics.replicates(CONDITIONS[1], "accuracy").interval == "share"
+    assert metrics.replicates(CONDITIONS[0], "accuracy_deviation").interval == "fixed"
+
+
+def test_a_change_of_accuracy_is_judged_by_the_counts_of_its_gains_and_losses() -> None:
+    probabilities = drawn_probabilities()
+    before, after = (probabilities[number].argmax(1) == LABELS for number in (0, 1))
+    gains, losses = int((after & ~before).sum()), int((before & ~after).sum())
+    found = measured(probabilities).estimate(CONDITIONS[1], "accuracy_deviation")
+    assert (found.low, found.high) == pytest.approx(paired_limits(gains, losses, 12))
+    share = measured(probabilities).estimate(CONDITIONS[1], "accuracy")
+    assert (share.low, share.high) == pytest.approx(wilson_limits(int(after.sum()), 12))
+
+
+def test_the_means_of_categories_are_those_of_their_images() -> None:
+    probabilities = drawn_probabilities()
+    metrics = measured(probabilities, slice(0, 5), slice(5, 12), replicates=3)
+    for measure in MEASURES:
+        found = metrics.by_category(measure)
+        assert found.images.tolist() == [[4, 3, 5, 0]] * len(CONDITIONS)
+        for category in range(3):
+            members = category == LABELS
+            alone = ConditionMetrics(CONDITIONS, 4, replicates=0)
+            alone.update([one[members] for one in probabilities], LABELS[members], KEYS[members])
+            expected = [alone.replicates(condition, measure).values.item() for condition in CONDITIONS]
+            assert found.values[:, category].tolist() == pytest.approx(expected, rel=1e-6)
+        assert found.values[:, 3].isnan().all()
+
+
+def test_each_images_own_paths_have_a_clean_condition_of_their_own() -> None:
+    own = (Condition("own clean"), Condition("own removed", 1))
+    metrics = ConditionMetrics(own, 4)
+    metrics.update(drawn_probabilities()[:2], LABELS, KEYS)
+    assert metrics.estimate(own[0], "probability_deviation") == Estimate(0, math.nan, math.nan, 12)
+
+
+def test_another_number_of_draws_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="`draws` must be an integer of at least 1, got 0"):
+        ConditionMetrics(CONDITIONS, 4, draws=0)
+    metrics = ConditionMetrics(CONDITIONS, 4, draws=3)
+    with pytest.raises(ArgumentError, match="must yield 3 draws, as many as `draws`, got 1"):
+        metrics.update(drawn_probabilities(), LABELS, KEYS)

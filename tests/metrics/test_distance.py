@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError
-from nplight.metrics import distance_summary, neuron_frequency, path_agreement, path_distance, poisson_weights
+from nplight.metrics import (
+    Replicates,
+    distance_summary,
+    estimate,
+    neuron_frequency,
+    path_agreement,
+    path_distance,
+    poisson_weights,
+)
 from tests.metrics.test_frequency import SIZES, drawn_paths
 
 
@@ -65,11 +73,11 @@ def test_the_summary_weighs_categories_and_their_pairs_alike() -> None:
     weights = poisson_weights(torch.arange(3), replicates=60).double()
     a, b, c = weights
     between = (0.8 * a * b + 0.6 * a * c + 0.5 * b * c) / (a * b + a * c + b * c)
-    tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
-    expected = between[~between.isnan()].quantile(tails).tolist()
-    assert [found.between.low, found.between.high] == pytest.approx(expected)
     within = (0.2 * a + 0.4 * c) / (a + c)
-    assert [found.within.low, found.within.high] == pytest.approx(within[~within.isnan()].quantile(tails).tolist())
+    for summary, drawn in ((found.between, between), (found.within, within)):
+        values = torch.cat([torch.tensor([summary.value], dtype=torch.float64), drawn])
+        expected = estimate(Replicates(values, torch.tensor(summary.images), interval="fraction"))
+        assert [summary.low, summary.high] == pytest.approx([expected.low, expected.high])
 
 
 def test_one_category_alone_is_compared_with_none() -> None:

@@ -76,5 +76,7 @@ def test_the_points_are_the_pruned_conditions_and_the_clean_one() -> None:
     assert [estimate(one).value for one in points] == pytest.approx(values)
     itself = area_replicates(sizes, points, 64)
     found = difference(itself, itself)
-    assert (found.value, found.low, found.high) == (0, 0, 0)
+    # Equal curves on eight images do not show that all images would be equal.
+    assert found.value == 0
+    assert found.low < 0 < found.high
     assert not math.isnan(estimate(itself).low)

@@ -21,16 +21,21 @@ def results(places: torch.Tensor) -> dict[str, object]:
     draw = torch.Generator().manual_seed(0)
     probabilities = [torch.randn(30, 4, generator=draw).softmax(1) for _ in CONDITIONS]
     conditions = ConditionMetrics(CONDITIONS, 4, replicates=20)
+    control = ConditionMetrics(CONDITIONS, 4, replicates=20, draws=3)
+    drawn = [[probabilities[0], *(one.roll(draw, 1) for one in probabilities[1:])] for draw in range(3)]
     frequency, agreement = NeuronFrequency(4, 3, 9), PathAgreement(3, replicates=20)
     selectivity = Selectivity(4, replicates=20)
     for place in places.split(4) if len(places) else ():
         conditions.update([one[place] for one in probabilities], labels[place], place)
+        control.update_draws(([one[place] for one in draw] for draw in drawn), labels[place], place)
         frequency.update(neurons[place], labels[place])
         agreement.update(neurons[place], neurons.flip(1)[place], place)
         selectivity.update(2, probabilities[1].argmax(1)[place], labels[place], place)
     counts = frequency.compute()
     return {
-        "measures": conditions.measures.compute().values,
+        "measures": conditions.measures.compute().replicates.values,
+        "control": control.measures.compute().replicates[:3],
+        "categories": control.by_category("accuracy"),
         "counts": counts.counts.to_dense(),
         "images": counts.images,
         "agreement": agreement.compute().neurons.values,

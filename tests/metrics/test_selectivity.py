@@ -60,13 +60,17 @@ def test_path_by_path_in_unequal_batches_and_processes_it_is_the_same() -> None:
         for part, metric in ((slice(0, 1), first), (slice(1, 4), second), (slice(4, 9), first)):
             metric.update(path, PREDS[path, part], LABELS[part], KEYS[part])
     first.merge_state(second)
-    torch.testing.assert_close(first.compute(), measured().compute(), equal_nan=True)
+    found, expected = first.compute(), measured().compute()
+    torch.testing.assert_close(found[:2], expected[:2], equal_nan=True)
+    for part, other in zip(found[2:], expected[2:]):
+        torch.testing.assert_close(part[:2], other[:2], equal_nan=True)
 
 
 def test_a_path_that_serves_its_category_alone_is_fully_selective() -> None:
     paths = torch.arange(4)[:, None]
     summary = selectivity_summary(measured(torch.where(paths == LABELS, LABELS, 3)).compute())
-    assert (summary.own.value, summary.others.value, summary.difference.low) == (1, 0, 1)
+    assert (summary.own.value, summary.others.value, summary.difference.value) == (1, 0, 1)
+    assert 0 < summary.difference.low < 1
 
 
 def test_paths_not_tested_are_undefined() -> None:
