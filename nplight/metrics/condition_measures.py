@@ -108,7 +108,8 @@ class ConditionMeasures(BootstrapMetric):
         values, weights = drawn.mean(0), self.weights(keys)
         self.add(values[..., self._over_images], weights)
         self._grow()
-        self._add_to_categories(values, labels, weights.float())
+        self._add_to_categories(values, labels)
+        self._add_to_replicates(drawn.sum(0), labels, weights.float())
         if self.draws > 1:
             self._add_draws(drawn, values.isnan(), labels)
 
@@ -120,14 +121,20 @@ class ConditionMeasures(BootstrapMetric):
             raise NonFiniteError("the model gave NaN or infinite probabilities under an edit", non_finite)
         return torch.stack([measure.per_image(batch).double() for measure in self.measures], 2)
 
-    def _add_to_categories(self, values: Tensor, labels: Tensor, counts: Tensor) -> None:
+    def _add_to_categories(self, values: Tensor, labels: Tensor) -> None:
         missing = values.isnan()
         known = values.masked_fill(missing, 0)
         for moment, part in zip(self.moments, ((~missing).double(), known, known.square())):
             moment.index_add_(2, labels, part.movedim(0, 2))
+
+    def _add_to_replicates(self, values: Tensor, labels: Tensor, counts: Tensor) -> None:
+        """The measures over categories: values (images, conditions, measures), summed over draws.
+
+        The sums of 0-or-1 values are integers and therefore exact in float32.
+        """
         self.tested.index_add_(0, labels, counts)
         for sums, number in zip(self.sums, self._over_categories):
-            for total, column in zip(sums, known[..., number].float().unbind(1)):
+            for total, column in zip(sums, values[..., number].float().unbind(1)):
                 total.index_add_(0, labels, column[:, None] * counts)
 
     def _add_draws(self, drawn: Tensor, missing: Tensor, labels: Tensor) -> None:
@@ -173,7 +180,7 @@ class ConditionMeasures(BootstrapMetric):
         """
         images, totals, squares = self.moments[:, :, number]
         # One condition at a time: the quotients of all conditions would need as much memory as the state.
-        values = torch.stack([_mean_over_categories(total, self.tested) for total in self.sums[at]])
+        values = torch.stack([_mean_over_categories(total, self.tested) / self.draws for total in self.sums[at]])
         means, categories = totals / images, (images > 0).sum(-1)
         variance = ((squares / images - means.square()).clamp(min=0) / images).nansum(-1) / categories.square()
         effective = categories.square() / torch.where(images > 0, 1 / images, 0.0).sum(-1)

@@ -17,7 +17,7 @@ def test_the_best_of_each_measure_is_told_by_its_direction() -> None:
     }
     texts = [row.texts for row in comparison.rows]
     assert texts[:3] == [["+2", "+1"], ["-25.00", "+0.00"], ["+12.50", "+6.25"]]
-    assert texts[5] == ["100.0", "95.0"]
+    assert texts[5] == ["100.0", "99.0"]
 
 
 def test_equal_values_as_written_are_best_alike_and_a_missing_one_never_is() -> None:
