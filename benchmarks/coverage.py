@@ -15,8 +15,18 @@ import torch
 from jsonargparse import auto_cli
 from rich.table import Table
 from torch import Generator, Tensor
+from torch.nn.functional import cosine_similarity, one_hot
 
-from nplight.metrics import Estimate, Interval, Replicates, difference, estimate, holm_below, poisson_weights
+from nplight.metrics import (
+    Estimate,
+    Interval,
+    Replicates,
+    difference,
+    estimate,
+    holm_below,
+    pair_similarity,
+    poisson_weights,
+)
 from nplight.metrics.random_draws import draw_spread, residual_variance
 from nplight.results.claims import KEPT_WITHIN
 
@@ -33,7 +43,8 @@ class Coverage:
         covered: share of the samples whose interval holds the truth.
         above: share whose interval is above the truth.
         below: share whose interval is below it.
-        normal: `covered` of the normal interval, mean ± 1.96 standard errors.
+        normal: `covered` of the normal interval, mean ± 1.96 standard errors; of cosines that of the percentiles of
+            cosines with self-pairs.
     """
 
     name: str
@@ -183,7 +194,7 @@ def of_probabilities(
     """Means of values of probabilities, and the difference of two."""
 
     def draw(generator: Generator, samples: int, images: int) -> Sequence[Tensor]:
-        population = [values.mean() for values in measure(*probabilities(generator, 1, 4_000_000))]
+        population = [values.mean() for values in measure(*probabilities(generator, 1, 1_000_000))]
         truth = population[0] - population[1] if len(population) == 2 else population[0]
         return truth.expand(samples), *measure(*probabilities(generator, samples, images))
 
@@ -210,6 +221,36 @@ SETTINGS: tuple[Setting, ...] = (
         of_probabilities(lambda clean, first, second: (first / clean, second / clean)),
     ),
 )
+
+
+def cosine_coverage(samples: int, images: int = 40, *, seed: int = 0) -> Coverage:
+    """The cosine of two categories' frequency maps, 6 layers of 16 neurons, each with a distribution of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    frequency = (2 * normal(generator, 2, 6, 16)).softmax(2)
+    first, second = frequency.flatten(1)
+    truth = (first @ second / (first.norm() * second.norm())).item()
+    above = below = with_itself = 0
+    for _ in range(samples):
+        drawn = torch.multinomial(frequency.flatten(0, 1), images, True, generator=generator)
+        neurons = drawn.view(2, 6, images).movedim(2, 1)[..., None]
+        keys = torch.arange(2 * images)
+        paths = (neurons[0], neurons[1])
+        found = estimate(pair_similarity(paths, (keys[:images], keys[images:]), replicates=REPLICATES))
+        above, below = above + (found.low > truth), below + (found.high < truth)
+        # Maps over all pairs, an image with itself among them, and percentiles of resampled images.
+        maps = one_hot(neurons[..., 0], 16).double().flatten(2)
+        again = torch.randint(images, (2, 200, images), generator=generator)
+        resampled = torch.stack([maps[category][again[category]].mean(1) for category in range(2)])
+        low, high = cosine_similarity(*resampled).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+        with_itself += bool(low <= truth <= high)
+    return Coverage(
+        "cosine of two categories",
+        images,
+        1 - (above + below) / samples,
+        above / samples,
+        below / samples,
+        with_itself / samples,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +315,15 @@ def verdicts(samples: int) -> Iterator[WrongVerdict]:
         yield from wrongly_ahead(rivals, samples)
 
 
-def main(samples: int = 4000, output: str | None = None) -> None:
+def main(samples: int = 2000, output: str | None = None) -> None:
     """Simulate, print two tables and, with `output`, write JSON.
 
     Args:
-        samples: per setting.
+        samples: per setting; a tenth of it for cosines.
         output: a JSON file for the figures.
     """
     covers, wrongs = [coverage(setting, samples) for setting in SETTINGS], list(verdicts(samples))
+    covers.append(cosine_coverage(samples // 10))
     rich.print(_table("covered", covers), _table("wrong", wrongs))
     if output is not None:
         found = {
