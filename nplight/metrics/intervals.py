@@ -4,8 +4,8 @@
 |---|---|---|---|
 | `share` | 0 or 1 | Wilson (1927) | Newcombe (1998) |
 | `change` | -1, 0 or 1 | Newcombe (1998) | Newcombe (1998) |
-| `fraction` | in [0, 1] | Hall (1992); a bound without variation | Hall (1992); a bound without variation |
-| `mean` | any number | Hall (1992); none without variation | Hall (1992); none without variation |
+| `fraction` | in [0, 1] | Hall (1992); a bound without variation | Hall or Student; a bound without variation |
+| `mean` | any number | Hall (1992); none without variation | Hall or Student; none without variation |
 | `fixed` | known by definition | none | none |
 
 Wilson's and Newcombe's intervals need no variation among the images: 143 of 143 right allow 97.4% to 100%, and no
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -165,6 +165,16 @@ def _untransformed(quantile: float, skewness: float) -> float:
     return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
 
 
+def mean_difference_interval(mean: SampledMean, level: float = 0.95) -> Limits:
+    """Interval of a paired difference: the wider on each side of `mean_interval` and Student's.
+
+    A difference of two methods has long tails on either side or on both. Hall's correction alone is too narrow for
+    both, and Student's interval for one.
+    """
+    corrected, symmetric = (mean_interval(one, level) for one in (mean, replace(mean, skewness=0.0)))
+    return min(corrected[0], symmetric[0]), max(corrected[1], symmetric[1])
+
+
 def _fraction_interval(mean: SampledMean, level: float = 0.95) -> Limits:
     if not mean.variance > 0:
         return share_interval(mean, level)
@@ -175,7 +185,7 @@ def _fraction_interval(mean: SampledMean, level: float = 0.95) -> Limits:
 def _fraction_change_interval(mean: SampledMean, level: float = 0.95) -> Limits:
     if not mean.variance > 0:
         return change_interval(mean, level)
-    low, high = mean_interval(mean, level)
+    low, high = mean_difference_interval(mean, level)
     return max(-1.0, low), min(1.0, high)
 
 
@@ -200,7 +210,7 @@ INTERVALS: dict[Interval, IntervalRule] = {
     "share": IntervalRule(share_interval, change_interval),
     "change": IntervalRule(change_interval, change_interval),
     "fraction": IntervalRule(_fraction_interval, _fraction_change_interval),
-    "mean": IntervalRule(mean_interval, mean_interval),
+    "mean": IntervalRule(mean_interval, mean_difference_interval),
     "fixed": IntervalRule(_no_interval, _no_interval),
 }
 """Kind of value -> its intervals."""

@@ -10,6 +10,7 @@ from nplight.metrics.intervals import (
     INTERVALS,
     SampledMean,
     change_interval,
+    mean_difference_interval,
     mean_interval,
     paired_limits,
     share_interval,
@@ -65,6 +66,13 @@ def test_a_mean_has_students_limits_moved_towards_the_long_tail() -> None:
     assert right[1] > symmetric[1]
     left = mean_interval(SampledMean(-2.0, 0.4, -0.3, 10))
     assert (-left[1], -left[0]) == pytest.approx(right)
+
+
+def test_a_difference_is_covered_by_the_corrected_and_the_symmetric_interval() -> None:
+    skewed = SampledMean(2.0, 0.4, 0.3, 10)
+    (low, high), corrected = mean_difference_interval(skewed), mean_interval(skewed)
+    symmetric = mean_interval(SampledMean(2.0, 0.4, 0.0, 10))
+    assert (low, high) == (symmetric[0], corrected[1])
 
 
 def test_moments_are_those_of_the_replicates() -> None:

@@ -34,7 +34,8 @@ def test_a_file_holds_them_and_gives_them_back(judgements: Judgements) -> None:
     content = json.loads(json.dumps(judgements.to_dict(), allow_nan=False))
     record = content["records"][0]
     assert (record["case"], record["method"], record["measure"]) == ("parallel", "jas", "recall")
-    assert (record["value"], record["low"], record["high"], record["images"]) == (1, 1, 1, 16)
+    assert (record["value"], record["high"], record["images"]) == (1, 1, 16)
+    assert 0.8 < record["low"] < 1
     again = Judgements.from_dict(content)
     assert again.to_dict() == content
     assert again.methods == judgements.methods
