@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from benchmarks.coverage import SETTINGS, Setting, cosine_coverage, coverage, wrongly_ahead, wrongly_kept
 
+STORED = json.loads(Path("benchmarks/results/coverage.json").read_text())
 SAMPLES = 300
 
 
@@ -30,3 +34,11 @@ def test_few_verdicts_are_wrong_at_the_margin() -> None:
     assert held.wrong < 0.05
     # Without Holm's procedure some rival seems to be ahead far more often.
     assert behind.wrong < 0.05 < behind.normal
+
+
+def test_the_stored_table_is_of_these_settings_and_covers() -> None:
+    rows = STORED["coverage"]
+    assert [row["name"] for row in rows[:-1]] == [setting.name for setting in SETTINGS]
+    assert all(row["covered"] > 0.91 for row in rows)
+    assert 0.93 <= sum(row["covered"] for row in rows) / len(rows) <= 0.97
+    assert all(row["wrong"] < 0.05 for row in STORED["verdicts"])

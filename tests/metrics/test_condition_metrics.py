@@ -17,6 +17,7 @@ from nplight.metrics import (
     poisson_weights,
 )
 from nplight.metrics.intervals import paired_limits, wilson_limits
+from nplight.metrics.random_draws import draw_spread
 from tests.metrics.samples import CONDITIONS, KEYS, LABELS, drawn_probabilities, measured
 
 
@@ -177,10 +178,22 @@ def test_a_control_is_the_mean_of_its_draws_with_their_spread() -> None:
             values = torch.stack([metrics.replicates(condition, measure).values for metrics in alone])
             found = together.replicates(condition, measure).values
             assert found[0].item() == pytest.approx(values[:, 0].mean().item(), rel=1e-6)
-            # What the draws add is the same in all replicates of the images, and nothing to the clean model.
             added = found[1:] - values[:, 1:].mean(0)
-            if condition == CONDITIONS[0]:
-                assert added.abs().max() < 1e-6
+            # Draws differ, but for the clean model.
+            assert (added.std() > 1e-3) == (condition != CONDITIONS[0])
+
+
+def test_what_the_draws_add_is_their_spread_less_that_of_the_images_within_a_draw() -> None:
+    drawn = drawn_control(5)
+    together, alone = control(drawn), [measured(one, replicates=200) for one in drawn]
+    for number, condition in enumerate(CONDITIONS):
+        per_image = torch.stack([one[number].gather(1, LABELS[:, None])[:, 0].double() for one in drawn])
+        means, effects = per_image.mean(1, keepdim=True), per_image.mean(0)
+        interaction = (per_image - means - effects + per_image.mean()).square().sum() / (11 * 4)
+        expected = draw_spread(means[:, 0], interaction / 12, replicates=200)
+        values = torch.stack([metrics.replicates(condition, "probability").values for metrics in alone])
+        found = together.replicates(condition, "probability").values
+        torch.testing.assert_close(found[1:] - values[:, 1:].mean(0), expected.deviations, rtol=1e-6, atol=1e-9)
 
 
 def test_a_control_does_not_depend_on_batches_or_processes() -> None:

@@ -10,14 +10,11 @@ def test_text_to_paste() -> None:
     comparison = compare(results)
     markdown = to_markdown(comparison).splitlines()
     assert markdown[0] == "|  | `jas` | `gradient_activation` |"
-    assert markdown[2] == "| joint score (JAS) | **+2** [+2, +2] | +1 [+1, +1] |"
+    assert markdown[2] == "| joint score (JAS) | **+2** | +1 |"
     assert all(line.count("|") == 4 for line in markdown)
     latex = to_latex(comparison)
     assert r"gradient\_activation" in latex
     assert r"removed: $\Delta$ probability, \% & \textbf{-25.00} & +0.00 \\" in latex
     assert r"\begin{tabular}{lrr}" in latex
     claims = claims_to_markdown(paper_claims(results, 1))
-    assert (
-        "| jas has the highest joint score | **held** | +1 [+1, +1] against gradient_activation, the closest |"
-        in claims
-    )
+    assert "| jas has the highest joint score | **undecided** | +1 [–] against gradient_activation |" in claims
