@@ -17,10 +17,11 @@ from nplight.callbacks.siblings import search_of
 from nplight.callbacks.trainer_context import trainer_context
 from nplight.errors import ArgumentError
 from nplight.metrics import ConditionResult
-from nplight.neurons import Fill, Tokens
+from nplight.neurons import Fill
 from nplight.report.terminal_tables import findings_tables
 from nplight.results import Findings
 from nplight.runs import EvaluationRun, EvaluationSettings, StoredPaths
+from nplight.runs.evaluation_settings import Drawn, EvaluatedTokens
 
 
 class PathEvaluation(RunCallback[EvaluationRun]):
@@ -36,10 +37,21 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         fractions: shares of the other neurons that are pruned, in [0, 1].
         fill: what stands in a pruned neuron: `zero`; or, gathered over the discover images, its `mean` or `peak`, or
             `resample`, its value in another image.
-        tokens: the tokens that are edited: `path`, as the paper, or `all`.
+        tokens: the tokens that are edited: `path`, as the paper; `all`; or `both`: those of `path`, and all tokens
+            with the path removed, with all other neurons pruned, and with every neuron pruned.
         paths: a finished run whose category paths are tested instead, needed in `test`.
-        seed: chooses which neurons a fraction below 1 prunes, and the images of `resample`.
+        seed: chooses the neurons that a fraction below 1 prunes, those of the controls, and the images of `resample`.
         replicates: of the bootstrap over images that gives every measure its 95% interval.
+        controls: what every search is compared with: `random` neurons of the same number, the path of an
+            `other-category`, neurons of `like-activation`; empty or `None`: nothing.
+        draws: of a control, whose figures are the means over them; partial pruning, part of the layers and other scales
+            than 0 and 2 have a quarter of them.
+        pruned_per: whether the neurons that a fraction below 1 prunes are drawn per `category` or, as the published
+            program does, per `image`.
+        depths: shares of the layers, in [0, 1]: the path is removed, and kept, in the first of them alone.
+        scales: factors of the path's neurons, for the response of the prediction to them.
+        own: whether each image's own path is removed and enhanced as well, on the images that it was found with, as the
+            published program does; in `validate`.
         read_batch: a function, or its dotted name, that turns the project's batches into ones that
             `nplight.data.read_batch` takes; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
@@ -63,17 +75,35 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         *,
         fractions: Sequence[float] = (0.1, 0.3, 0.5, 1.0),
         fill: Fill = "zero",
-        tokens: Tokens = "path",
+        tokens: EvaluatedTokens = "both",
         paths: str | Path | None = None,
         seed: int = 0,
         replicates: int = 1000,
+        controls: Sequence[str] | None = ("random",),
+        draws: int = 20,
+        pruned_per: Drawn = "category",
+        depths: Sequence[float] = (0.25, 0.5, 0.75),
+        scales: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+        own: bool = True,
         read_batch: str | Callable[[Any], Any] | None = None,
         overwrite: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
     ) -> None:
         super().__init__(read_batch, run_dir, vit)
-        self.settings = EvaluationSettings(tuple(fractions), fill, tokens, seed, replicates)
+        self.settings = EvaluationSettings(
+            fractions=tuple(fractions),
+            fill=fill,
+            tokens=tokens,
+            seed=seed,
+            replicates=replicates,
+            controls=None if controls is None else tuple(controls),
+            draws=draws,
+            pruned_per=pruned_per,
+            depths=tuple(depths),
+            scales=tuple(scales),
+            own=own,
+        )
         self.paths = paths
         self.overwrite = overwrite
         self.results: list[ConditionResult] = []

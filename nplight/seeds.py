@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 
 import torch
@@ -17,3 +18,12 @@ def checksums(images: Tensor) -> list[int]:
     """CRC-32 of each image's pixels in float32, independent of device and batch: (images, …) -> one per image."""
     pixels = images.detach().to("cpu", torch.float32).contiguous()
     return [zlib.crc32(image.numpy().tobytes()) for image in pixels]
+
+
+def hashed_generator(*numbers: int) -> torch.Generator:
+    """A CPU generator determined by several numbers, e.g. a seed, a draw and the checksum of an image.
+
+    The numbers are hashed with BLAKE2b, so that generators of different numbers are unrelated, whatever their size.
+    """
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -4,7 +4,7 @@ import zlib
 
 import torch
 
-from nplight.seeds import checksums, seeded_generator
+from nplight.seeds import checksums, hashed_generator, seeded_generator
 
 
 def drawn(seed: int, number: int) -> list[int]:
@@ -26,3 +26,10 @@ def test_checksums_are_of_each_image_whatever_its_batch_and_layout() -> None:
     assert checksums(images.to(memory_format=torch.channels_last)) == checksums(images)
     assert checksums(images.double()) == checksums(images)
     assert checksums(images + 1) != checksums(images)
+
+
+def test_hashed_generators_tell_all_numbers_apart() -> None:
+    numbers = [(0, 1_000_003), (1, 0), (0, 1, 0), (0, 1), (1, 1), (-1, 1), (0, 1 << 40)]
+    draws = [tuple(torch.randint(1 << 30, (4,), generator=hashed_generator(*one)).tolist()) for one in numbers]
+    assert len(set(draws)) == len(draws)
+    assert draws[0] == tuple(torch.randint(1 << 30, (4,), generator=hashed_generator(0, 1_000_003)).tolist())

@@ -7,9 +7,20 @@
 
 from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement
 from nplight.metrics.bootstrap import BootstrapMean, poisson_weights
+from nplight.metrics.condition_forward import ConditionForward
 from nplight.metrics.condition_measures import CategoryMeans
 from nplight.metrics.condition_metrics import ConditionMetrics, ConditionResult
-from nplight.metrics.conditions import Condition, all_conditions, path_predictions, predictions
+from nplight.metrics.conditions import (
+    Condition,
+    all_conditions,
+    depth_conditions,
+    dose_conditions,
+    extreme_conditions,
+    own_conditions,
+    whole_conditions,
+)
+from nplight.metrics.control_metrics import ControlMetrics
+from nplight.metrics.control_paths import CONTROLS, ControlName, ControlPaths, ControlSetting
 from nplight.metrics.deviation import AccuracyDeviation, ProbabilityDeviation, probability_deviation
 from nplight.metrics.distance import DistanceSummary, distance_summary, path_distance
 from nplight.metrics.faithfulness import (
@@ -23,7 +34,11 @@ from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_freq
 from nplight.metrics.holm import holm_below
 from nplight.metrics.intervals import INTERVALS, Interval
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
+from nplight.metrics.normalised_faithfulness import KeptMeasure, NormalisedFaithfulness, normalised_faithfulness
 from nplight.metrics.predicted_batch import PredictedBatch
+from nplight.metrics.predictions import path_predictions, predictions
+from nplight.metrics.prune_priority import category_priority, image_priority
+from nplight.metrics.random_paths import RandomPaths
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
@@ -33,23 +48,32 @@ __all__ = [
     "AccuracyDeviation",
     "BootstrapMean",
     "CategoryMeans",
+    "CONTROLS",
     "Condition",
+    "ConditionForward",
     "ConditionMeasure",
     "ConditionMetrics",
     "ConditionResult",
+    "ControlMetrics",
+    "ControlName",
+    "ControlPaths",
+    "ControlSetting",
     "DistanceSummary",
     "Estimate",
     "INTERVALS",
     "Interval",
     "FaithfulnessCurve",
     "JOINT_SCORE",
+    "KeptMeasure",
     "MEASURES",
     "Measure",
     "NeuronCounts",
     "NeuronFrequency",
+    "NormalisedFaithfulness",
     "PathAgreement",
     "PredictedBatch",
     "ProbabilityDeviation",
+    "RandomPaths",
     "Replicates",
     "Selectivity",
     "SelectivityMatrix",
@@ -57,13 +81,20 @@ __all__ = [
     "all_conditions",
     "area",
     "area_replicates",
+    "category_priority",
     "category_similarity",
+    "depth_conditions",
     "difference",
     "distance_summary",
+    "dose_conditions",
     "estimate",
+    "extreme_conditions",
     "faithfulness_curve",
     "holm_below",
+    "image_priority",
     "neuron_frequency",
+    "normalised_faithfulness",
+    "own_conditions",
     "pair_similarity",
     "path_agreement",
     "path_distance",
@@ -74,4 +105,5 @@ __all__ = [
     "pruned_accuracy",
     "selectivity_summary",
     "similar_pairs",
+    "whole_conditions",
 ]

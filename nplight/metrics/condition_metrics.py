@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, check_choice
 from nplight.metrics.condition_measures import CategoryMeans, ConditionMeasures, MeasuredConditions
-from nplight.metrics.conditions import UNEDITED, Condition
+from nplight.metrics.conditions import UNEDITED, Condition, ConditionName
 from nplight.metrics.drawing import Drawing, draw_pruning
 from nplight.metrics.measures import MEASURES, ConditionMeasure
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
+from nplight.neurons import Tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_FIELDS = ("method", "condition", "kept", "pruned", "tokens", "layers", "scale", "images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +28,31 @@ class ConditionResult:
 
     Attributes:
         method: the search method whose paths were tested.
-        condition: `clean`, `removed`, `enhanced` or `kept`.
-        kept: neurons kept per layer, or `None`.
+        condition: the name of a `Condition`.
+        kept: neurons per layer of the path, or `None`.
         pruned: pruned share of the other neurons, or `None`.
+        tokens: the edited tokens; `None` without an edit.
+        layers: the first layers, which alone are edited; `None`: all.
+        scale: factor of the path's neurons, or `None`.
         images: number of images.
         values: name of a measure -> its value with a 95% interval over images, NaN without replicates; shares are
             fractions.
     """
 
     method: str = "jas"
-    condition: str
+    condition: ConditionName
     kept: int | None
     pruned: float | None
+    tokens: Tokens | None = None
+    layers: int | None = None
+    scale: float | None = None
     images: int
     values: Mapping[str, Estimate]
+
+    @property
+    def key(self) -> Condition:
+        """The condition."""
+        return Condition(self.condition, self.kept, self.pruned, self.tokens or "path", self.layers, self.scale)
 
     def value(self, measure: str) -> float:
         """The value of a measure, without its interval."""
@@ -47,7 +61,7 @@ class ConditionResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a file: each measure as `NAME`, `NAME_low`, `NAME_high`; `None` if undefined."""
         return {
-            **{name: getattr(self, name) for name in ("method", "condition", "kept", "pruned", "images")},
+            **{name: getattr(self, name) for name in _FIELDS},
             **{
                 name + suffix: None if value != value else value
                 for name, estimate in self.values.items()
@@ -235,6 +249,9 @@ class ConditionMetrics(nn.Module):
             condition=condition.name,
             kept=condition.kept,
             pruned=condition.pruned,
+            tokens=None if condition.unedited else condition.tokens,
+            layers=condition.layers,
+            scale=condition.scale,
             images=int(images.sum(-1).max()),
             values=values,
         )

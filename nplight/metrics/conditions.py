@@ -1,33 +1,22 @@
-"""The conditions under which a path is tested, and the predictions under each."""
+"""The conditions under which a path is tested."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from nplight.errors import check_fraction
-from nplight.metrics.edited_forward import EditedForward
-from nplight.neurons import (
-    Edit,
-    References,
-    Tokens,
-    path_masks,
-    prune_order,
-    pruned_masks,
-    random_priority,
-    replacing,
-    scaling,
-)
-from nplight.paths import CategoryPaths
-from nplight.seeds import seeded_generator
-from nplight.vit import OpenViT, undisturbed
+from nplight.neurons import Tokens
+
+ConditionName = Literal[
+    "clean", "none", "removed", "enhanced", "kept", "scaled", "own clean", "own removed", "own enhanced"
+]
 
 UNEDITED = ("clean", "own clean")
 """Names of the conditions without an edit."""
+
+_FACTORS = {"removed": 0.0, "enhanced": 2.0, "own removed": 0.0, "own enhanced": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +24,58 @@ class Condition:
     """A state of the model in which predictions are made.
 
     Attributes:
-        name: `clean`; `removed` or `enhanced`: the category path multiplied by 0 or 2; `kept`: other neurons pruned;
-            `none`: all neurons pruned; `own clean`, `own removed`, `own enhanced`: the same along each image's own
-            path.
-        kept: neurons per layer of the path that is removed, enhanced or kept; `None` for `clean`.
+        name: `clean`: no edit. `none`: every neuron pruned. `removed` or `enhanced`: the category's path multiplied by
+            0 or 2. `scaled`: the category's path multiplied by `scale`. `kept`: neurons outside the category's path
+            pruned. `own clean`, `own removed`, `own enhanced`: the same with each image's own path, on the images that
+            the paths were found with.
+        kept: neurons per layer of the path that is removed, enhanced, scaled or kept; `None` without a path.
         pruned: for `kept`, the pruned share of the other neurons, in [0, 1].
+        tokens: the edited tokens, `path` or `all`.
+        layers: edits only the first `layers` layers; `None`: all layers.
+        scale: for `scaled`, the factor.
     """
 
-    name: Literal["clean", "removed", "enhanced", "kept", "none", "own clean", "own removed", "own enhanced"]
+    name: ConditionName
     kept: int | None = None
     pruned: float | None = None
+    tokens: Tokens = "path"
+    layers: int | None = None
+    scale: float | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of each image's own path, on the images that the paths were found with."""
+        return self.name.startswith("own ")
+
+    @property
+    def unedited(self) -> bool:
+        """Whether nothing is edited."""
+        return self.name in UNEDITED
+
+    @property
+    def factor(self) -> float | None:
+        """What multiplies the neurons of the path; `None` if other neurons are edited, or none."""
+        return self.scale if self.name == "scaled" else _FACTORS.get(self.name)
+
+    @property
+    def main(self) -> bool:
+        """Whether it edits every layer, and all neurons that it concerns, by a factor of 0 or 2.
+
+        The control of these conditions has the full number of draws.
+        """
+        return self.layers is None and self.scale is None and self.pruned in (None, 1)
 
 
-def all_conditions(top_k: int, kept: Sequence[int], fractions: Sequence[float]) -> tuple[Condition, ...]:
+def all_conditions(
+    top_k: int, kept: Sequence[int], fractions: Sequence[float], *, tokens: Tokens = "path"
+) -> tuple[Condition, ...]:
     """Clean, removed, enhanced, and each number of neurons kept with each fraction of the others pruned.
 
     Args:
         top_k: neurons per layer of the path that is removed and enhanced.
         kept: numbers of neurons per layer to keep.
         fractions: shares of the other neurons to prune, in [0, 1].
+        tokens: the edited tokens.
 
     Raises:
         ArgumentError: a fraction is outside [0, 1].
@@ -62,94 +84,81 @@ def all_conditions(top_k: int, kept: Sequence[int], fractions: Sequence[float]) 
         check_fraction("fractions", fraction)
     return (
         Condition("clean"),
-        Condition("removed", top_k),
-        Condition("enhanced", top_k),
-        *(Condition("kept", size, fraction) for size in kept for fraction in dict.fromkeys(fractions)),
+        Condition("removed", top_k, tokens=tokens),
+        Condition("enhanced", top_k, tokens=tokens),
+        *(Condition("kept", size, fraction, tokens) for size in kept for fraction in dict.fromkeys(fractions)),
     )
 
 
-def predictions(
-    vit: OpenViT,
-    images: Tensor,
-    labels: Tensor,
-    conditions: Sequence[Condition],
-    paths: Mapping[str, Mapping[int, CategoryPaths]],
-    *,
-    seed: int = 0,
-    references: References | None = None,
-    tokens: Tokens = "path",
-) -> dict[str, list[Tensor]]:
-    """Predict a batch under each condition, each image edited along the path of its own category.
-
-    The neurons that a fraction prunes are drawn per category from `seed`, independently of the batch and the method.
-    They are nested: the 10% are among the 30%.
+def extreme_conditions(top_k: int, kept: Sequence[int], *, tokens: Tokens) -> tuple[Condition, ...]:
+    """Every neuron pruned; the path removed; and each number of neurons kept with all others pruned.
 
     Args:
-        vit: the opened model.
-        images: (images, channels, height, width).
-        labels: (images,) int64.
-        conditions: the conditions.
-        paths: method -> neurons per layer -> the category paths of that size.
-        seed: of the neurons that a fraction below 1 prunes.
-        references: the fill of pruned neurons; `None`: 0.
-        tokens: the edited tokens, `path` or `all`.
-
-    Returns:
-        Method -> per condition the probabilities (images, categories), at least float32; the clean ones are the same
-        tensor for all methods.
+        top_k: neurons per layer of the path that is removed.
+        kept: numbers of neurons per layer to keep.
+        tokens: the edited tokens.
     """
-    partial = any(condition.pruned not in (None, 1) for condition in conditions)
-    priority = _category_priority(vit, labels, seed) if partial else None
-    with undisturbed(vit.model), torch.no_grad():
-        values = None if references is None else references.of(images)
-        forward = EditedForward(vit, images, tokens)
-        clean = forward.clean().softmax(-1)
-        probabilities = {}
-        for method, sizes in paths.items():
-            masks = {size: path_masks(category.of(labels), vit.widths) for size, category in sizes.items()}
-            orders = {} if priority is None else {size: prune_order(path, priority) for size, path in masks.items()}
-            logits = forward.edited(
-                _edit(condition, masks[condition.kept], orders.get(condition.kept), values)
-                for condition in conditions
-                if condition.kept is not None
-            )
-            probabilities[method] = [
-                clean if condition.kept is None else next(logits).softmax(-1) for condition in conditions
-            ]
-    return probabilities
+    return (
+        Condition("none", tokens=tokens),
+        Condition("removed", top_k, tokens=tokens),
+        *(Condition("kept", size, 1.0, tokens) for size in kept),
+    )
 
 
-def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tensor:
-    """Predict a batch under each category's path, with all other neurons pruned to zero.
+def depth_conditions(
+    top_k: int, depth: int, shares: Sequence[float], *, tokens: Tokens = "path"
+) -> tuple[Condition, ...]:
+    """The path removed, and the path kept, in the first layers alone.
 
     Args:
-        vit: the opened model.
-        images: (images, channels, height, width).
-        paths: the category paths.
+        top_k: neurons per layer of the path.
+        depth: layers of the model.
+        shares: of the layers, in [0, 1], rounded to whole layers; shares of no layer and of all layers are left out,
+            which are other conditions.
+        tokens: the edited tokens.
 
-    Returns:
-        The predicted categories, (paths, images) int64.
+    Raises:
+        ArgumentError: a share is outside [0, 1].
     """
-    with undisturbed(vit.model), torch.no_grad():
-        forward = EditedForward(vit, images)
-        pruned = (pruned_masks(path_masks(path[None], vit.widths), 1.0) for path in paths.neurons.to(images.device))
-        edited_logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)
-        return torch.stack([logits.argmax(1) for logits in edited_logits])
+    for share in shares:
+        check_fraction("depths", share)
+    layers = [count for count in sorted({int(share * depth + 0.5) for share in shares}) if 0 < count < depth]
+    return tuple(
+        condition
+        for count in layers
+        for condition in (
+            Condition("removed", top_k, tokens=tokens, layers=count),
+            Condition("kept", top_k, 1.0, tokens, count),
+        )
+    )
 
 
-def _edit(
-    condition: Condition,
-    path: list[Tensor],
-    order: list[Tensor] | None,
-    values: Mapping[int, Tensor] | None,
-) -> Edit:
-    if condition.pruned is None:
-        return scaling(path, 2.0 if condition.name == "enhanced" else 0.0)
-    pruned = pruned_masks(path, condition.pruned, order)
-    return scaling(pruned, 0.0) if values is None else replacing(pruned, values)
+def dose_conditions(top_k: int, scales: Sequence[float], *, tokens: Tokens = "path") -> tuple[Condition, ...]:
+    """The neurons of the path multiplied by each scale; 0, 1 and 2 are left out, which are other conditions.
+
+    Args:
+        top_k: neurons per layer of the path.
+        scales: the factors.
+        tokens: the edited tokens.
+    """
+    others = sorted({float(scale) for scale in scales} - {0.0, 1.0, 2.0})
+    return tuple(Condition("scaled", top_k, tokens=tokens, scale=scale) for scale in others)
 
 
-def _category_priority(vit: OpenViT, labels: Tensor, seed: int) -> list[Tensor]:
-    categories, positions = labels.cpu().unique(return_inverse=True)
-    drawn = [random_priority(1, vit.widths, seeded_generator(seed, category)) for category in categories.tolist()]
-    return [torch.cat(layer)[positions].to(labels.device) for layer in zip(*drawn)]
+def own_conditions(top_k: int, *, tokens: Tokens = "path") -> tuple[Condition, ...]:
+    """The conditions of each image's own path: clean, removed and enhanced."""
+    return (
+        Condition("own clean"),
+        Condition("own removed", top_k, tokens=tokens),
+        Condition("own enhanced", top_k, tokens=tokens),
+    )
+
+
+def whole_conditions(conditions: Sequence[Condition]) -> list[Condition]:
+    """The conditions that edit every layer at the main tokens, those of the first edit.
+
+    Args:
+        conditions: of one test.
+    """
+    main = next((condition.tokens for condition in conditions if not condition.unedited), "path")
+    return [one for one in conditions if one.unedited or (one.tokens == main and one.layers is None)]

@@ -56,6 +56,16 @@ def draw_matrix(values: Tensor, ax: Axes | None, *, rows: str, columns: str, uni
     return figure, ax
 
 
+def pruning_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of a path kept, with neurons pruned in all layers at the main tokens, those of the first such row.
+
+    Args:
+        rows: from `ConditionResult.to_dict`; files of older versions name neither tokens nor layers.
+    """
+    kept = [row for row in rows if row["condition"] == "kept" and row.get("layers") is None]
+    return [row for row in kept if row.get("tokens") == kept[0].get("tokens")]
+
+
 def draw_pruning(results: Sequence[Mapping[str, Any]], ax: Axes | None, measure: Measure) -> Drawing:
     """A measure against neurons kept per layer; the clean value is a dashed line.
 
@@ -68,7 +78,7 @@ def draw_pruning(results: Sequence[Mapping[str, Any]], ax: Axes | None, measure:
         measure: the measure to draw.
     """
     figure, ax = canvas(ax)
-    kept = [result for result in results if result["condition"] == "kept"]
+    kept = pruning_rows(results)
     methods = list(dict.fromkeys(result["method"] for result in kept))
     shares = sorted({result["pruned"] for result in kept})
     for method in methods:

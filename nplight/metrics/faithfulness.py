@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError
 from nplight.metrics.condition_metrics import ConditionMetrics
-from nplight.metrics.conditions import Condition
+from nplight.metrics.conditions import Condition, whole_conditions
+from nplight.metrics.control_metrics import ControlMetrics
 from nplight.metrics.replicates import Estimate, Replicates, estimate
 
 
@@ -84,12 +85,14 @@ def faithfulness_curve(sizes: Sequence[int], accuracies: Sequence[Replicates], t
 
 
 def pruned_accuracy(
-    metrics: ConditionMetrics, total: int, *, measure: str = "accuracy"
+    metrics: ConditionMetrics | ControlMetrics, total: int, *, measure: str = "accuracy"
 ) -> tuple[list[int], list[Replicates]]:
     """The points of a curve: the conditions with all other neurons pruned, and `clean`, which keeps all neurons.
 
+    Where several tokens were edited, the curve is of the first of them.
+
     Args:
-        metrics: of one method; all devices must call this.
+        metrics: of one search or control; all devices must call this.
         total: neurons per layer.
         measure: one of `MEASURES`.
 
@@ -101,7 +104,7 @@ def pruned_accuracy(
     """
     kept = {
         condition.kept: condition
-        for condition in metrics.conditions
+        for condition in whole_conditions(metrics.conditions)
         if condition.pruned == 1 and condition.kept is not None and condition.kept < total
     }
     points = {**dict(sorted(kept.items())), total: Condition("clean")}

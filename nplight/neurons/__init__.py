@@ -1,7 +1,7 @@
 """Recording and editing neurons, by hooks that exist only inside a `with`."""
 
-from nplight.neurons.edits import Edit, edited, replacing, scaling
-from nplight.neurons.fills import FILLS, Fill, References
+from nplight.neurons.edits import Edit, edited, first_layers, replacing, scaling
+from nplight.neurons.fills import FILLS, Fill, FixedReferences, References
 from nplight.neurons.gathering import Gathering
 from nplight.neurons.intervene import OPERATIONS, Operation, intervene
 from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
@@ -15,12 +15,14 @@ __all__ = [
     "TOKENS",
     "Edit",
     "Fill",
+    "FixedReferences",
     "Gathering",
     "Operation",
     "References",
     "Tokens",
     "at_sites",
     "edited",
+    "first_layers",
     "gathering",
     "intervene",
     "overwrite",

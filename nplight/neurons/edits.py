@@ -63,6 +63,11 @@ def replacing(masks: Sequence[Tensor], values: Mapping[int, Tensor], *, shared: 
     return _masked(masks, replace, shared)
 
 
+def first_layers(edit: Edit, layers: int) -> Edit:
+    """The edit in the first `layers` layers alone; the neurons of later layers are left as they are."""
+    return lambda layer, neurons: edit(layer, neurons) if layer < layers else neurons
+
+
 def _masked(masks: Sequence[Tensor], change: Edit, shared: bool) -> Edit:
     """The edit that applies `change` to the masked neurons of each layer."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from nplight.methods import is_control
 from nplight.metrics import MEASURES, Measure
+from nplight.metrics.drawing import pruning_rows
 from nplight.report.run_data import Run
 from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, plain_text, template
 
@@ -22,7 +23,7 @@ def draw_pruning(run: Run) -> go.Figure | None:
 
     The measures are those of `MEASURES` that compare methods with a path kept: top-1 accuracy (%). `None` without one.
     """
-    results = [result for result in run.metrics.get("conditions", ()) if result["condition"] == "kept"]
+    results = pruning_rows(run.metrics.get("conditions", ()))
     measures = [
         measure
         for measure in MEASURES.values()
@@ -172,19 +173,19 @@ def _panel_titles(fractions: Sequence[float], panels: int, measures: int) -> lis
     return (titles + [""] * (panels - len(titles))) * (measures - 1) + titles
 
 
-def _panel(run: Run, results: Sequence[dict[str, Any]], measure: Measure, *, legend: bool) -> list[go.Scatter]:
+def _panel(run: Run, results: Sequence[Mapping[str, Any]], measure: Measure, *, legend: bool) -> list[go.Scatter]:
     """One line for the unedited model, and one per method."""
-    sizes = sorted({result["kept"] for result in run.metrics["conditions"] if result["condition"] == "kept"})
+    sizes = sorted({result["kept"] for result in results})
     clean = [_flat(sizes, row, measure, legend) for row in run.metrics["conditions"] if row["condition"] == "clean"]
     lines = [
         _with_interval([result for result in results if result["method"] == method], method, number, measure, legend)
-        for number, method in enumerate(run.methods)
+        for number, method in enumerate(run.tested)
     ]
     return clean[:1] + lines
 
 
 def _with_interval(
-    results: Sequence[dict[str, Any]], method: str, number: int, measure: Measure, legend: bool
+    results: Sequence[Mapping[str, Any]], method: str, number: int, measure: Measure, legend: bool
 ) -> go.Scatter:
     low, middle, high = (
         [_scaled(result.get(measure.name + end), measure) for result in results] for end in ("_low", "", "_high")
@@ -211,7 +212,7 @@ def _with_interval(
     )
 
 
-def _flat(sizes: Sequence[int], clean: dict[str, Any], measure: Measure, legend: bool) -> go.Scatter:
+def _flat(sizes: Sequence[int], clean: Mapping[str, Any], measure: Measure, legend: bool) -> go.Scatter:
     return go.Scatter(
         x=[sizes[0], sizes[-1]],
         y=[_scaled(clean.get(measure.name), measure)] * 2,

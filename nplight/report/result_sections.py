@@ -60,7 +60,7 @@ def _searched(run: Run) -> str:
 
 def headline(run: Run) -> list[Card]:
     """Measures of the main search: the clean accuracy, the path removed and enhanced, and only the path kept."""
-    rows = run.metrics.get("conditions", [])
+    rows = _whole(run.metrics.get("conditions", []))
     main = [row for row in rows if row["method"] in ("", *run.methods[:1])]
     cards = []
     for row in main:
@@ -82,7 +82,7 @@ def deviations(run: Run) -> Deviations:
     conditions = [name for name in ("removed", "enhanced") if _results(run, name)]
     columns = [(name, measure) for name in conditions for measure in MEASURES.values() if name in measure.compared]
     rows = []
-    for method in run.methods:
+    for method in run.tested:
         results = {name: _results(run, name, method) for name in conditions}
         values = [_with_interval(results[name], measure) for name, measure in columns]
         joint = run.metrics.get("paths", {}).get(method, {}).get("joint_score") or {}
@@ -92,8 +92,14 @@ def deviations(run: Run) -> Deviations:
 
 def _results(run: Run, condition: str, method: str | None = None) -> list[Row]:
     """The results under a condition, of one method or of all."""
-    results = [result for result in run.metrics.get("conditions", []) if result["condition"] == condition]
+    results = [result for result in _whole(run.metrics.get("conditions", [])) if result["condition"] == condition]
     return [result for result in results if method in (None, result["method"])]
+
+
+def _whole(rows: list[Row]) -> list[Row]:
+    """The rows of edits in all layers, at the main tokens, those of the first edit."""
+    main = next((row["tokens"] for row in rows if row.get("tokens") and row["method"]), None)
+    return [row for row in rows if row.get("layers") is None and row.get("tokens") in (None, main)]
 
 
 def _with_interval(results: list[Row], measure: Measure) -> tuple[str, str]:

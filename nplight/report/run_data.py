@@ -61,6 +61,11 @@ class Run:
         return list(self.metrics.get("methods", self.paths)) or list(self.table.searches if self.table else ())
 
     @property
+    def tested(self) -> list[str]:
+        """The searches, and the controls that were tested beside them."""
+        return list(dict.fromkeys([*self.methods, *self.metrics.get("controls", ())]))
+
+    @property
     def rows(self) -> int:
         """Number of image paths of all searches."""
         return 0 if self.table is None else len(self.table)

@@ -52,6 +52,9 @@ class _Condition(_Open, total=False):
     method: Required[Text]
     kept: Required[Annotated[int, Field(ge=1, le=2**22)] | None]
     pruned: Required[Number | None]
+    tokens: Text | None
+    layers: Annotated[int, Field(ge=1, le=2**22)] | None
+    scale: Number | None
 
 
 _MEASURED = TypeAdapter(Number | None)
@@ -102,6 +105,7 @@ class Metrics(_Open, total=False):
 
     conditions: Required[list[Annotated[_Condition, AfterValidator(_whole_condition)]]]
     claims: list[Claim]
+    controls: list[Text]
     faithfulness: dict[Text, Curve]
     images: Count
     methods: list[Text]

@@ -14,7 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nplight.methods import METHODS
-from nplight.metrics import MEASURES, ConditionMeasure, ConditionResult, Measure, SelectivitySummary
+from nplight.metrics import (
+    MEASURES,
+    Condition,
+    ConditionMeasure,
+    ConditionResult,
+    Measure,
+    SelectivitySummary,
+    whole_conditions,
+)
 from nplight.results import PATH_MEASURES, ComparedMeasure, Comparison, ComparisonRow, Findings
 
 _LONGEST = max(map(len, METHODS))
@@ -64,9 +72,9 @@ def _single(results: Sequence[ConditionResult]) -> list[RenderableType]:
 def _conditions(results: Sequence[ConditionResult], measures: Sequence[ConditionMeasure]) -> Table:
     """Measures without an edit, with the path removed, and with the path enhanced."""
     title = f"The category path removed and enhanced ({results[0].images} held-out images)"
-    table = _table(title, ["condition"], [measure.column for measure in measures])
+    table, whole = _table(title, ["condition"], [measure.column for measure in measures]), _whole(results)
     for result in results:
-        if result.condition != "kept":
+        if result.condition in ("clean", *_EDITED) and result.key in whole:
             size = "" if result.kept is None else f" (top {result.kept})"
             table.add_row(result.condition + size, *_values(result, measures))
     return table
@@ -76,15 +84,20 @@ def _pruned(results: Sequence[ConditionResult], measures: Sequence[ConditionMeas
     """Measures with others pruned, one section per number of neurons kept."""
     title = f"Others pruned, the category path kept ({results[0].images} held-out images)"
     table = _table(title, ["kept", "others pruned"], [measure.column for measure in measures])
-    previous = None
+    previous, whole = None, _whole(results)
     for result in results:
-        if result.condition == "kept":
+        if result.condition == "kept" and result.key in whole:
             if previous not in (None, result.kept):
                 table.add_section()
             kept = "" if result.kept == previous else str(result.kept)
             table.add_row(kept, f"{result.pruned:.0%}", *_values(result, measures))
             previous = result.kept
     return table
+
+
+def _whole(results: Sequence[ConditionResult]) -> list[Condition]:
+    """The conditions that edit all layers at the main tokens; those of a path come first."""
+    return whole_conditions([result.key for result in sorted(results, key=lambda result: result.kept is None)])
 
 
 def _compared(findings: Findings) -> list[RenderableType]:

@@ -1,12 +1,16 @@
 """Results of a run: category paths from image paths, the comparison of methods, the paper's claims."""
 
+from nplight.results.by_category import category_rows, condition_fields
 from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
+from nplight.results.differences import ControlDifference
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths
 from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
+from nplight.results.rationales import Rationale
+from nplight.results.tested_paths import TestedPaths
 
 __all__ = [
     "PATH_MEASURES",
@@ -14,12 +18,17 @@ __all__ = [
     "ComparedMeasure",
     "Comparison",
     "ComparisonRow",
+    "ControlDifference",
     "Findings",
     "MethodResult",
     "PathMeasure",
     "PathStatistics",
     "category_path_stability",
+    "Rationale",
+    "TestedPaths",
+    "category_rows",
     "compare",
+    "condition_fields",
     "findings",
     "form_category_paths",
     "paper_claims",

@@ -10,12 +10,12 @@ from nplight.methods import METHODS, is_control, is_proposed
 from nplight.metrics import (
     JOINT_SCORE,
     MEASURES,
-    Condition,
     Estimate,
     Measure,
     Replicates,
     difference,
     holm_below,
+    whole_conditions,
 )
 from nplight.results.comparison import ComparedMeasure, MethodResult
 
@@ -89,7 +89,8 @@ def _effects(proposed: MethodResult, rivals: Sequence[MethodResult]) -> Iterator
         "own removed": ("own", "the largest loss of probability when removed"),
         "own enhanced": ("own", "the largest gain when enhanced"),
     }
-    measured = [*proposed.metrics.conditions, *(() if proposed.own is None else proposed.own.conditions)]
+    own = () if proposed.own is None else proposed.own.conditions
+    measured = [*whole_conditions(proposed.metrics.conditions), *own]
     for name, (protocol, what) in claimed.items():
         for condition in (condition for condition in measured if condition.name == name):
             compared = ComparedMeasure(MEASURES["probability_deviation"], condition)
@@ -118,15 +119,16 @@ def _superlative(
 
 
 def _kept(proposed: MethodResult, results: Sequence[MethodResult], top_k: int) -> Claim | None:
-    everything = Condition("kept", top_k, 1.0)
-    if everything not in proposed.metrics.conditions:
+    conditions = whole_conditions(proposed.metrics.conditions)
+    everything = next((one for one in conditions if (one.name, one.kept, one.pruned) == ("kept", top_k, 1)), None)
+    if everything is None:
         return None
     change = proposed.metrics.estimate(everything, "accuracy_deviation")
     verdict: Verdict = (
         "held" if change.low > -KEPT_WITHIN else "not held" if change.high < -KEPT_WITHIN else "undecided"
     )
     floors = dict[str, Estimate]()
-    for condition in (condition for condition in proposed.metrics.conditions if condition.name == "none"):
+    for condition in (condition for condition in conditions if condition.name == "none"):
         floors["no neuron kept"] = proposed.metrics.estimate(condition, "accuracy_deviation")
     for control in (result for result in results if is_control(result.method) and result is not proposed):
         if everything in control.metrics.conditions:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nplight.metrics import JOINT_SCORE, MEASURES, Condition, ConditionMetrics, Estimate, Measure, Replicates, estimate
+from nplight.metrics import (
+    JOINT_SCORE,
+    MEASURES,
+    Condition,
+    ConditionMetrics,
+    ConditionResult,
+    ControlMetrics,
+    Estimate,
+    Measure,
+    Replicates,
+    estimate,
+)
+from nplight.neurons import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +37,15 @@ class ComparedMeasure:
         """The name of its row, with the unit."""
         if self.condition is None:
             return self.measure.label
+        tokens = ", at all tokens" if self.condition.tokens == "all" else ""
         if self.condition.name == "kept":
-            return f"{self.condition.kept} kept, {self.condition.pruned:.0%} pruned: {self.measure.label}"
-        return f"{self.condition.name}: {self.measure.label}"
+            return f"{self.condition.kept} kept, {self.condition.pruned:.0%} pruned{tokens}: {self.measure.label}"
+        return f"{self.condition.name}{tokens}: {self.measure.label}"
 
     @property
     def sign(self) -> int:
         """1 if larger values are better, -1 if smaller values are: removing a path should lower the measure."""
-        removed = self.condition is not None and self.condition.name in ("removed", "own removed")
-        return -self.measure.sign if removed else self.measure.sign
+        return -self.measure.sign if self.condition is not None and self.condition.factor == 0 else self.measure.sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +55,27 @@ class MethodResult:
     Attributes:
         method: its name.
         joint_score: of the paths on the images they were found with, with replicates; `None` if it is not known.
-        metrics: the measures of every condition.
-        own: the measures of each image's own path, on the images it was found with; `None` if they were not tested.
+        metrics: the measures of every condition, of category paths on held-out images.
+        own: those of images' own paths on the images that they were found with; `None` if they were not tested.
     """
 
     method: str
     joint_score: Replicates | None
-    metrics: ConditionMetrics
+    metrics: ConditionMetrics | ControlMetrics
     own: ConditionMetrics | None = None
 
     def replicates(self, compared: ComparedMeasure) -> Replicates | None:
         """The replicates of a measure; `None` if it was not measured."""
         if compared.condition is None:
             return self.joint_score
-        metrics = self.own if compared.condition.name.startswith("own ") else self.metrics
+        metrics = self.own if compared.condition.own else self.metrics
         if metrics is None or compared.condition not in metrics.conditions:
             return None
         return metrics.replicates(compared.condition, compared.measure.name)
+
+    def results(self) -> list[ConditionResult]:
+        """The results of every condition."""
+        return [*self.metrics.compute(), *([] if self.own is None else self.own.compute())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +118,21 @@ class Comparison:
     methods: tuple[str, ...]
     rows: tuple[ComparisonRow, ...]
 
-    def under(self, *conditions: str | None) -> list[ComparisonRow]:
-        """The rows of the named conditions; `None` stands for the joint score."""
-        return [row for row in self.rows if (row.compared.condition and row.compared.condition.name) in conditions]
+    def under(self, *conditions: str | None, tokens: Tokens | None = None) -> list[ComparisonRow]:
+        """The rows of the named conditions.
+
+        Args:
+            *conditions: names; `None` stands for the joint score.
+            tokens: the edited tokens; `None`: the main ones, which come first.
+        """
+        edited = [row.compared.condition.tokens for row in self.rows if row.compared.condition is not None]
+        wanted = tokens or (edited[0] if edited else None)
+        return [
+            row
+            for row in self.rows
+            if (row.compared.condition and row.compared.condition.name) in conditions
+            and (row.compared.condition is None or row.compared.condition.tokens == wanted)
+        ]
 
 
 def compare(results: Sequence[MethodResult]) -> Comparison:
@@ -117,21 +145,28 @@ def compare(results: Sequence[MethodResult]) -> Comparison:
         methods=tuple(result.method for result in results),
         rows=tuple(
             ComparisonRow(compared, tuple(_estimate(result.replicates(compared)) for result in results))
-            for compared in _compared_measures(results[0].metrics.conditions)
+            for compared in _compared_measures(_compared_conditions(results))
         ),
     )
 
 
+def _compared_conditions(results: Sequence[MethodResult]) -> list[Condition]:
+    """Those that edit all layers, by no other factors than 0 and 2, and images' own paths if they were tested."""
+    own = next((result.own.conditions for result in results if result.own is not None), ())
+    conditions = [*results[0].metrics.conditions, *own]
+    return [condition for condition in conditions if condition.layers is None and condition.name != "scaled"]
+
+
 def _compared_measures(conditions: Sequence[Condition]) -> list[ComparedMeasure]:
-    """The joint score, then the measures of removed and enhanced paths, then those of kept paths."""
+    """The joint score, then the measures of removed and enhanced paths, of images' own paths, and of kept paths."""
     return [
         ComparedMeasure(JOINT_SCORE),
         *(
             ComparedMeasure(measure, condition)
-            for names in (("removed", "enhanced"), ("kept",))
+            for names in (("removed", "enhanced"), ("own removed", "own enhanced"), ("kept",))
             for measure in MEASURES.values()
             for condition in conditions
-            if condition.name in names and condition.name in measure.compared
+            if condition.name in names and condition.name.removeprefix("own ") in measure.compared
         ),
     ]
 

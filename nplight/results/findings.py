@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nplight.methods import is_control
 from nplight.metrics import (
     Agreement,
-    ConditionMetrics,
+    Condition,
     ConditionResult,
     Estimate,
     FaithfulnessCurve,
-    area_replicates,
-    difference,
+    NormalisedFaithfulness,
     estimate,
-    faithfulness_curve,
-    pruned_accuracy,
 )
+from nplight.results.by_category import category_quantiles
 from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import Comparison, MethodResult, compare
+from nplight.results.differences import ControlDifference, control_differences
+from nplight.results.faithfulness import accuracy_curves, area_leads, normalised_curves
 from nplight.results.path_statistics import PathStatistics, path_statistics, table_agreement
+from nplight.results.rationales import Rationale, rationales
+from nplight.results.tested_paths import TestedPaths
 from nplight.store import PathTable
 
 
@@ -30,21 +31,33 @@ class Findings:
     """The findings of a run.
 
     Attributes:
-        results: one entry per condition and method; `clean` once.
-        comparison: of the methods.
+        results: one entry per condition and search or control; conditions without a path once, with `clean` first.
+        comparison: of the searches and controls.
+        searches: the names of the tested searches.
+        controls: the names of the results of controls.
         claims: the paper's claims with their verdicts.
-        curves: method -> accuracy against neurons kept.
-        leads: method -> area under its curve minus that of the control; empty without a control.
-        statistics: method -> statistics of its image paths; empty without image paths.
-        agreements: method -> agreement of its image paths with those of the first method.
+        differences: of every search to its controls, under every condition with a path.
+        curves: search or control -> accuracy against neurons kept at the main tokens.
+        leads: search -> area under its curve minus that of random neurons; empty without that control.
+        normalised: search or control -> normalised faithfulness, of several measures and tokens.
+        rationales: sufficiency and comprehensiveness.
+        categories: quantiles over categories of every condition's changes, as rows.
+        statistics: search -> statistics of its image paths; empty without image paths.
+        agreements: search -> agreement of its image paths with those of the first.
         notes: sentences that a reader must know.
     """
 
     results: list[ConditionResult]
     comparison: Comparison
+    searches: tuple[str, ...]
+    controls: tuple[str, ...]
     claims: list[Claim]
+    differences: list[ControlDifference]
     curves: dict[str, FaithfulnessCurve]
     leads: dict[str, Estimate]
+    normalised: dict[str, list[NormalisedFaithfulness]]
+    rationales: list[Rationale]
+    categories: list[dict[str, Any]]
     statistics: dict[str, PathStatistics]
     agreements: dict[str, Agreement]
     notes: list[str]
@@ -54,8 +67,32 @@ class Findings:
         """Number of tested images."""
         return self.results[0].images
 
+    def difference(
+        self, method: str, condition: Condition, measure: str, *, control: str = "random"
+    ) -> Estimate | None:
+        """A measure of a search minus that of its control, paired; `None` if there is none.
+
+        Args:
+            method: the search.
+            condition: under which both were measured.
+            measure: one of `MEASURES`.
+            control: one of `CONTROLS`.
+        """
+        wanted = (method, control, condition)
+        for one in self.differences:
+            if (one.method, one.control, one.condition) == wanted:
+                return one.values.get(measure)
+        return None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The results as rows of a file, each with its differences to the controls."""
+        differences: dict[tuple[str, Condition], dict[str, Any]] = {}
+        for one in self.differences:
+            differences.setdefault((one.method, one.condition), {}).update(one.to_dict())
+        return [{**result.to_dict(), **differences.get((result.method, result.key), {})} for result in self.results]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values of all fields except `results`, for a file."""
+        """Plain values of all fields except `results` and `differences`, for a file."""
         agreements = {
             name: {"neurons": estimate(agreement.neurons).to_dict(), "whole_paths": estimate(agreement.whole).to_dict()}
             for name, agreement in self.agreements.items()
@@ -63,7 +100,8 @@ class Findings:
         return {
             "images": self.images,
             "notes": self.notes,
-            "methods": list(self.comparison.methods),
+            "methods": list(self.searches),
+            "controls": list(self.controls),
             "claims": [asdict(claim) for claim in self.claims],
             "faithfulness": {
                 name: {
@@ -74,35 +112,42 @@ class Findings:
                 }
                 for name, curve in self.curves.items()
             },
+            "normalised_faithfulness": {
+                name: [curve.to_dict() for curve in curves] for name, curves in self.normalised.items()
+            },
+            "rationales": [rationale.to_dict() for rationale in self.rationales],
+            "by_category": self.categories,
             "paths": {name: statistics.to_dict() for name, statistics in self.statistics.items()},
-            "method_agreement": {"with": self.comparison.methods[0], **agreements} if agreements else {},
+            "method_agreement": {"with": next(iter(self.statistics)), **agreements} if agreements else {},
         }
 
 
 def findings(
-    metrics: Mapping[str, ConditionMetrics],
+    tested: TestedPaths,
     table: PathTable | None,
     *,
     top_k: int,
     widths: Sequence[int],
     num_classes: int,
+    replicates: int,
     notes: Sequence[str] = (),
     category_method: str = "frequency",
 ) -> Findings:
     """Compile the findings of a run.
 
     Args:
-        metrics: method -> its metrics, computed over all processes.
+        tested: the metrics of searches and controls, computed over all processes.
         table: the image paths; `None` if there are none.
         top_k: neurons per layer of the path.
         widths: neurons per layer.
         num_classes: number of categories.
+        replicates: of the bootstraps over image paths.
         notes: sentences that a reader must know.
         category_method: how the category paths were formed, one of `CATEGORY_METHODS`.
     """
-    replicates = next(iter(metrics.values())).measures.replicates
+    metrics = tested.metrics
     statistics, agreements = {}, {}
-    tables = {} if table is None else {name: table.where(search=name) for name in metrics if name in table.searches}
+    tables = {} if table is None else {name: table.where(search=name) for name in table.searches if "@" not in name}
     for name, paths in tables.items():
         statistics[name] = path_statistics(
             paths,
@@ -115,35 +160,34 @@ def findings(
         if name != first:
             agreements[name] = table_agreement(tables[first], paths, replicates=replicates)
     results = [
-        MethodResult(name, statistics[name].joint_score if name in statistics else None, conditions)
+        MethodResult(
+            name, statistics[name].joint_score if name in statistics else None, conditions, tested.own_of(name)
+        )
         for name, conditions in metrics.items()
     ]
-    curves, leads = _faithfulness(metrics, min(widths))
     return Findings(
-        results=_clean_once([result for conditions in metrics.values() for result in conditions.compute()]),
+        results=_pathless_once([result for one in results for result in one.results()]),
         comparison=compare(results),
+        searches=tuple(tested.searches) or tuple(metrics),
+        controls=tuple(tested.distinct_controls),
         claims=paper_claims(results, top_k),
-        curves=curves,
-        leads=leads,
+        differences=control_differences(tested),
+        curves=accuracy_curves(tested, min(widths)),
+        leads=area_leads(tested, min(widths)),
+        normalised=normalised_curves(tested, min(widths)),
+        rationales=rationales(tested),
+        categories=category_quantiles(tested),
         statistics=statistics,
         agreements=agreements,
         notes=list(notes),
     )
 
 
-def _faithfulness(
-    metrics: Mapping[str, ConditionMetrics], total: int
-) -> tuple[dict[str, FaithfulnessCurve], dict[str, Estimate]]:
-    points = {name: pruned_accuracy(conditions, total) for name, conditions in metrics.items()}
-    points = {name: curve for name, curve in points.items() if len(curve[0]) > 1}
-    curves = {name: faithfulness_curve(*curve, total) for name, curve in points.items()}
-    areas = {name: area_replicates(*curve, total) for name, curve in points.items()}
-    controls = [name for name in areas if is_control(name)]
-    rivals = {name: area for name, area in areas.items() if controls and name not in controls}
-    return curves, {name: difference(area, areas[controls[0]]) for name, area in rivals.items()}
-
-
-def _clean_once(results: Sequence[ConditionResult]) -> list[ConditionResult]:
-    """The results with a single `clean` entry: without an edit the methods do not differ."""
-    clean = [replace(result, method="") for result in results if result.condition == "clean"][:1]
-    return [*clean, *(result for result in results if result.condition != "clean")]
+def _pathless_once(results: Sequence[ConditionResult]) -> list[ConditionResult]:
+    """The results with one entry per condition without a path, where searches do not differ; `clean` first."""
+    pathless: dict[Condition, ConditionResult] = {}
+    for result in results:
+        if result.kept is None:
+            pathless.setdefault(result.key, replace(result, method=""))
+    ordered = sorted(pathless.values(), key=lambda result: result.condition)
+    return [*ordered, *(result for result in results if result.kept is not None)]

@@ -1,7 +1,8 @@
 """Runs over many images without a Trainer: what callbacks delegate to, and what a plain loop can drive."""
 
 from nplight.runs.context import DataPass, RunContext
-from nplight.runs.evaluation_run import EvaluationRun, EvaluationSettings
+from nplight.runs.evaluation_run import EvaluationRun
+from nplight.runs.evaluation_settings import EvaluationSettings
 from nplight.runs.path_source import PathSource, StoredPaths
 from nplight.runs.run import Run
 from nplight.runs.search_run import SearchRun, check_searchable

@@ -4,10 +4,12 @@ from nplight.store.atomic_write import write_whole
 from nplight.store.folder import RunFolder
 from nplight.store.parts import part_files, write_part
 from nplight.store.path_table import PathTable, read_paths, read_searches
+from nplight.store.row_lookup import RowLookup
 from nplight.store.stored_images import StoredImages, stored_images
 
 __all__ = [
     "PathTable",
+    "RowLookup",
     "RunFolder",
     "StoredImages",
     "part_files",

@@ -15,6 +15,7 @@ SKIPPED = "skipped_files.csv"
 
 METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
+BY_CATEGORY = "by_category.csv"
 COMPARISON_MARKDOWN = "comparison.md"
 COMPARISON_LATEX = "comparison.tex"
 SELECTIVITY = "selectivity.json"
@@ -42,6 +43,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "evaluation": (
             METRICS_JSON,
             METRICS_CSV,
+            BY_CATEGORY,
             COMPARISON_MARKDOWN,
             COMPARISON_LATEX,
             SELECTIVITY,

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -190,18 +190,25 @@ class RunFolder:
         """Write a text file in UTF-8, atomically."""
         write_whole(self.path / name, lambda path: path.write_bytes(text.encode(errors="backslashreplace")))
 
-    def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_csv(self, name: str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
         """Write a table with a header, atomically; missing values are empty.
 
         A text that a spreadsheet would interpret as a formula is prefixed with `'`, which spreadsheets do not show.
+
+        Args:
+            name: of the file.
+            rows: by column.
+            columns: the columns, so that rows are written as they come; `None`: those of all rows.
         """
+        if columns is None:
+            rows = list(rows)
+            columns = list(dict.fromkeys(name for row in rows for name in row))
 
         def write_rows(path: Path) -> None:
             # File names are bytes and may be invalid in every encoding.
             with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-                names = dict.fromkeys(name for row in rows for name in row)
-                writer = csv.DictWriter(file, fieldnames=list(names), lineterminator="\n")
-                writer.writerow({name: _cell(name) for name in names})
+                writer = csv.DictWriter(file, fieldnames=columns, lineterminator="\n")
+                writer.writerow({name: _cell(name) for name in columns})
                 writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
         write_whole(self.path / name, write_rows)

@@ -126,6 +126,20 @@ class PathTable:
                 for start in range(0, len(rows), size):
                     yield {name: _tensor(name, rows[name].slice(start, size)) for name in columns}
 
+    def part_indices(self) -> list[Tensor]:
+        """The indices of each part's images, in the order of its rows: one (images,) int64 per part."""
+        return [torch.from_numpy(np.array(self._index([part]))) for part in self._chosen(self._parts)]
+
+    def part_rows(self, number: int, columns: Sequence[str]) -> dict[str, Tensor]:
+        """Numeric columns of the part at a position of `part_indices`.
+
+        Raises:
+            RunFolderError: the part is damaged.
+        """
+        with self._reading():
+            rows = self._read(self._chosen(self._parts)[number], columns)
+            return {name: _tensor(name, rows[name]) for name in columns}
+
     def _check_columns(self, columns: Sequence[str], known: Sequence[str]) -> None:
         unknown = [column for column in columns if column not in known]
         if unknown:

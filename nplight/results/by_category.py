@@ -1,0 +1,91 @@
+"""Every condition's changes by category: a table, and quantiles over the categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from nplight.metrics import MEASURES, Condition
+from nplight.results.tested_paths import TestedPaths
+
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+_CHANGES = tuple(name for name, measure in MEASURES.items() if measure.change)
+
+
+COLUMNS = (
+    "method",
+    "condition",
+    "kept",
+    "pruned",
+    "tokens",
+    "layers",
+    "scale",
+    "category",
+    "images",
+    *_CHANGES,
+)
+"""The columns of the table."""
+
+
+def condition_fields(condition: Condition) -> dict[str, Any]:
+    """The condition as columns of a file."""
+    return {
+        "condition": condition.name,
+        "kept": condition.kept,
+        "pruned": condition.pruned,
+        "tokens": None if condition.unedited else condition.tokens,
+        "layers": condition.layers,
+        "scale": condition.scale,
+    }
+
+
+def category_rows(tested: TestedPaths, num_classes: int) -> Iterator[dict[str, Any]]:
+    """One row per search or control, condition with a path, and category with images: the mean changes of its images.
+
+    Args:
+        tested: what was measured, over all processes.
+        num_classes: number of categories.
+    """
+    for method, metrics in tested.metrics.items():
+        changes = {name: metrics.by_category(name) for name in _CHANGES}
+        for position, condition in enumerate(metrics.conditions):
+            if condition.kept is None:
+                continue
+            for category in range(num_classes):
+                images = int(max(means.images[position, category] for means in changes.values()))
+                if images:
+                    yield {
+                        "method": method,
+                        **condition_fields(condition),
+                        "category": category,
+                        "images": images,
+                        **{name: _plain(means.values[position, category].item()) for name, means in changes.items()},
+                    }
+
+
+def category_quantiles(tested: TestedPaths) -> list[dict[str, Any]]:
+    """One row per search or control and condition with a path: quantiles of each change over the categories.
+
+    Args:
+        tested: what was measured, over all processes.
+    """
+    rows = []
+    for method, metrics in tested.metrics.items():
+        changes = {name: metrics.by_category(name).values for name in _CHANGES}
+        for position, condition in enumerate(metrics.conditions):
+            if condition.kept is None:
+                continue
+            row = {"method": method, **condition_fields(condition), "quantiles": list(QUANTILES)}
+            for name, means in changes.items():
+                values = means[position][~means[position].isnan()]
+                levels = torch.tensor(QUANTILES, dtype=torch.float64, device=values.device)
+                row[name] = [_plain(value) for value in values.quantile(levels).tolist()] if len(values) else []
+            rows.append(row)
+    return rows
+
+
+def _plain(value: float) -> float | None:
+    return None if value != value else float(f"{value:.7g}")
