@@ -45,7 +45,7 @@ def write_quick(folder: Path) -> Path:
     config = yaml.safe_load(DIGITS.read_text())
     search, evaluation = config["trainer"]["callbacks"][:2]
     search["init_args"].update(steps=2, kept=[1, 5])
-    evaluation["init_args"].update(fractions=[0.5, 1.0])
+    evaluation["init_args"].update(fractions=[0.5, 1.0], draws=2)
     path = folder / "quick.yaml"
     path.write_text(yaml.safe_dump(config))
     return path

@@ -10,7 +10,7 @@ from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 from nplight.results.rationales import Rationale
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 
 __all__ = [
     "PATH_MEASURES",
@@ -25,7 +25,7 @@ __all__ = [
     "PathStatistics",
     "category_path_stability",
     "Rationale",
-    "TestedPaths",
+    "MeasuredPaths",
     "category_rows",
     "compare",
     "condition_fields",

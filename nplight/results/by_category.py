@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nplight.metrics import MEASURES, Condition
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -42,7 +42,7 @@ def condition_fields(condition: Condition) -> dict[str, Any]:
     }
 
 
-def category_rows(tested: TestedPaths, num_classes: int) -> Iterator[dict[str, Any]]:
+def category_rows(tested: MeasuredPaths, num_classes: int) -> Iterator[dict[str, Any]]:
     """One row per search or control, condition with a path, and category with images: the mean changes of its images.
 
     Args:
@@ -66,7 +66,7 @@ def category_rows(tested: TestedPaths, num_classes: int) -> Iterator[dict[str, A
                     }
 
 
-def category_quantiles(tested: TestedPaths) -> list[dict[str, Any]]:
+def category_quantiles(tested: MeasuredPaths) -> list[dict[str, Any]]:
     """One row per search or control and condition with a path: quantiles of each change over the categories.
 
     Args:

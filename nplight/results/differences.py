@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nplight.metrics import MEASURES, Condition, ConditionMetrics, ControlMetrics, Estimate, difference
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ControlDifference:
         }
 
 
-def control_differences(tested: TestedPaths) -> list[ControlDifference]:
+def control_differences(tested: MeasuredPaths) -> list[ControlDifference]:
     """The differences of every search to every control, under every condition with a path.
 
     Args:

@@ -17,14 +17,14 @@ from nplight.metrics import (
     pruned_accuracy,
 )
 from nplight.neurons import Tokens
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 
 NORMALISED = ("accuracy", "probability")
 
 Metrics = ConditionMetrics | ControlMetrics
 
 
-def accuracy_curves(tested: TestedPaths, total: int) -> dict[str, FaithfulnessCurve]:
+def accuracy_curves(tested: MeasuredPaths, total: int) -> dict[str, FaithfulnessCurve]:
     """Accuracy against neurons kept at the main tokens, per search and control.
 
     Args:
@@ -35,7 +35,7 @@ def accuracy_curves(tested: TestedPaths, total: int) -> dict[str, FaithfulnessCu
     return {name: faithfulness_curve(*curve, total) for name, curve in points.items() if len(curve[0]) > 1}
 
 
-def area_leads(tested: TestedPaths, total: int) -> dict[str, Estimate]:
+def area_leads(tested: MeasuredPaths, total: int) -> dict[str, Estimate]:
     """The area under each search's curve minus that of random neurons; arguments as `accuracy_curves`."""
     leads = {}
     for search, control in tested.controls.get("random", {}).items():
@@ -45,7 +45,7 @@ def area_leads(tested: TestedPaths, total: int) -> dict[str, Estimate]:
     return leads
 
 
-def normalised_curves(tested: TestedPaths, total: int) -> dict[str, list[NormalisedFaithfulness]]:
+def normalised_curves(tested: MeasuredPaths, total: int) -> dict[str, list[NormalisedFaithfulness]]:
     """Normalised faithfulness of accuracy and probability at all tested tokens; arguments as `accuracy_curves`."""
     return {name: _normalised(metrics, total) for name, metrics in tested.metrics.items()}
 

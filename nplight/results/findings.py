@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from nplight.metrics import (
@@ -22,8 +23,10 @@ from nplight.results.differences import ControlDifference, control_differences
 from nplight.results.faithfulness import accuracy_curves, area_leads, normalised_curves
 from nplight.results.path_statistics import PathStatistics, path_statistics, table_agreement
 from nplight.results.rationales import Rationale, rationales
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 from nplight.store import PathTable
+
+_NO_METHODS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +126,15 @@ class Findings:
 
 
 def findings(
-    tested: TestedPaths,
+    tested: MeasuredPaths,
     table: PathTable | None,
     *,
     top_k: int,
     widths: Sequence[int],
     num_classes: int,
     replicates: int,
+    category_methods: Mapping[str, str] = _NO_METHODS,
     notes: Sequence[str] = (),
-    category_method: str = "frequency",
 ) -> Findings:
     """Compile the findings of a run.
 
@@ -142,8 +145,8 @@ def findings(
         widths: neurons per layer.
         num_classes: number of categories.
         replicates: of the bootstraps over image paths.
+        category_methods: search -> the one of `CATEGORY_METHODS` that formed its category paths, for their stability.
         notes: sentences that a reader must know.
-        category_method: how the category paths were formed, one of `CATEGORY_METHODS`.
     """
     metrics = tested.metrics
     statistics, agreements = {}, {}
@@ -154,7 +157,7 @@ def findings(
             num_classes=num_classes,
             width=max(widths),
             replicates=replicates,
-            category_paths=(top_k, category_method),
+            category_paths=(top_k, category_methods[name]) if name in category_methods else None,
         )
         first = next(iter(tables))
         if name != first:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nplight.metrics import Condition, ConditionMetrics, ControlMetrics, Estimate, Replicates, difference
 from nplight.neurons import Tokens
-from nplight.results.tested_paths import TestedPaths
+from nplight.results.measured_paths import MeasuredPaths
 
 Metrics = ConditionMetrics | ControlMetrics
 
@@ -51,7 +51,7 @@ class Rationale:
         }
 
 
-def rationales(tested: TestedPaths) -> list[Rationale]:
+def rationales(tested: MeasuredPaths) -> list[Rationale]:
     """Sufficiency and comprehensiveness of every search and control, at all sizes and tokens that were tested.
 
     Args:

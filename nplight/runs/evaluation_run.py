@@ -11,7 +11,7 @@ from nplight.data import ImageBatch, ImageDigest, labels_of
 from nplight.metrics import CONTROLS
 from nplight.processes import on_first_process
 from nplight.report.comparison_text import findings_to_markdown, to_latex
-from nplight.results import Findings, TestedPaths, category_rows, findings
+from nplight.results import Findings, MeasuredPaths, category_rows, findings
 from nplight.results.by_category import COLUMNS
 from nplight.runs.condition_tests import ConditionTests
 from nplight.runs.context import RunContext, check_discover_pass
@@ -22,6 +22,7 @@ from nplight.runs.images_of_run import claim_held_out, images_of_processes
 from nplight.runs.own_paths import OwnPathTests
 from nplight.runs.path_source import PathSource, StoredPaths
 from nplight.runs.run import Run
+from nplight.searching import CATEGORY_METHODS
 from nplight.seeds import checksums
 from nplight.store import RunFolder
 from nplight.store.file_names import BY_CATEGORY, COMPARISON_LATEX, COMPARISON_MARKDOWN
@@ -129,6 +130,11 @@ class EvaluationRun(Run):
             tests.run(self.context)
         return tests
 
+    def _category_methods(self) -> dict[str, str]:
+        """Search -> how its category paths were formed from image paths; joint paths were not."""
+        methods = {name: next(iter(sizes.values())).method for name, sizes in self.paths.category_paths.items()}
+        return {name: method for name, method in methods.items() if method in CATEGORY_METHODS}
+
     def _notes(self) -> list[str]:
         """What a reader of the results must know."""
         notes = [*self.paths.notes, *self.settings.notes()]
@@ -147,7 +153,7 @@ class EvaluationRun(Run):
 
     def _write_findings(self, own: OwnPathTests | None) -> Findings:
         tests = self._tests
-        tested = TestedPaths(
+        tested = MeasuredPaths(
             searches=tests.searches,
             controls=tests.controls,
             own={} if own is None else own.searches,
@@ -160,6 +166,7 @@ class EvaluationRun(Run):
             widths=self.vit.widths,
             num_classes=self.vit.num_classes,
             replicates=self.settings.replicates,
+            category_methods=self._category_methods(),
             notes=self._notes(),
         )
         self.folder.write_csv(BY_CATEGORY, category_rows(tested, self.vit.num_classes), COLUMNS)

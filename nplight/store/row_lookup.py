@@ -46,7 +46,7 @@ class RowLookup:
         Raises:
             RunFolderError: an image has no row, or the row is of another image.
         """
-        index = index.cpu()
+        index = index.cpu().contiguous()
         positions = torch.searchsorted(self._index, index).clamp(max=len(self._index) - 1)
         missing = index[self._index[positions] != index]
         if len(missing):

@@ -65,7 +65,7 @@ def validate(module: LightningModule, data: LightningDataModule, run: Path, devi
     shared = {} if devices == 1 else {"strategy": "ddp_fork", "devices": devices}
     callbacks = [
         NeuronPathSearch(run_dir=run, methods=METHODS, **OPTIONS),
-        PathEvaluation(run_dir=run, fractions=(0.5, 1.0), fill="peak", replicates=20),
+        PathEvaluation(run_dir=run, fractions=(0.5, 1.0), fill="peak", replicates=20, draws=2),
         PathSelectivity(run_dir=run, replicates=20),
     ]
     make_trainer(*callbacks, **shared, **options).validate(module, data, verbose=False)

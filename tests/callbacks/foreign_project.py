@@ -105,7 +105,7 @@ def make_trainer(*callbacks: Any, **options: Any) -> Trainer:
 def all_callbacks(run: Path, **options: Any) -> list[Any]:
     return [
         NeuronPathSearch(run_dir=run, **OPTIONS, **options),
-        PathEvaluation(run_dir=run, fractions=(1.0,), replicates=5, **options),
+        PathEvaluation(run_dir=run, fractions=(1.0,), replicates=5, draws=2, **options),
         PathSelectivity(run_dir=run, replicates=5, **options),
     ]
 
@@ -138,7 +138,7 @@ def search_and_evaluate(
 ) -> tuple[NeuronPathSearch, PathEvaluation]:
     """A `validate` on the reference model; the callbacks, with their results."""
     search = NeuronPathSearch(run_dir=folder, **OPTIONS)
-    evaluation = PathEvaluation(run_dir=folder, fractions=(0.3, 1.0))
+    evaluation = PathEvaluation(run_dir=folder, fractions=(0.3, 1.0), draws=4)
     callbacks = [search, evaluation, *([] if stop is None else [stop])]
     make_trainer(*callbacks, **options).validate(Foreign(reference.model), loaders, verbose=False)
     return search, evaluation

@@ -25,7 +25,7 @@ def compare(
     reference: Reference, loaders: list[DataLoader[Any]], folder: Path, methods: list[Any] = METHODS, **options: Any
 ) -> tuple[NeuronPathSearch, PathEvaluation, Trainer]:
     search = NeuronPathSearch(run_dir=folder, methods=methods, **OPTIONS)
-    settings = {"fractions": (0.5, 1.0), "replicates": 50}
+    settings = {"fractions": (0.5, 1.0), "replicates": 50, "draws": 3}
     trainer_options = {name: options.pop(name) for name in list(options) if name not in ("fill", "tokens", "overwrite")}
     search.overwrite = options.get("overwrite", False)
     evaluation = PathEvaluation(run_dir=folder, **{**settings, **options})

@@ -46,7 +46,7 @@ def validate(
     devices = options.get("devices", 1)
     callbacks = [
         NeuronPathSearch(run_dir=run, methods=list(methods), steps=2, kept=(2,), overwrite=overwrite),
-        PathEvaluation(run_dir=run, fractions=(0.5,), replicates=5, overwrite=overwrite),
+        PathEvaluation(run_dir=run, fractions=(0.5,), replicates=5, draws=2, overwrite=overwrite),
     ]
     loaders = [loader(part, batch_size, devices) for part in (discover, held_out)]
     trainer = make_trainer(*callbacks, **({"strategy": "ddp_fork"} if devices > 1 else {}), **options)

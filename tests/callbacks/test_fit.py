@@ -81,7 +81,7 @@ def paths(run: Path, **options: Any) -> list[Callback]:
     search = NeuronPathSearch(
         run_dir=run, methods=methods, **{"steps": 2, "kept": (2,), "every_n_epochs": 1, **options}
     )
-    return [search, PathEvaluation(run_dir=run, fractions=(0.5,), fill="resample", replicates=5)]
+    return [search, PathEvaluation(run_dir=run, fractions=(0.5,), fill="resample", replicates=5, draws=2)]
 
 
 def fit(

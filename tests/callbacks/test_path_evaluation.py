@@ -73,7 +73,7 @@ def test_stored_paths_are_tested_without_a_search(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
     _, evaluation = search_and_evaluate(reference, loaders, tmp_path / "run")
-    again = PathEvaluation(paths=tmp_path / "run", fractions=(0.3, 1.0), run_dir=tmp_path / "test")
+    again = PathEvaluation(paths=tmp_path / "run", fractions=(0.3, 1.0), draws=4, run_dir=tmp_path / "test")
     make_trainer(again).test(Foreign(reference.model), loaders[1], verbose=False)
     assert again.results == evaluation.results
     assert not (tmp_path / "test" / "paths").exists()
@@ -115,7 +115,7 @@ def test_more_neurons_than_a_layer_has_are_capped_and_said_so(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     search = NeuronPathSearch(run_dir=tmp_path, **{**OPTIONS, "steps": 1, "kept": (1, 500)})
-    evaluation = PathEvaluation(run_dir=tmp_path, fractions=(1.0,))
+    evaluation = PathEvaluation(run_dir=tmp_path, fractions=(1.0,), draws=2)
     make_trainer(search, evaluation).validate(Foreign(reference.model), loaders, verbose=False)
     assert [result.kept for result in evaluation.results] == [None, 1, 1, 1, 192]
     # All neurons kept is the clean model.

@@ -34,7 +34,7 @@ def printed(
     """The lines of a validate with a mean fill, but for the tables."""
     callbacks = [
         NeuronPathSearch(run_dir=folder, **{**OPTIONS, **options}),
-        PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=0, fill="mean"),
+        PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=0, fill="mean", draws=2),
         PathReport(run_dir=folder),
     ]
     trainer = make_trainer(*callbacks, bar, enable_progress_bar=True)

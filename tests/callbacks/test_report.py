@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("quick_planes")
 def validate(reference: Reference, loaders: list[DataLoader[Any]], folder: Path, **options: Any) -> NeuronPathSearch:
     settings = {name: options.pop(name) for name in list(options) if name.startswith("per_")}
     search = NeuronPathSearch(run_dir=folder, **OPTIONS)
-    evaluation = PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=20)
+    evaluation = PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=20, draws=2)
     trainer = make_trainer(search, evaluation, PathReport(run_dir=folder, **settings), **options)
     trainer.validate(Foreign(reference.model), loaders, verbose=False)
     return search
@@ -143,7 +143,7 @@ def test_no_pictures_are_kept_where_none_are_wanted(
 def test_stored_paths_are_reported_of_in_test(
     reference: Reference, loaders: list[DataLoader[Any]], finished: Path, tmp_path: Path
 ) -> None:
-    again = PathEvaluation(paths=finished, fractions=(1.0,), replicates=20, run_dir=tmp_path)
+    again = PathEvaluation(paths=finished, fractions=(1.0,), replicates=20, draws=2, run_dir=tmp_path)
     report = PathReport(run_dir=tmp_path)
     make_trainer(again, report).test(Foreign(reference.model), loaders[1], verbose=False)
     assert (finished / "pictures.json").read_text() == (tmp_path / "pictures.json").read_text()

@@ -30,7 +30,7 @@ PATIENCE = 1.0
 def validate(run: Path, devices: int, *callbacks: Callback) -> None:
     """Search and test a few digits, on one process or several."""
     search = NeuronPathSearch(run_dir=run, methods=METHODS, steps=2, kept=(1, 4))
-    evaluation = PathEvaluation(run_dir=run, fractions=(0.5, 1.0), replicates=20)
+    evaluation = PathEvaluation(run_dir=run, fractions=(0.5, 1.0), replicates=20, draws=2)
     data: DigitsDataModule = FewDigits(batch_size=4)
     shared = {} if devices == 1 else {"strategy": "ddp_fork", "devices": devices}
     with forkable():

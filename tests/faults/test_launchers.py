@@ -54,7 +54,7 @@ class OutOfTime(Callback):
 
 def validate(run: Path, environment: type | None, *more: Callback) -> None:
     search = NeuronPathSearch(run_dir=run, steps=2, kept=(1, 4))
-    evaluation = PathEvaluation(run_dir=run, fractions=(1.0,), replicates=20)
+    evaluation = PathEvaluation(run_dir=run, fractions=(1.0,), replicates=20, draws=2)
     options = {} if environment is None else {"devices": PROCESSES, "strategy": "ddp"}
     trainer = make_trainer(search, evaluation, *more, **options, default_root_dir=run.parent)
     if environment is not None:

@@ -14,7 +14,9 @@ WIDTHS, CATEGORIES, SIZES = (64, 64), 6, (1, 4)
 def paths() -> dict[int, CategoryPaths]:
     order = torch.rand(CATEGORIES, 2, 64, generator=torch.Generator().manual_seed(0)).argsort(-1)
     ones = torch.ones(CATEGORIES, dtype=torch.int64)
-    return {size: CategoryPaths(order[..., :size], torch.ones(CATEGORIES, 2, size), ones, "frequency") for size in SIZES}
+    return {
+        size: CategoryPaths(order[..., :size], torch.ones(CATEGORIES, 2, size), ones, "frequency") for size in SIZES
+    }
 
 
 def setting(**changes: object) -> ControlSetting:

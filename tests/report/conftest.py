@@ -25,8 +25,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     loaders = [DataLoader(Subset(data, range(part, 80, 2)), batch_size=16) for part in (0, 1)]
     callbacks = [
         NeuronPathSearch(run_dir=folder, methods=["jas", "random"], steps=2, kept=(1, 4)),
-        PathEvaluation(run_dir=folder, fractions=(0.5, 1.0), replicates=50),
-        PathSelectivity(run_dir=folder, replicates=50),
+        PathEvaluation(run_dir=folder, fractions=(0.5, 1.0), replicates=50, draws=3),
+        PathSelectivity(run_dir=folder, replicates=50, draws=3),
         PathReport(run_dir=folder),
     ]
     make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from nplight.metrics import BootstrapMean, Condition, ConditionMetrics, all_conditions
+from nplight.metrics import (
+    BootstrapMean,
+    Condition,
+    ConditionMetrics,
+    ControlMetrics,
+    all_conditions,
+    depth_conditions,
+    dose_conditions,
+    extreme_conditions,
+)
 from nplight.results import MethodResult
 
 CONDITIONS = (Condition("clean"), Condition("removed", 1), Condition("enhanced", 1), Condition("kept", 1, 1.0))
@@ -44,13 +56,44 @@ def method(
     return MethodResult(name, score.compute(), metrics, own_metrics)
 
 
+TESTED = (
+    *all_conditions(1, (1, 4), (0.5, 1.0)),
+    Condition("none"),
+    *extreme_conditions(1, (1, 4), tokens="all"),
+    *depth_conditions(1, 2, (0.5,)),
+    *dose_conditions(1, (0.5,)),
+)
+
+
+def drawn_probabilities(condition: Condition, draw: torch.Generator) -> Tensor:
+    """Of 40 images and five categories; those without a path are the same for every generator."""
+    same = torch.Generator().manual_seed(0)
+    if condition == Condition("clean"):
+        return torch.rand(40, 5, generator=same) + 2 * torch.eye(5)[torch.arange(40) % 4]
+    return torch.rand(40, 5, generator=same if condition.kept is None else draw)
+
+
 def drawn_metrics(name: str, seed: int) -> ConditionMetrics:
     """40 images of four of five categories, with drawn probabilities that alone differ between the methods."""
-    draw, clean = torch.Generator().manual_seed(seed), torch.rand(40, 5, generator=torch.Generator().manual_seed(0))
-    result = ConditionMetrics(all_conditions(1, (1, 4), (0.5, 1.0)), 5, method=name, replicates=20)
-    probabilities = [
-        clean if condition == Condition("clean") else torch.rand(40, 5, generator=draw)
-        for condition in result.conditions
-    ]
+    draw = torch.Generator().manual_seed(seed)
+    result = ConditionMetrics(TESTED, 5, method=name, replicates=20)
+    probabilities = [drawn_probabilities(condition, draw).softmax(1) for condition in TESTED]
     result.update(probabilities, torch.arange(40) % 4, torch.arange(40))
+    return result
+
+
+class DrawnForward:
+    """Stands in for a `ConditionForward`: a path of size 1 and number d gives the probabilities of seed d."""
+
+    def probabilities(self, conditions: Sequence[Condition], paths: Mapping[int, Tensor]) -> list[Tensor]:
+        draw = torch.Generator().manual_seed(int(paths[1]))
+        return [drawn_probabilities(condition, draw).softmax(1) for condition in conditions]
+
+
+def drawn_control(name: str, seed: int) -> ControlMetrics:
+    """Two draws of a control on the images of `drawn_metrics`, one of each secondary condition."""
+    result = ControlMetrics(TESTED, 5, method=name, draws=2, replicates=20)
+    forward: Any = DrawnForward()
+    keys = torch.arange(40)
+    result.update(forward, lambda draw: {1: torch.tensor(seed + 100 * draw)}, keys % 4, keys)
     return result

@@ -29,7 +29,7 @@ def search(halves: Halves, folder: Path) -> SearchRun:
 
 def test_a_plain_loop_writes_what_the_callbacks_write(halves: Halves, tmp_path: Path) -> None:
     searched = search(halves, tmp_path / "loop")
-    settings = EvaluationSettings((0.5, 1.0), fill="mean", replicates=20)
+    settings = EvaluationSettings((0.5, 1.0), fill="mean", replicates=20, draws=2)
     with EvaluationRun(halves.vit, RunFolder(tmp_path / "loop"), searched, settings, halves.context) as run:
         for batch in halves.batches(1):
             run.update(batch)
@@ -37,7 +37,7 @@ def test_a_plain_loop_writes_what_the_callbacks_write(halves: Halves, tmp_path: 
 
     callbacks = [
         NeuronPathSearch(run_dir=tmp_path / "trainer", methods=METHODS, kept=(1, 4), steps=3),
-        PathEvaluation(run_dir=tmp_path / "trainer", fractions=(0.5, 1.0), fill="mean", replicates=20),
+        PathEvaluation(run_dir=tmp_path / "trainer", fractions=(0.5, 1.0), fill="mean", replicates=20, draws=2),
     ]
     parts = [torch.arange(80)[part::2] for part in (0, 1)]
     reference = halves.reference

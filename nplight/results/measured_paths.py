@@ -9,7 +9,7 @@ from nplight.metrics import ConditionMetrics, ControlMetrics
 
 
 @dataclass(frozen=True, slots=True)
-class TestedPaths:
+class MeasuredPaths:
     """The metrics of searches and controls, computed over all processes.
 
     Attributes:
