@@ -81,6 +81,10 @@ def test_the_papers_configurations_are_its_protocol(file: str) -> None:
     search, evaluation = (callback["init_args"] for callback in config["trainer"]["callbacks"][:2])
     assert (search["steps"], search["rule"], search["kept"]) == (20, "riemann-left", [1, 5, 10, 30, 50])
     assert evaluation["fractions"] == [0.1, 0.3, 0.5, 1.0]
+    if file.startswith("paper/"):
+        per_t = [one["method"] for one in search["methods"] if isinstance(one, dict) and one["search_per_t"]]
+        assert per_t == ["jas", "activation", "influence_pattern"]
+        assert (search["category_method"], evaluation["pruned_per"]) == ("rank-mode", "image")
     data = config["data"]["init_args"]
     assert (data["preprocessing"], data["batch_size"]) == ("paper", 10)
     changed = Preprocessing.paper().override(**data.get("preprocessing_overrides", {}))
@@ -95,3 +99,13 @@ def test_the_batch_script_starts_a_task_for_each_device() -> None:
     assert int(options["nodes"]) == trainer["num_nodes"]
     assert int(options["ntasks-per-node"]) == int(options["gpus-per-node"]) == trainer["devices"]
     assert trainer["strategy"] == "ddp"
+
+
+def test_the_page_on_the_papers_settings_names_every_setting_of_its_configurations() -> None:
+    page = (CONFIGS.parent / "docs" / "paper_settings.md").read_text()
+    config = yaml.safe_load((CONFIGS / "paper" / "vit_b16.yaml").read_text())
+    search, evaluation = (callback["init_args"] for callback in config["trainer"]["callbacks"][:2])
+    for name, value in [*search.items(), *evaluation.items()]:
+        assert f"`{name}" in page, name
+        if not isinstance(value, list):
+            assert f"`{name}: {value}`" in page, name

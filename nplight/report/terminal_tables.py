@@ -74,7 +74,7 @@ def _conditions(results: Sequence[ConditionResult], measures: Sequence[Condition
     title = f"The category path removed and enhanced ({results[0].images} held-out images)"
     table, whole = _table(title, ["condition"], [measure.column for measure in measures]), _whole(results)
     for result in results:
-        if result.condition in ("clean", *_EDITED) and result.key in whole:
+        if result.condition in ("clean", "none", *_EDITED) and result.key in whole:
             size = "" if result.kept is None else f" (top {result.kept})"
             table.add_row(result.condition + size, *_values(result, measures))
     return table

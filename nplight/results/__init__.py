@@ -6,11 +6,11 @@ from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRo
 from nplight.results.differences import ControlDifference
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths
+from nplight.results.measured_paths import MeasuredPaths
 from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 from nplight.results.rationales import Rationale
-from nplight.results.measured_paths import MeasuredPaths
 
 __all__ = [
     "PATH_MEASURES",

@@ -21,9 +21,9 @@ from nplight.results.claims import Claim, paper_claims
 from nplight.results.comparison import Comparison, MethodResult, compare
 from nplight.results.differences import ControlDifference, control_differences
 from nplight.results.faithfulness import accuracy_curves, area_leads, normalised_curves
+from nplight.results.measured_paths import MeasuredPaths
 from nplight.results.path_statistics import PathStatistics, path_statistics, table_agreement
 from nplight.results.rationales import Rationale, rationales
-from nplight.results.measured_paths import MeasuredPaths
 from nplight.store import PathTable
 
 _NO_METHODS: Mapping[str, str] = MappingProxyType({})

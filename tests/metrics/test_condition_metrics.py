@@ -46,9 +46,16 @@ def test_results_are_those_computed_by_hand_over_unequal_batches() -> None:
     assert second.value("accuracy_deviation") == pytest.approx(
         second.value("accuracy") - first.value("accuracy"), abs=1e-6
     )
-    assert list(second.to_dict()) == ["method", "condition", "kept", "pruned", "images"] + [
-        measure + suffix for measure in MEASURES for suffix in ("", "_low", "_high")
-    ]
+    assert list(second.to_dict()) == [
+        "method",
+        "condition",
+        "kept",
+        "pruned",
+        "tokens",
+        "layers",
+        "scale",
+        "images",
+    ] + [measure + suffix for measure in MEASURES for suffix in ("", "_low", "_high")]
 
 
 def test_a_replicate_is_the_figure_over_images_repeated_as_often_as_their_weight() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from nplight.metrics import MEASURES, ConditionMeasure, ConditionMetrics, Measur
 from nplight.report import pruning_figure, read_run, report_html
 from nplight.report.comparison_text import findings_to_markdown, to_latex
 from nplight.report.terminal_tables import findings_tables
-from nplight.results import findings
+from nplight.results import MeasuredPaths, findings
 from nplight.store import RunFolder
 from tests.results.samples import CONDITIONS, drawn_metrics
 
@@ -45,9 +46,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ConditionMeasure:
 
 def printed(metrics: dict[str, ConditionMetrics], folder: Path) -> str:
     """What the terminal shows of them, 80 columns wide; their files are written to the folder."""
-    result = findings(metrics, None, top_k=1, widths=[64, 64], num_classes=5)
+    result = findings(MeasuredPaths(metrics), None, top_k=1, widths=[64, 64], num_classes=5, replicates=20)
     run = RunFolder(folder)
-    run.write_metrics([row.to_dict() for row in result.results], result.to_dict())
+    run.write_metrics(result.rows(), result.to_dict())
     run.write("comparison.md", findings_to_markdown(result))
     run.write("comparison.tex", to_latex(result.comparison))
     console = Console(file=io.StringIO(), width=80)
@@ -57,6 +58,10 @@ def printed(metrics: dict[str, ConditionMetrics], folder: Path) -> str:
     return console.file.getvalue()
 
 
+def _is_removed(row: dict[str, Any]) -> bool:
+    return (row["condition"], row["tokens"], row["layers"]) == ("removed", "path", None)
+
+
 def test_a_measure_of_one_row_is_in_every_file_table_and_figure(toy: ConditionMeasure, tmp_path: Path) -> None:
     metrics = {name: drawn_metrics(name, seed) for seed, name in enumerate(("jas", "random"), 1)}
     shown = printed(metrics, tmp_path)
@@ -64,9 +69,11 @@ def test_a_measure_of_one_row_is_in_every_file_table_and_figure(toy: ConditionMe
     texts = [f"{value:.3f}" for value in (removed.value, kept.value)]
 
     rows = json.loads((tmp_path / "metrics.json").read_text())["conditions"]
-    assert [rows[1]["surprise" + end] for end in ("", "_low", "_high")] == [removed.value, removed.low, removed.high]
+    (place,) = (place for place, row in enumerate(rows) if _is_removed(row) and row["method"] == "jas")
+    written = [rows[place]["surprise" + end] for end in ("", "_low", "_high")]
+    assert written == [removed.value, removed.low, removed.high]
     with (tmp_path / "metrics.csv").open(newline="") as file:
-        assert float(list(csv.DictReader(file))[1]["surprise"]) == removed.value
+        assert float(list(csv.DictReader(file))[place]["surprise"]) == removed.value
     for text in texts:
         assert text in shown
         assert text in (tmp_path / "comparison.md").read_text()
@@ -95,7 +102,9 @@ def test_a_run_of_before_a_measure_is_shown_without_it(tmp_path: Path, monkeypat
 
 def test_a_smaller_value_may_be_the_better_one(toy: ConditionMeasure) -> None:
     metrics = {name: drawn_metrics(name, seed) for seed, name in enumerate(("jas", "random"), 1)}
-    comparison = findings(metrics, None, top_k=1, widths=[64, 64], num_classes=5).comparison
+    comparison = findings(
+        MeasuredPaths(metrics), None, top_k=1, widths=[64, 64], num_classes=5, replicates=20
+    ).comparison
     for row in comparison.rows:
         if row.compared.measure is toy:
             assert row.compared.condition is not None

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from nplight.metrics import MEASURES, Estimate, SelectivitySummary
+from nplight.metrics import MEASURES, Estimate, SelectivitySummary, whole_conditions
 from nplight.report.terminal_tables import findings_tables, selectivity_table
-from nplight.results import Findings, findings
+from nplight.results import Findings, MeasuredPaths, findings
 from tests.results.samples import drawn_metrics
 from tests.results.test_findings import drawn_findings
 
@@ -20,13 +20,16 @@ def shown(*parts: RenderableType) -> str:
 
 
 def single() -> Findings:
-    return findings({"jas": drawn_metrics("jas", 1)}, None, top_k=1, widths=[64], num_classes=5)
+    return findings(
+        MeasuredPaths({"jas": drawn_metrics("jas", 1)}), None, top_k=1, widths=[64], num_classes=5, replicates=20
+    )
 
 
-def test_the_tables_of_one_method_have_every_measure_of_every_condition() -> None:
+def test_the_tables_of_one_method_have_every_measure_of_every_condition_at_the_main_tokens() -> None:
     found = single()
     text = shown(*findings_tables(found, Path("runs/x")))
-    for result in found.results:
+    whole = whole_conditions([result.key for result in found.results])
+    for result in (result for result in found.results if result.key in whole and result.scale is None):
         cells = [measure.text(result.value(measure.name)) for measure in MEASURES.values() if not measure.change]
         assert any(all(cell in line for cell in cells) for line in text.splitlines()), result
     assert text.splitlines()[-1] == "Results: runs/x (metrics.csv: with 95% intervals)"

@@ -9,6 +9,7 @@ import torch
 import nplight
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, NonFiniteError, RunFolderError
+from nplight.metrics import Condition
 from nplight.paths import CategoryPaths
 from nplight.runs import EvaluationRun, EvaluationSettings, StoredPaths
 from nplight.store import RunFolder
@@ -35,7 +36,7 @@ def stored(halves: Halves, tmp_path: Path) -> StoredPaths:
 
 @pytest.mark.filterwarnings("ignore:the paths of:UserWarning")
 def test_conditions_are_those_of_plain_forward_passes(halves: Halves, stored: StoredPaths, tmp_path: Path) -> None:
-    settings = EvaluationSettings((1.0,), replicates=0)
+    settings = EvaluationSettings((1.0,), replicates=0, draws=2)
     with EvaluationRun(halves.vit, RunFolder(tmp_path / "run"), stored, settings) as run:
         for batch in halves.batches(1):
             run.update(batch)
@@ -46,7 +47,8 @@ def test_conditions_are_those_of_plain_forward_passes(halves: Halves, stored: St
         neurons = stored.category_paths["jas"][size].of(labels)
         with torch.no_grad(), nplight.intervene(model, neurons, operation):
             expected = model(images).softmax(1).gather(1, labels[:, None]).mean().item()
-        (result,) = (result for result in findings.results if result.condition == name and result.kept in (None, size))
+        wanted = Condition(name, size, 1.0 if name == "kept" else None)  # type: ignore[arg-type]
+        (result,) = (result for result in findings.results if (result.method, result.key) == ("jas", wanted))
         assert result.value("probability") == pytest.approx(expected, abs=1e-6)
     content = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert content["notes"] == stored.notes
@@ -60,7 +62,7 @@ def test_what_cannot_be_evaluated_is_refused(halves: Halves, stored: StoredPaths
         EvaluationRun(halves.vit, folder, stored, EvaluationSettings(fill="mean"))
     with pytest.raises(ArgumentError, match="with layers = 3"):
         EvaluationRun(nplight.open_vit(make_vit(num_classes=3)), folder, stored)
-    with EvaluationRun(halves.vit, folder, stored, EvaluationSettings((1.0,), replicates=0)) as run:
+    with EvaluationRun(halves.vit, folder, stored, EvaluationSettings((1.0,), replicates=0, draws=2)) as run:
         with pytest.raises(ArgumentError, match="must be given images to test paths with"):
             run.conclude()
         images, labels = halves.reference.images[:2], halves.reference.labels[:2]
@@ -77,7 +79,9 @@ def test_what_cannot_be_evaluated_is_refused(halves: Halves, stored: StoredPaths
 @pytest.mark.filterwarnings("ignore:the paths of:UserWarning")
 def test_results_of_other_images_are_not_replaced(halves: Halves, stored: StoredPaths, tmp_path: Path) -> None:
     for part in (1, 0):
-        with EvaluationRun(halves.vit, RunFolder(tmp_path), stored, EvaluationSettings((1.0,), replicates=0)) as run:
+        with EvaluationRun(
+            halves.vit, RunFolder(tmp_path), stored, EvaluationSettings((1.0,), replicates=0, draws=2)
+        ) as run:
             for batch in halves.batches(part):
                 run.update(batch)
             if part:
