@@ -57,9 +57,10 @@ class KeptMeasure:
         )
 
     def normalised(self) -> Tensor:
-        """The normalised value per size: (sizes, 1 + replicates) float64."""
+        """The normalised value per size: (sizes, 1 + replicates) float64; NaN in replicates without a distance."""
         values = torch.stack([replicates.values.double() for replicates in self.values])
-        return (values - values[0]) / (values[-1] - values[0])
+        distance = values[-1] - values[0]
+        return (values - values[0]) / distance.masked_fill(distance.abs() <= _SMALLEST_CHANGE, torch.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,12 @@ from nplight.errors import ArgumentError
 from nplight.metrics import (
     Condition,
     all_conditions,
+    depth_conditions,
+    dose_conditions,
+    extreme_conditions,
+    own_conditions,
     predictions,
+    whole_conditions,
 )
 
 
@@ -71,3 +76,35 @@ def test_what_a_fraction_prunes_depends_on_seed_and_category_not_on_the_batch(
     assert pruned.sum(1).tolist() == [30] * 4
     assert torch.equal(pruned[1], pruned[3])  # the two images of category 3
     assert not torch.equal(pruned[0], pruned[1])
+
+
+def test_conditions_that_are_others_are_left_out() -> None:
+    assert depth_conditions(1, 4, (0.0, 0.5, 0.5, 1.0)) == (
+        Condition("removed", 1, layers=2),
+        Condition("kept", 1, 1.0, layers=2),
+    )
+    assert [one.layers for one in depth_conditions(1, 12, (0.25, 0.5, 0.75))] == [3, 3, 6, 6, 9, 9]
+    assert [one.scale for one in dose_conditions(1, (0, 2, 1.5, 1, 0.25))] == [0.25, 1.5]
+    extreme = extreme_conditions(1, (1, 4), tokens="all")
+    assert [(one.name, one.kept) for one in extreme] == [("none", None), ("removed", 1), ("kept", 1), ("kept", 4)]
+    with pytest.raises(ArgumentError, match="`depths` must be a fraction"):
+        depth_conditions(1, 4, (3,))
+
+
+def test_whole_conditions_are_those_of_all_layers_at_the_main_tokens() -> None:
+    main = all_conditions(1, (1,), (1.0,))
+    conditions = (*main, Condition("none"), *extreme_conditions(1, (1,), tokens="all"), *depth_conditions(1, 4, (0.5,)))
+    assert whole_conditions(conditions) == [*main, Condition("none")]
+    everywhere = all_conditions(1, (1,), (1.0,), tokens="all")
+    assert whole_conditions(everywhere) == list(everywhere)
+    assert [condition.main for condition in all_conditions(1, (1,), (0.5, 1.0))] == [True, True, True, False, True]
+
+
+def test_the_factor_of_a_path_is_that_of_its_name() -> None:
+    names = {one.name: one.factor for one in (*all_conditions(1, (1,), (1.0,)), *own_conditions(1))}
+    assert names == {
+        "clean": None, "removed": 0, "enhanced": 2, "kept": None, "own clean": None, "own removed": 0,
+        "own enhanced": 2,
+    }  # fmt: skip
+    assert Condition("scaled", 1, scale=0.5).factor == 0.5
+    assert [one.own and one.unedited for one in own_conditions(1)] == [True, False, False]

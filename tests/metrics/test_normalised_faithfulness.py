@@ -53,6 +53,14 @@ def test_where_pruning_every_neuron_changes_nothing_it_is_said_and_not_divided(n
     assert found.to_dict()["cpr"] is None
 
 
+def test_a_replicate_without_a_distance_has_no_share() -> None:
+    values = measured(0.2, 0.5, 0.8)
+    values[2].values[3] = values[0].values[3]
+    normalised = KeptMeasure([0, 1, 8], values).normalised()
+    assert normalised[:, 3].isnan().all()
+    assert normalised[:, 4:].isfinite().all()
+
+
 @pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [0, 2, 2], [0, 3]])
 def test_sizes_increase_from_none(sizes: list[int]) -> None:
     with pytest.raises(ArgumentError, match="`sizes` must increase from 0"):
