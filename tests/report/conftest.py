@@ -26,7 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     callbacks = [
         NeuronPathSearch(run_dir=folder, methods=["jas", "random"], steps=2, kept=(1, 4)),
         PathEvaluation(run_dir=folder, fractions=(0.5, 1.0), replicates=50, draws=3),
-        PathSelectivity(run_dir=folder, replicates=50, draws=3),
+        PathSelectivity(run_dir=folder, replicates=50),
         PathReport(run_dir=folder),
     ]
     make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)
