@@ -97,7 +97,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
             tokens=tokens,
             seed=seed,
             replicates=replicates,
-            controls=None if controls is None else tuple(controls),
+            controls=controls,
             draws=draws,
             pruned_per=pruned_per,
             depths=tuple(depths),
