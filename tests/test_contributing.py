@@ -159,7 +159,7 @@ def test_the_method_is_searched_by_name_and_equals_its_definition(images: Tensor
 
 def test_the_method_is_in_the_files_the_tables_and_the_page(run: Run) -> None:
     rows = json.loads((run.folder / "metrics.json").read_text())["conditions"]
-    assert {row["method"] for row in rows} == {"", "jas", "saliency"}  # "": unedited
+    assert {row["method"] for row in rows} == {"", "jas", "saliency", "random"}  # "": unedited
     assert re.search(r"^ *saliency( +[-+]?\d\S*){3}", run.shown, re.M)
     assert "saliency" in (run.folder / "comparison.md").read_text()
     assert '<th scope="row">saliency</th>' in run.page

@@ -36,7 +36,7 @@ class Findings:
     Attributes:
         results: one entry per condition and search or control; conditions without a path once, with `clean` first.
         comparison: of the searches and controls.
-        searches: the names of the tested searches.
+        searches: the names of the searches of the run.
         controls: the names of the results of controls.
         claims: the paper's claims with their verdicts.
         differences: of every search to its controls, under every condition with a path.
@@ -171,7 +171,7 @@ def findings(
     return Findings(
         results=_pathless_once([result for one in results for result in one.results()]),
         comparison=compare(results),
-        searches=tuple(tested.searches) or tuple(metrics),
+        searches=tested.names or tuple(tested.searches),
         controls=tuple(tested.distinct_controls),
         claims=paper_claims(results, top_k),
         differences=control_differences(tested),

@@ -17,12 +17,14 @@ class MeasuredPaths:
         controls: control -> search -> the metrics of the control of this search.
         own: search -> its metrics, of images' own paths on the images that they were found with.
         own_control: those of random paths of the images' own.
+        names: all searches of the run; a search with the name of a control has the control's figures.
     """
 
     searches: Mapping[str, ConditionMetrics]
     controls: Mapping[str, Mapping[str, ControlMetrics]] = field(default_factory=dict)
     own: Mapping[str, ConditionMetrics] = field(default_factory=dict)
     own_control: ConditionMetrics | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def distinct_controls(self) -> dict[str, ControlMetrics]:

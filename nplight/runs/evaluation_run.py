@@ -158,6 +158,7 @@ class EvaluationRun(Run):
             controls=tests.controls,
             own={} if own is None else own.searches,
             own_control=None if own is None else own.control,
+            names=tuple(self.paths.names),
         )
         result = findings(
             tested,

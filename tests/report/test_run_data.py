@@ -83,7 +83,7 @@ CHANGES: tuple[tuple[str, tuple[Any, ...], Any], ...] = (
     ("pictures.json", ("drivers", 0, "images"), {}),
     ("metrics.json", ("conditions", 0, "accuracy"), "high"),
     ("metrics.json", ("conditions", 0), {}),
-    ("metrics.json", ("conditions", -1, "kept"), None),
+    ("metrics.json", ("conditions", 6, "kept"), None),
     ("metrics.json", ("faithfulness", "jas", "accuracy", 0), 1),
     ("metrics.json", ("paths", "jas", "most_similar", 0, "categories"), [1]),
     ("selectivity.json", ("accuracy", 0), [1.0]),
