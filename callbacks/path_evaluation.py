@@ -27,10 +27,12 @@ from nplight.runs.evaluation_settings import Drawn, EvaluatedTokens
 class PathEvaluation(RunCallback[EvaluationRun]):
     """Measures what becomes of predictions when each image is edited along the path of its category.
 
-    Conditions: clean; the path removed; enhanced; and, for every number of neurons per layer kept, every fraction of
-    the others pruned. In `validate` it tests the paths that a `NeuronPathSearch` of the same Trainer has just formed,
-    on the second loader (the held-out split); in `test` those of a finished run, on all test loaders. Writes
-    `metrics.json` and `metrics.csv`, for several methods also `comparison.md` and `comparison.tex`, and prints the
+    Conditions: clean; every neuron pruned; the path removed; enhanced; scaled; removed and kept in the first layers
+    alone; and, for every number of neurons per layer kept, every fraction of the others pruned. Every search stands
+    beside random neurons of the same number (`controls`), and each image's own path is tested on the images that it was
+    found with. In `validate` it tests the paths that a `NeuronPathSearch` of the same Trainer has just formed, on the
+    second loader (the held-out split); in `test` those of a finished run, on all test loaders, without images' own
+    paths. Writes `metrics.json`, `metrics.csv`, `by_category.csv`, `comparison.md` and `comparison.tex`, and prints the
     tables. In `fit` it tests what the search of the same Trainer finds there; it does nothing in `predict`.
 
     Args:

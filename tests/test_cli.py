@@ -70,7 +70,7 @@ def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: py
     run = tmp_path / "runs" / "quick"
     files = contents(run)
     names = {name for name in files if not name.startswith(("paths/", "logs/", "."))}
-    report = {"pictures.json", "report.html", "run.json"}
+    report = {"pictures.json", "report.html", "run.json", "comparison.md", "comparison.tex"}
     assert (
         names
         == {"by_category.csv", "category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"}
