@@ -187,13 +187,20 @@ def _without_paths() -> ArgumentError:
 
 
 def _scalars(findings: Findings) -> dict[str, float]:
-    """What loggers get: `paths/METHOD/…`, without the method where there is only one."""
+    """What loggers get: `paths/METHOD/CONDITION/…/MEASURE`, without the method for the only search."""
+    unnamed = {"", *(findings.searches if len(findings.searches) == 1 else ())}
+    main = next((result.tokens for result in findings.results if result.kept is not None), None)
     scalars = {}
     for result in findings.results:
-        parts = [result.method] if len(findings.comparison.methods) > 1 and result.condition != "clean" else []
-        parts.append(result.condition)
+        parts = [*([] if result.method in unnamed else [result.method]), result.condition]
         if result.pruned is not None:
             parts.append(f"{result.kept}_pruned_{result.pruned:.0%}")
+        if result.tokens not in (None, main):
+            parts.append(f"{result.tokens}_tokens")
+        if result.layers is not None:
+            parts.append(f"first_{result.layers}_layers")
+        if result.scale is not None:
+            parts.append(f"by_{result.scale:g}")
         for name, estimate in result.values.items():
             scalars["/".join(["paths", *parts, name])] = estimate.value
     return scalars

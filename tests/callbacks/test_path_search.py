@@ -53,10 +53,12 @@ def test_every_search_is_stored_as_it_is_found_alone(
     assert torch.equal(search.category_paths["anew"][4].neurons, anew.neurons)
 
     methods = ["jas", "activation", "random", "jointly", "anew"]
-    assert [(result.method, result.condition) for result in evaluation.results[:3]] == [
-        ("", "clean"), ("jas", "removed"), ("jas", "enhanced"),
-    ]  # fmt: skip
-    assert len(evaluation.results) == 1 + len(methods) * 6
+    pathless = [(result.condition, result.tokens) for result in evaluation.results if not result.method]
+    assert pathless == [("clean", None), ("none", "path"), ("none", "all"), ("own clean", None)]
+    # Of each search, and of the control in place of the search of its name, the same conditions.
+    conditions = {name: [one.key for one in evaluation.results if one.method == name] for name in methods}
+    assert all(conditions[name] == conditions["jas"] for name in methods)
+    assert len(evaluation.results) == len(pathless) + len(methods) * len(conditions["jas"])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["methods"] == methods
     assert metrics["paths"]["activation"]["joint_score"]["value"] == pytest.approx(
@@ -65,7 +67,7 @@ def test_every_search_is_stored_as_it_is_found_alone(
     same = (expected["jas"].neurons == expected["activation"].neurons).double().mean().item()
     assert metrics["method_agreement"]["activation"]["neurons"]["value"] == pytest.approx(same)
     assert metrics["method_agreement"]["anew"]["whole_paths"]["value"] == 1
-    assert [claim["verdict"] in ("held", "not held", "undecided") for claim in metrics["claims"]] == [True] * 4
+    assert [claim["verdict"] in ("held", "not held", "undecided") for claim in metrics["claims"]] == [True] * 6
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) for row in rows] == [

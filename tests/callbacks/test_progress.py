@@ -46,9 +46,9 @@ def test_every_stage_is_one_line_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path
 ) -> None:
     lines = printed(capsys, reference, loaders, tmp_path, PathProgressBar())
-    for line, stage in zip(
-        lines, ("Gathering references", "Searching paths", "Testing paths", "Reading paths"), strict=True
-    ):
+    own = "Testing images' own paths"
+    stages = ("Gathering references", "Searching paths", "Testing paths", own, "Reading paths")
+    for line, stage in zip(lines, stages, strict=True):
         assert re.fullmatch(rf"{stage}: 100% in \d+:\d\d:\d\d, [\d.]+ images/s", line)
         assert len(line) <= 80
         assert not line.endswith(" 0.0 images/s")

@@ -177,7 +177,7 @@ def test_every_logger_gets_scalars_and_tensorboard_figures(
     ]
     loggers = [TensorBoardLogger(tmp_path, "board", ""), CSVLogger(tmp_path, "csv", "")]
     make_trainer(*callbacks, logger=loggers).validate(Foreign(reference.model), loaders, verbose=False)
-    removed = callbacks[1].results[1]
+    removed = next(result for result in callbacks[1].results if result.condition == "removed")
     with (tmp_path / "csv" / "metrics.csv").open() as file:
         logged = {name: float(value) for row in csv.DictReader(file) for name, value in row.items() if value}
     assert logged["paths/removed/accuracy"] == pytest.approx(removed.value("accuracy"))
