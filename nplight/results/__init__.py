@@ -11,6 +11,7 @@ from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 from nplight.results.rationales import Rationale
+from nplight.results.verdict import ControlledTest, controlled_tests, verdict
 
 __all__ = [
     "PATH_MEASURES",
@@ -19,6 +20,7 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "ControlDifference",
+    "ControlledTest",
     "Findings",
     "MethodResult",
     "PathMeasure",
@@ -29,10 +31,12 @@ __all__ = [
     "category_rows",
     "compare",
     "condition_fields",
+    "controlled_tests",
     "findings",
     "form_category_paths",
     "paper_claims",
     "path_statistics",
     "selectivity_to_dict",
     "table_agreement",
+    "verdict",
 ]
