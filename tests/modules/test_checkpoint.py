@@ -35,7 +35,8 @@ def test_every_format_gives_the_same_weights(
 def test_bundled_weights_fit_their_model() -> None:
     arguments = {"img_size": 16, "patch_size": 4, "embed_dim": 64, "depth": 6, "num_heads": 4}
     ViTClassifier("vit_tiny_patch16_224", num_classes=10, model_args=arguments, checkpoint="bundled:digits")
-    with pytest.raises(CheckpointError, match=r"must be a file or one of bundled:digits, got bundled:letters"):
+    choices = "bundled:digits, bundled:digits_width_48"
+    with pytest.raises(CheckpointError, match=f"must be a file or one of {choices}, got bundled:letters"):
         load_weights(make_vit(), "bundled:letters")
 
 
