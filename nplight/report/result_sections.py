@@ -12,11 +12,12 @@ Row = Mapping[str, Any]
 
 
 class Card(NamedTuple):
-    """A headline measure with its interval."""
+    """A headline measure with its interval, and its value for random neurons, empty if they were not tested."""
 
     value: str
     text: str
     interval: str
+    random: str
 
 
 class DeviationRow(NamedTuple):
@@ -73,8 +74,23 @@ def headline(run: Run) -> list[Card]:
         neurons = f"{alone['kept']} neuron{'s' * (alone['kept'] > 1)} per layer kept, all others pruned"
         cards.append((alone, "accuracy", f"top-1 accuracy, {neurons}"))
     return [
-        Card(_value(row, MEASURES[name], "%"), text, _interval(row, MEASURES[name], "%")) for row, name, text in cards
+        Card(
+            _value(row, MEASURES[name], "%"),
+            text,
+            _interval(row, MEASURES[name], "%"),
+            _of_random(rows, row, MEASURES[name]),
+        )
+        for row, name, text in cards
     ]
+
+
+def _of_random(rows: list[Row], row: Row, measure: Measure) -> str:
+    """The value of random neurons under the same condition, and the interval; empty without one."""
+    same = ("condition", "kept", "pruned")
+    for other in rows:
+        if other["method"] == "random" != row["method"] and all(other[name] == row[name] for name in same):
+            return f"{_value(other, measure, '%')}, {_interval(other, measure, '%')}"
+    return ""
 
 
 def deviations(run: Run) -> Deviations:

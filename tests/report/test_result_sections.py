@@ -22,6 +22,10 @@ def test_the_headline_is_of_the_main_search(finished: Path) -> None:
     )
     assert kept.text == "top-1 accuracy, 1 neuron per layer kept, all others pruned"
     assert all(" … " in card.interval for card in (clean, removed, kept))
+    control = {row["condition"]: row for row in whole if row["method"] == "random"}
+    value = 100 * control["removed"]["probability_deviation"]
+    assert removed.random.startswith(f"{value:+.2f}%, ".replace("-", "−"))
+    assert clean.random == ""
 
 
 def test_the_table_has_every_search_and_compared_measure(finished: Path) -> None:
