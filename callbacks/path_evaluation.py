@@ -57,6 +57,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         read_batch: a function, or its dotted name, that turns the project's batches into ones that
             `nplight.data.read_batch` takes; `None`: they are such.
         overwrite: replace the results that the run folder holds, also those of other settings.
+        verbose: print every measure under every condition, not the paths against random neurons alone.
         run_dir: where results go; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
             else the only one there is.
@@ -69,7 +70,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         ArgumentError: an argument is wrong.
     """
 
-    command_line_settings = frozenset({"overwrite", "paths", "run_dir"})
+    command_line_settings = frozenset({"overwrite", "paths", "run_dir", "verbose"})
     loader = 1
 
     def __init__(
@@ -89,6 +90,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         own: bool = True,
         read_batch: str | Callable[[Any], Any] | None = None,
         overwrite: bool = False,
+        verbose: bool = False,
         run_dir: str | Path | None = None,
         vit: str | None = None,
     ) -> None:
@@ -108,6 +110,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         )
         self.paths = paths
         self.overwrite = overwrite
+        self.verbose = verbose
         self.results: list[ConditionResult] = []
         self._stored: StoredPaths | None = None
 
@@ -175,7 +178,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.log_metrics(_scalars(findings), step=trainer.global_step)
-            for table in findings_tables(findings, run.folder.path):
+            for table in findings_tables(findings, run.folder.path, verbose=self.verbose):
                 rich.get_console().print(table)
 
 

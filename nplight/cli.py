@@ -149,13 +149,21 @@ class PathCLI(LightningCLI):
         return parser
 
     def setup_parser(self, *args: Any, **kwargs: Any) -> None:
-        """Set up the parsers with short helps, and without Lightning's table of metrics, which repeats nplight's."""
+        """Set up the parsers with short helps."""
         super().setup_parser(*args, **kwargs)
         helps = {name: command_help(name) for name in self._subcommand_parsers}
         for parser, text in ((self.parser, overview()), *zip(self._subcommand_parsers.values(), helps.values())):
             _set_help(parser, text)
-        for command in ("validate", "test"):
-            self._subcommand_parsers[command].set_defaults(verbose=False)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The commands, without Lightning's option `verbose`: nplight's has another meaning."""
+        return {name: {*skipped, "verbose"} for name, skipped in LightningCLI.subcommands().items()}
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """The arguments of the Trainer's method, without Lightning's table of metrics, which repeats nplight's."""
+        quiet = {"verbose": False} if subcommand in ("validate", "test") else {}
+        return {**super()._prepare_subcommand_kwargs(subcommand), **quiet}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add nplight's options."""
@@ -208,6 +216,8 @@ class PathCLI(LightningCLI):
                 callback.paths = config.paths
             if "overwrite" in settings and config.overwrite:
                 callback.overwrite = True
+            if "verbose" in settings and config.verbose:
+                callback.verbose = True
         return trainer
 
     def after_instantiate_classes(self) -> None:

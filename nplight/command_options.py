@@ -93,6 +93,11 @@ OPTIONS: Mapping[str, Option] = {
         commands=("validate", "test", "predict"),
         settings={**_FLAG, "default": True},
     ),
+    "verbose": Option(
+        "print every measure under every condition, and the comparison of searches",
+        commands=("validate", "test", "fit"),
+        settings={**_FLAG, "default": False},
+    ),
     "quiet": Option("print warnings and errors only", settings={**_FLAG, "default": False}),
     "ckpt_path": Option("a checkpoint written by Lightning, whose weights are used; fit resumes from it", "FILE"),
     "seed_everything": Option("the seed of all random numbers, 0 by default", "SEED"),

@@ -127,7 +127,7 @@ def run(added: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     loaders: Any = [DataLoader(Subset(data, range(start, start + 20)), batch_size=20) for start in (0, 20)]
     callbacks = [
         NeuronPathSearch(run_dir=folder, methods=["jas", "saliency"], steps=2, kept=(1, 4)),
-        PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=20, draws=2),
+        PathEvaluation(run_dir=folder, fractions=(1.0,), replicates=20, draws=2, verbose=True),
         PathReport(run_dir=folder),
     ]
     with patch.object(rich, "get_console", return_value=console):

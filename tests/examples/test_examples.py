@@ -34,7 +34,7 @@ def test_a_plain_loop_without_lightning(
     for search in ("jas", "random", "jointly"):
         assert nplight.read_paths(tmp_path).where(search=search)["index"].tolist() == list(range(1400, 1700))
     assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 97
-    assert "Methods compared (97 held-out images)" in capsys.readouterr().out
+    assert "paths against random neurons (97 images)" in capsys.readouterr().out
     assert write_report(tmp_path).exists()
 
 

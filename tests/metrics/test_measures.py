@@ -52,7 +52,7 @@ def printed(metrics: dict[str, ConditionMetrics], folder: Path) -> str:
     run.write("comparison.md", findings_to_markdown(result))
     run.write("comparison.tex", to_latex(result.comparison))
     console = Console(file=io.StringIO(), width=80)
-    for part in findings_tables(result, folder):
+    for part in findings_tables(result, folder, verbose=True):
         console.print(part)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from nplight.metrics import MEASURES, Estimate, SelectivitySummary, whole_conditions
+from nplight.metrics import Estimate, SelectivitySummary
 from nplight.report.terminal_tables import findings_tables, selectivity_table
-from nplight.results import Findings, MeasuredPaths, findings
-from tests.results.samples import drawn_metrics
-from tests.results.test_findings import drawn_findings
+from tests.report.controlled_findings import controlled_findings
 
 
 def shown(*parts: RenderableType) -> str:
@@ -19,36 +17,23 @@ def shown(*parts: RenderableType) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def single() -> Findings:
-    return findings(
-        MeasuredPaths({"jas": drawn_metrics("jas", 1)}), None, top_k=1, widths=[64], num_classes=5, replicates=20
-    )
+def test_a_run_ends_with_one_screen_and_verbose_shows_every_measure() -> None:
+    found = controlled_findings(("jas",), notes=["a note"])
+    short, long = (shown(*findings_tables(found, Path("runs/x"), verbose=verbose)) for verbose in (False, True))
+    assert len(short.splitlines()) <= 24
+    assert "paths against random neurons" in short
+    assert "Note: a note." in short
+    assert short.splitlines()[-1] == "Results: runs/x (metrics.csv: with 95% intervals; all measures: --verbose)"
+    assert long.splitlines()[-1] == "Results: runs/x (metrics.csv: with 95% intervals)"
+    assert "Others pruned" in long
+    assert "Others pruned" not in short
+    assert "Ahead of random" in long
 
 
-def test_the_tables_of_one_method_have_every_measure_of_every_condition_at_the_main_tokens() -> None:
-    found = single()
-    text = shown(*findings_tables(found, Path("runs/x")))
-    whole = whole_conditions([result.key for result in found.results])
-    for result in (result for result in found.results if result.key in whole and result.scale is None):
-        cells = [measure.text(result.value(measure.name)) for measure in MEASURES.values() if not measure.change]
-        assert any(all(cell in line for cell in cells) for line in text.splitlines()), result
-    assert text.splitlines()[-1] == "Results: runs/x (metrics.csv: with 95% intervals)"
-
-
-def test_several_methods_are_side_by_side_with_notes_and_claims() -> None:
-    found = drawn_findings()
-    text = shown(*findings_tables(found, Path("runs/x")))
-    assert "Methods compared (40 held-out images)" in text
-    assert "Note: a note." in text
-    for method in found.comparison.methods:
-        assert f"{method} " in text
-    for claim in found.claims:
-        assert claim.verdict in text
-
-
-def test_no_line_is_wider_than_a_terminal() -> None:
-    for found in (single(), drawn_findings()):
-        assert max(map(len, shown(*findings_tables(found, Path("x"))).splitlines())) <= 80
+def test_without_random_neurons_every_measure_is_shown() -> None:
+    text = shown(*findings_tables(controlled_findings(("jas",), control=None), Path("runs/x")))
+    assert "Δ prob. %" in text
+    assert "random" not in text
 
 
 def test_selectivity_is_in_percent_and_its_difference_has_a_sign() -> None:
