@@ -44,7 +44,8 @@ def write_quick(folder: Path) -> Path:
     """The digits configuration with two nodes and few conditions."""
     config = yaml.safe_load(DIGITS.read_text())
     search, evaluation = config["trainer"]["callbacks"][:2]
-    search["init_args"].update(steps=2, kept=[1, 5])
+    del search["init_args"]["methods"]
+    search["init_args"].update(method="jas", steps=2, kept=[1, 5])
     evaluation["init_args"].update(fractions=[0.5, 1.0], draws=2)
     path = folder / "quick.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -65,17 +66,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_validate_then_test_then_predict(quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["validate", "--config", str(quick)]
+    command = ["validate", "--config", str(quick), "--verbose"]
     main([*command, *QUICK])
     run = tmp_path / "runs" / "quick"
     files = contents(run)
     names = {name for name in files if not name.startswith(("paths/", "logs/", "."))}
-    report = {"pictures.json", "report.html", "run.json", "comparison.md", "comparison.tex"}
-    assert (
-        names
-        == {"by_category.csv", "category_paths.json", "config.yaml", "metrics.csv", "metrics.json", "settings.json"}
-        | report
-    )
+    report = {"pictures.json", "report.html", "run.json"}
+    results = {"by_category.csv", "comparison.md", "comparison.tex", "metrics.csv", "metrics.json"}
+    assert names == {"category_paths.json", "config.yaml", "settings.json"} | results | report
 
     table = nplight.read_paths(run)
     data = DigitsDataModule()
@@ -214,9 +212,13 @@ def test_bad_commands_are_refused_in_a_few_lines(
             "got 'guess'",
         ),
         ("rule: riemann-left", "rule: simpson", "error: `rule` must be one of"),
-        ("top_k: 1", "top_k: 257", "error: `top_k` must be at most 256"),
+        ("top_k: 1", "top_k: 289", "error: `top_k` must be at most 288"),
         ("max_epochs", "max_epoch", "max_epoch"),
-        ("bundled:digits", "bundled:letters", "must be a file or one of bundled:digits, got bundled:letters"),
+        (
+            "bundled:digits_width_48",
+            "bundled:letters",
+            "must be a file or one of bundled:digits, bundled:digits_width_48, got bundled:letters",
+        ),
     ],
 )
 def test_bad_configurations_are_refused_in_a_few_lines(

@@ -1,18 +1,30 @@
-"""The README's two commands, from their first word to the start of `uv run`, without a network."""
+"""The README's two commands, from their first word to the start of `uv run`, without a network; and what it quotes."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
+
+import nplight
+from nplight.data import DigitsDataModule
+from nplight.modules import ViTClassifier
+from tests.readme_run import SIZES, STORED, configuration, first_screen
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = re.findall(r"^    (.*pip install.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^    (.*pip install.*)$", README, re.MULTILINE)
 # A Python outside this environment, as users have one.
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 REFUSES = """
@@ -98,3 +110,73 @@ def test_the_check_before_a_merge_sets_up_as_the_readme_does() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert first in script
     assert not re.search(r"-m (pip install(?!.*--target)|uv)\b", script + (ROOT / "README.md").read_text())
+
+
+def test_the_readme_shows_what_the_first_command_prints() -> None:
+    stored = json.loads(STORED.read_text())
+    lines = first_screen(stored, "runs/digits")
+    assert len(lines) <= 25
+    assert "\n".join(f"    {line}".rstrip() for line in lines) in README
+    assert stored["configuration"] == configuration(), "run the command again, and store it: tests/readme_run.py"
+
+
+def test_what_it_prints_of_paths_is_what_the_bundled_model_does() -> None:
+    stored = json.loads(STORED.read_text())
+    model, held_out = bundled_model(stored), next(iter(DigitsDataModule(batch_size=1000).val_dataloader()[1]))
+    checked = 0
+    for row in stored["conditions"]:
+        known = row["method"] != "random" and str(row["kept"] or 1) in SIZES and row["layers"] is None
+        if not known or row["pruned"] not in (None, 1):
+            continue
+        with edit(model, stored["paths"], row, held_out["label"]):
+            accuracy, probability = predicted(model, held_out)
+        assert accuracy == pytest.approx(row["accuracy"], abs=1e-6), row
+        assert probability == pytest.approx(row["probability"], abs=1e-5), row
+        checked += 1
+    assert checked > 20
+
+
+def test_the_paths_it_prints_of_are_those_that_the_searches_find() -> None:
+    stored = json.loads(STORED.read_text())
+    model, digits = bundled_model(stored), next(iter(DigitsDataModule(batch_size=1000).val_dataloader()[0]))
+    zeros = digits["image"][digits["label"] == 0]
+    labels = torch.zeros(len(zeros), dtype=torch.int64)
+    for name, by_size in stored["paths"].items():
+        found = nplight.search(model, zeros, labels, method=name, ranked=10)
+        for size in map(int, SIZES):
+            ranking, scores = found.ranking[..., :size], found.ranking_scores[..., :size]
+            category = nplight.category_paths(ranking, labels, num_classes=1, top_k=size, scores=scores)
+            assert category.neurons[0].tolist() == by_size[str(size)][0], (name, size)
+
+
+def bundled_model(stored: dict[str, Any]) -> nn.Module:
+    settings = stored["configuration"]["model"]
+    classifier = ViTClassifier(
+        settings["model_name"],
+        num_classes=10,
+        model_args=settings["model_args"],
+        checkpoint=settings["checkpoint"],
+    )
+    return classifier.model.eval()
+
+
+def edit(model: nn.Module, paths: dict[str, Any], row: dict[str, Any], labels: Tensor) -> AbstractContextManager[None]:
+    """The edit of a row of results, by the library's own context manager."""
+    operations = {"removed": "remove", "enhanced": "enhance", "kept": "keep"}
+    if row["condition"] == "clean":
+        return contextlib.nullcontext()
+    if row["condition"] == "none":
+        layers = len(next(iter(paths.values()))["1"][0])
+        all_neurons = torch.arange(nplight.open_vit(model).widths[0]).expand(layers, -1)
+        return nplight.intervene(model, all_neurons, "remove", tokens=row["tokens"])
+    neurons = torch.tensor(paths[row["method"]][str(row["kept"])])[labels]
+    return nplight.intervene(model, neurons, operations[row["condition"]], tokens=row["tokens"])
+
+
+def predicted(model: nn.Module, batch: dict[str, Tensor]) -> tuple[float, float]:
+    """Accuracy, and the mean probability of the label."""
+    with torch.no_grad():
+        probabilities = model(batch["image"]).double().softmax(-1)
+    labels = batch["label"]
+    right = probabilities.argmax(-1) == labels
+    return right.double().mean().item(), probabilities[torch.arange(len(labels)), labels].mean().item()
