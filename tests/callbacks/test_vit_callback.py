@@ -54,7 +54,7 @@ def test_of_several_vits_the_one_of_the_same_folder_is_taken(
 ) -> None:
     module = Two(reference.model)
     searches = [NeuronPathSearch(run_dir=tmp_path / run, vit=vit, **OPTIONS) for run, vit in BOTH.items()]
-    tests = [PathEvaluation(run_dir=tmp_path / run, fractions=(1.0,), replicates=5) for run in BOTH]
+    tests = [PathEvaluation(run_dir=tmp_path / run, fractions=(1.0,), replicates=5, draws=2) for run in BOTH]
     validate(module, loaders, *searches, *tests)
     for run, vit in BOTH.items():
         validate(module, loaders, *all_callbacks(tmp_path / "alone" / run, vit=vit)[:2])
