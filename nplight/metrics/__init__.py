@@ -20,9 +20,12 @@ from nplight.metrics.faithfulness import (
 )
 from nplight.metrics.frequency import NeuronCounts, NeuronFrequency, neuron_frequency
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
+from nplight.metrics.path_shares import PairShares, pair_shares, path_shares, random_share, shares_in_common
 from nplight.metrics.predicted_batch import PredictedBatch
+from nplight.metrics.read_out import PathReadOut
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
+from nplight.metrics.share_interval import counted_share, mean_share, share_difference, share_estimate
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
 
 __all__ = [
@@ -41,7 +44,9 @@ __all__ = [
     "Measure",
     "NeuronCounts",
     "NeuronFrequency",
+    "PairShares",
     "PathAgreement",
+    "PathReadOut",
     "PredictedBatch",
     "ProbabilityDeviation",
     "Replicates",
@@ -52,19 +57,27 @@ __all__ = [
     "area",
     "area_replicates",
     "category_similarity",
+    "counted_share",
     "difference",
     "distance_summary",
     "estimate",
     "faithfulness_curve",
+    "mean_share",
     "neuron_frequency",
+    "pair_shares",
     "pair_similarity",
     "path_agreement",
     "path_distance",
     "path_predictions",
+    "path_shares",
     "poisson_weights",
     "predictions",
     "probability_deviation",
     "pruned_accuracy",
+    "random_share",
     "selectivity_summary",
+    "share_difference",
+    "share_estimate",
+    "shares_in_common",
     "similar_pairs",
 ]

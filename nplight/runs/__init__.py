@@ -4,9 +4,11 @@ from nplight.runs.context import DataPass, RunContext
 from nplight.runs.evaluation_run import EvaluationRun, EvaluationSettings
 from nplight.runs.path_source import PathSource, StoredPaths
 from nplight.runs.run import Run
+from nplight.runs.sanity_run import SanityRun
 from nplight.runs.search_run import SearchRun, check_searchable
 from nplight.runs.search_settings import SearchSettings
 from nplight.runs.selectivity_run import SelectivityRun
+from nplight.runs.stability_run import StabilityRun, StabilitySettings
 
 __all__ = [
     "DataPass",
@@ -15,9 +17,12 @@ __all__ = [
     "PathSource",
     "Run",
     "RunContext",
+    "SanityRun",
     "SearchRun",
     "SearchSettings",
     "SelectivityRun",
+    "StabilityRun",
+    "StabilitySettings",
     "StoredPaths",
     "check_searchable",
 ]

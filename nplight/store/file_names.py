@@ -18,6 +18,8 @@ METRICS_CSV = "metrics.csv"
 COMPARISON_MARKDOWN = "comparison.md"
 COMPARISON_LATEX = "comparison.tex"
 SELECTIVITY = "selectivity.json"
+STABILITY = "stability.json"
+SANITY = "sanity.json"
 
 REPORT = "report.html"
 ABOUT = "run.json"
@@ -45,6 +47,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             COMPARISON_MARKDOWN,
             COMPARISON_LATEX,
             SELECTIVITY,
+            STABILITY,
+            SANITY,
             REPORT,
             ABOUT,
             PICTURES,
@@ -64,6 +68,8 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         CATEGORY_PATHS: "the same validate again forms it anew",
         METRICS_JSON: _SAME_COMMAND,
         SELECTIVITY: _SAME_COMMAND,
+        STABILITY: _SAME_COMMAND,
+        SANITY: _SAME_COMMAND,
         ABOUT: _SAME_COMMAND,
         PICTURES: _SAME_COMMAND,
     }
