@@ -28,8 +28,8 @@ class SanityRun(SampledRun):
     """Tests whether paths depend on what the model learned and on the target, and writes the result.
 
     After Adebayo et al. ("Sanity checks for saliency maps", NeurIPS 2018): a sample of images is searched again while
-    the weights are randomised piece by piece from the head down, and for a wrong target. From the paths of all images it
-    is measured how well the category is told from the path alone. Images whose predicted category is not their label
+    the weights are randomised piece by piece from the head down, and for a wrong target. From the paths of all images
+    it is measured how well the category is told from the path alone. Images whose predicted category is not their label
     are searched for the other of the two also, under the name `SEARCH@prediction` or `SEARCH@label`.
 
     Args:
