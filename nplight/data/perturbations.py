@@ -6,12 +6,15 @@ a width in proportion to the edge would not change small images. Brightness is a
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -57,9 +60,13 @@ def _jpeg(pixels: Tensor, level: float, generator: torch.Generator) -> Tensor:
         raise ArgumentError(
             f"`perturbations` may have 'jpeg' for images of 1 or 3 channels, got {pixels.shape[0]}; leave it out"
         )
-    whole = (pixels * 255).round().to("cpu", torch.uint8)
-    compressed: Tensor = functional.jpeg(whole, int(level))
-    return compressed.to(pixels) / 255
+    # By PIL, as torchvision's own encoder is deprecated since 0.29.
+    whole = (pixels * 255).round().to("cpu", torch.uint8).permute(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(whole.squeeze(-1).numpy()).save(file, "JPEG", quality=int(level))
+    with Image.open(file) as image:
+        compressed = torch.from_numpy(np.array(image)).view(whole.shape)
+    return compressed.permute(2, 0, 1).to(pixels) / 255
 
 
 def _brightness(pixels: Tensor, level: float, generator: torch.Generator) -> Tensor:
