@@ -19,7 +19,7 @@ def stability_table(result: Mapping[str, Any]) -> RenderableType:
     """
     names = list(result["levels"])
     title = f"Share of a path (%) that survives, mean over severities ({result['images']} discover images)"
-    columns = [*(name.replace("brightness", "bright-\nness") for name in names), "all", "same", "over same"]
+    columns = [*(name.replace("brightness", "bright") for name in names), "same", "over same"]
     table = _table(title, columns)
     for search, values in result["searches"].items():
         means = [_mean(values["kept"][name]) for name in names]
@@ -27,12 +27,11 @@ def stability_table(result: Mapping[str, Any]) -> RenderableType:
         table.add_row(
             search,
             *map(_percent, means),
-            _percent(values["overall"]["value"]),
             _percent(values["same_category"]["value"]),
             _interval(difference, ".0f"),
         )
     random = f"Random paths have {result['random']:.1%} in common. "
-    legend = "same: two different images of a category. over same: all less same, with its 95% interval."
+    legend = "same: two different images of a category. over same: their mean less same, with its 95% interval."
     return Group(table, Text(random + legend, style="dim"))
 
 
@@ -44,7 +43,7 @@ def sanity_table(result: Mapping[str, Any]) -> RenderableType:
     """
     title = f"Sanity checks: share of a path (%) that stays ({result['images']} discover images)"
     steps = result["steps"]
-    columns = ["head\nrandom", "all\nrandom", "wrong\ntarget", "near\nwrong", "near\nown", "own\nbefore"]
+    columns = ["head", "all", "wrong\ntarget", "near\nwrong", "near\nown", "was\nown"]
     table = _table(title, columns)
     for search, values in result["searches"].items():
         nearest = values["nearest"]
@@ -58,9 +57,9 @@ def sanity_table(result: Mapping[str, Any]) -> RenderableType:
             _percent(values["nearest_before"]["own"]["value"]),
         )
     legend = (
-        f"Weights are randomised from the head down in {len(steps)} steps. Random paths have {result['random']:.1%} in "
-        "common. near: images (%) whose path for the wrong target is nearest to the wrong category's path, and to "
-        "their own category's; own before: for the right target."
+        f"head, all: these weights randomised, the first and the last of {len(steps)} steps. Random paths have "
+        f"{result['random']:.1%} in common. near: images (%) whose path for the wrong target is nearest to the wrong category's path, and to "
+        "their own category's; was: for the right target."
     )
     return Group(table, Text(legend, style="dim"))
 
@@ -79,7 +78,9 @@ def read_out_table(result: Mapping[str, Any]) -> RenderableType:
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False, show_edge=False
+    )
     table.padding = (0, 1, 0, 0)
     table.add_column("search", no_wrap=True)
     for column in columns:

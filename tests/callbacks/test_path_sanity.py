@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSanity
 from nplight.errors import ArgumentError
 from nplight.vit import fingerprint
-from tests.callbacks.foreign_project import OPTIONS, Foreign, contents, make_trainer
+from tests.callbacks.foreign_project import Foreign, contents, make_trainer
 from tests.conftest import Reference
 
 
@@ -18,8 +18,11 @@ def test_the_checks_are_written_printed_and_not_repeated(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run() -> PathSanity:
-        search = NeuronPathSearch(run_dir=tmp_path, **OPTIONS)
-        sanity, evaluation = PathSanity(run_dir=tmp_path, images=6), PathEvaluation(run_dir=tmp_path, replicates=5)
+        search = NeuronPathSearch(run_dir=tmp_path, method="activation")
+        sanity, evaluation = (
+            PathSanity(run_dir=tmp_path, images=6),
+            PathEvaluation(run_dir=tmp_path, fractions=(1.0,), replicates=5),
+        )
         make_trainer(search, sanity, evaluation).validate(Foreign(reference.model), loaders, verbose=False)
         return sanity
 
