@@ -58,8 +58,8 @@ def sanity_table(result: Mapping[str, Any]) -> RenderableType:
         )
     legend = (
         f"head, all: these weights randomised, the first and the last of {len(steps)} steps. Random paths have "
-        f"{result['random']:.1%} in common. near: images (%) whose path for the wrong target is nearest to the wrong category's path, and to "
-        "their own category's; was: for the right target."
+        f"{result['random']:.1%} in common. near: images (%) whose path for the wrong target is nearest to the wrong "
+        "category's path, and to their own category's; was: for the right target."
     )
     return Group(table, Text(legend, style="dim"))
 
