@@ -2,8 +2,10 @@
 
 from nplight.callbacks.export import WeightsExport
 from nplight.callbacks.path_evaluation import PathEvaluation
+from nplight.callbacks.path_sanity import PathSanity
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
+from nplight.callbacks.path_stability import PathStability
 from nplight.callbacks.progress import PathProgressBar
 from nplight.callbacks.pytorch_lightning_twins import for_pytorch_lightning
 from nplight.callbacks.report import PathReport
@@ -13,7 +15,9 @@ __all__ = [
     "PathEvaluation",
     "PathProgressBar",
     "PathReport",
+    "PathSanity",
     "PathSelectivity",
+    "PathStability",
     "WeightsExport",
     "for_pytorch_lightning",
 ]

@@ -15,6 +15,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.callbacks.about import about_run
 from nplight.callbacks.path_evaluation import PathEvaluation
+from nplight.callbacks.path_sample import SampleCallback
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
 from nplight.callbacks.progress import stage
@@ -94,7 +95,7 @@ class PathReport(ViTCallback):
         if not _reports(trainer):
             return
         callbacks: list[Callback] = getattr(trainer, "callbacks", [])
-        kinds = (NeuronPathSearch, PathEvaluation, PathSelectivity)
+        kinds = (NeuronPathSearch, PathEvaluation, PathSelectivity, SampleCallback)
         results = [callback for callback in callbacks if isinstance(callback, kinds)]
         if not results:
             raise ArgumentError(

@@ -6,8 +6,11 @@ from nplight.data.digits import Digits, DigitsDataModule
 from nplight.data.image_digest import ImageDigest
 from nplight.data.image_files import ImageFiles
 from nplight.data.image_folder import ImageFolderDataModule
+from nplight.data.image_sample import ImageSample, SampledImages, stratified_choice
 from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
 from nplight.data.module import PathDataModule
+from nplight.data.perturbations import PERTURBATIONS, SEVERITIES, perturbed
+from nplight.data.pixel_scale import PixelScale
 from nplight.data.preprocessing import Preprocessing
 from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
 from nplight.data.split import stratified_split
@@ -22,16 +25,23 @@ __all__ = [
     "ImageDigest",
     "ImageFiles",
     "ImageFolderDataModule",
+    "ImageSample",
     "ImageSource",
     "LabelledDataModule",
     "LabelledImages",
+    "PERTURBATIONS",
     "PathDataModule",
+    "PixelScale",
     "Preprocessing",
+    "SEVERITIES",
+    "SampledImages",
     "batch_reader",
     "check_each_once",
     "labels_of",
+    "perturbed",
     "read_batch",
     "shuffles",
+    "stratified_choice",
     "stratified_split",
     "with_index",
 ]

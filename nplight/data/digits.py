@@ -16,11 +16,13 @@ from torchvision.transforms.v2 import RandomAffine
 
 from nplight.data.image_open import MAX_PIXELS
 from nplight.data.module import OnError, PathDataModule
+from nplight.data.pixel_scale import PixelScale
 from nplight.data.preprocessing import to_rgb
 from nplight.data.split import stratified_split
 
 SIZE = 16
 TRAIN_FRACTION = 0.6
+_MEAN = _STD = (0.5, 0.5, 0.5)
 
 
 def _scans() -> Any:
@@ -112,6 +114,10 @@ class DigitsDataModule(PathDataModule):
         _, evaluation, labels = self._parts
         return Digits(evaluation), labels[evaluation]
 
+    @property
+    def pixel_scale(self) -> PixelScale:
+        return PixelScale(_MEAN, _STD)
+
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "seed": self.seed}
 
@@ -121,4 +127,4 @@ class DigitsDataModule(PathDataModule):
 
 
 def _normalise(image: Tensor) -> Tensor:
-    return (image - 0.5) / 0.5
+    return PixelScale(_MEAN, _STD).normalised(image)

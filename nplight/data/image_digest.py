@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-_Words = np.ndarray[Any, np.dtype[np.uint64]]
+from nplight.seeds import as_words, split_mix
+
 _BITS = 64
 
 
@@ -45,18 +45,6 @@ class ImageDigest:
         pixels = torch.as_tensor(checksums, dtype=torch.int64)
         hashes = np.zeros(len(pixels), np.uint64)
         for column in (index, labels, pixels):
-            hashes = _mixed(hashes ^ (_words(column) if column is not None else np.uint64(0)))
+            hashes = split_mix(hashes ^ (as_words(column) if column is not None else np.uint64(0)))
         self.images += len(pixels)
         self.total = (self.total + int(hashes.sum(dtype=np.uint64))) % (1 << _BITS)
-
-
-def _words(values: Tensor) -> _Words:
-    return values.detach().cpu().to(torch.int64).numpy().view(np.uint64)
-
-
-def _mixed(words: _Words) -> _Words:
-    """SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): flipping one input bit flips about half of the output bits."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))

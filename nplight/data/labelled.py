@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from nplight.data.image_open import MAX_PIXELS
 from nplight.data.module import Check, OnError, PathDataModule, default_workers
+from nplight.data.pixel_scale import PixelScale
 from nplight.data.preprocessing import Preprocessing
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_choice
 from nplight.seeds import seeded_generator
@@ -170,6 +171,10 @@ class LabelledDataModule(PathDataModule):
 
     def read_image(self, image: Image.Image) -> Tensor:
         return self.preprocessing.read(image)
+
+    @property
+    def pixel_scale(self) -> PixelScale:
+        return PixelScale(self.preprocessing.mean, self.preprocessing.std)
 
     def identity(self) -> dict[str, Any]:
         identity = {**super().identity(), "preprocessing": self.preprocessing.describe()}

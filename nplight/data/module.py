@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 from nplight.data.image_check import CHECKS, broken
 from nplight.data.image_files import ImageFiles, shown
 from nplight.data.image_open import MAX_PIXELS, check_max_pixels
+from nplight.data.pixel_scale import PixelScale
 from nplight.data.sampler import EachOnceSampler
 from nplight.data.split import stratified_split
 from nplight.errors import ArgumentError, check_at_least, check_choice, listed, printable
@@ -108,6 +109,11 @@ class PathDataModule(LightningDataModule):
     @abstractmethod
     def read_image(self, image: Image.Image) -> Tensor:
         """The model's input for an image: (channels, height, width), normalised."""
+
+    @property
+    def pixel_scale(self) -> PixelScale | None:
+        """Mean and standard deviation by which the images are normalised; `None` if unknown."""
+        return None
 
     def splits(self) -> tuple[Dataset[Any], Dataset[Any]]:
         """The discover and the held-out images."""

@@ -35,20 +35,26 @@ from nplight.metrics.holm import holm_below
 from nplight.metrics.intervals import INTERVALS, Interval
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
 from nplight.metrics.normalised_faithfulness import KeptMeasure, NormalisedFaithfulness, normalised_faithfulness
+from nplight.metrics.path_shares import PairShares, pair_shares, path_shares, random_share, shares_in_common
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.predictions import path_predictions, predictions
 from nplight.metrics.prune_priority import category_priority, image_priority
 from nplight.metrics.random_paths import RandomPaths
+from nplight.metrics.read_out import PathReadOut
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
+from nplight.metrics.share_interval import counted_share, mean_share, share_difference, share_estimate
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
 
 __all__ = [
-    "Agreement",
+    "CONTROLS",
+    "INTERVALS",
+    "JOINT_SCORE",
+    "MEASURES",
     "AccuracyDeviation",
+    "Agreement",
     "BootstrapMean",
     "CategoryMeans",
-    "CONTROLS",
     "Condition",
     "ConditionForward",
     "ConditionMeasure",
@@ -60,17 +66,16 @@ __all__ = [
     "ControlSetting",
     "DistanceSummary",
     "Estimate",
-    "INTERVALS",
-    "Interval",
     "FaithfulnessCurve",
-    "JOINT_SCORE",
+    "Interval",
     "KeptMeasure",
-    "MEASURES",
     "Measure",
     "NeuronCounts",
     "NeuronFrequency",
     "NormalisedFaithfulness",
+    "PairShares",
     "PathAgreement",
+    "PathReadOut",
     "PredictedBatch",
     "ProbabilityDeviation",
     "RandomPaths",
@@ -83,6 +88,7 @@ __all__ = [
     "area_replicates",
     "category_priority",
     "category_similarity",
+    "counted_share",
     "depth_conditions",
     "difference",
     "distance_summary",
@@ -92,18 +98,25 @@ __all__ = [
     "faithfulness_curve",
     "holm_below",
     "image_priority",
+    "mean_share",
     "neuron_frequency",
     "normalised_faithfulness",
     "own_conditions",
+    "pair_shares",
     "pair_similarity",
     "path_agreement",
     "path_distance",
     "path_predictions",
+    "path_shares",
     "poisson_weights",
     "predictions",
     "probability_deviation",
     "pruned_accuracy",
+    "random_share",
     "selectivity_summary",
+    "share_difference",
+    "share_estimate",
+    "shares_in_common",
     "similar_pairs",
     "whole_conditions",
 ]

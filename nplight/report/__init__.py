@@ -15,8 +15,10 @@ from nplight.report.run_figures import (
     neuron_use_figure,
     paths_figure,
     pruning_figure,
+    sanity_figure,
     selectivity_figure,
     similarity_figure,
+    stability_figure,
 )
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "read_run",
     "report_command",
     "report_html",
+    "sanity_figure",
     "selectivity_figure",
     "shared_neurons",
     "similarity_figure",
+    "stability_figure",
     "write_report",
 ]

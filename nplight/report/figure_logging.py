@@ -11,6 +11,7 @@ import torch
 from nplight.metrics import MEASURES, drawing
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
+from nplight.report.sanity_figures import draw_sanity, draw_stability
 
 
 def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
@@ -53,6 +54,8 @@ def _plotly(run: Run) -> dict[str, Any]:
         ("pruning", draw_pruning(run)),
         ("faithfulness", draw_faithfulness(run)),
         ("selectivity", draw_selectivity(run)),
+        ("stability", draw_stability(run)),
+        ("sanity", draw_sanity(run)),
     )
     return {f"paths/{name}": figure for name, figure in drawn if figure is not None}
 

@@ -22,6 +22,7 @@ from nplight.report.path_figures import (
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
+from nplight.report.sanity_figures import draw_sanity, draw_stability
 from nplight.report.theme import distinct_names, shortened, template
 
 # Limits that keep the page below 10 MB: numbers over all methods, images on the plane, characters of pictures.
@@ -59,6 +60,7 @@ class Contents:
 def contents(run: Run, advance: Advance = unseen) -> Contents:
     """Read the rows of a run, once each, and draw its figures; `advance` is called with the number of rows read."""
     figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
+    figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
     methods: dict[str, Any] = {}
     shared, particular = {}, {}
     pairs: tuple[list[Pair], list[Pair]] = ([], [])

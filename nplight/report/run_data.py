@@ -13,13 +13,25 @@ from nplight.errors import ArgumentError, RunFolderError
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import PathTable, RunFolder, part_files, read_paths
 from nplight.store.atomic_write import remove
-from nplight.store.file_names import ABOUT, CATEGORY_PATHS, METRICS_JSON, PICTURES, SELECTIVITY, SETTINGS, WAYS_OUT
+from nplight.store.file_names import (
+    ABOUT,
+    CATEGORY_PATHS,
+    METRICS_JSON,
+    PICTURES,
+    SANITY,
+    SELECTIVITY,
+    SETTINGS,
+    STABILITY,
+    WAYS_OUT,
+)
 from nplight.store.json_files import check_shape, read_json
 
 _KINDS = (
     ("settings", SETTINGS),
     ("metrics", METRICS_JSON),
     ("selectivity", SELECTIVITY),
+    ("stability", STABILITY),
+    ("sanity", SANITY),
     ("about", ABOUT),
     ("pictures", PICTURES),
 )
@@ -34,6 +46,8 @@ class Run:
         settings: of the search, of each method as `search METHOD`, and of the evaluation.
         metrics: the contents of `metrics.json`.
         selectivity: of `selectivity.json`.
+        stability: of `stability.json`.
+        sanity: of `sanity.json`.
         about: of `run.json`.
         pictures: of `pictures.json`.
         paths: method -> neurons per layer -> category paths.
@@ -47,6 +61,8 @@ class Run:
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
     selectivity: Mapping[str, Any]
+    stability: Mapping[str, Any]
+    sanity: Mapping[str, Any]
     about: Mapping[str, Any]
     pictures: Mapping[str, Any]
     paths: Mapping[str, Mapping[int, CategoryPaths]]
@@ -138,6 +154,15 @@ def read_about(directory: str | Path) -> dict[str, Any]:
         RunFolderError: it is damaged.
     """
     return _read("about", Path(directory) / ABOUT)
+
+
+def read_stored(name: str, directory: str | Path) -> dict[str, Any]:
+    """The contents of the file of a field of `Run`; empty if there is none.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    return _read(name, Path(directory) / dict(_KINDS)[name])
 
 
 def _read(name: str, path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from nplight.report.page_data import lines_per_category, search_rows, stored_sea
 from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_paths, draw_similarity
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
+from nplight.report.sanity_figures import draw_sanity, draw_stability
 
 
 def pruning_figure(run: Run) -> go.Figure:
@@ -56,6 +57,30 @@ def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figur
     for category in order or ():
         _check_category("order", category, categories)
     return _drawn(draw_selectivity(run, order), run, "a selectivity", "validate with a PathSelectivity")
+
+
+def stability_figure(run: Run) -> go.Figure:
+    """Surviving share of the paths (%) against severity, one panel per perturbation.
+
+    Args:
+        run: from `read_run`.
+
+    Raises:
+        ArgumentError: the run has no stability.
+    """
+    return _drawn(draw_stability(_checked(run)), run, "a stability", "validate with a PathStability")
+
+
+def sanity_figure(run: Run) -> go.Figure:
+    """Share of the paths (%) that stays while weights are randomised from the head down.
+
+    Args:
+        run: from `read_run`.
+
+    Raises:
+        ArgumentError: the run has no sanity checks.
+    """
+    return _drawn(draw_sanity(_checked(run)), run, "sanity checks", "validate with a PathSanity")
 
 
 def paths_figure(run: Run, category: int = 0, beside: int | None = None, *, search: str | None = None) -> go.Figure:

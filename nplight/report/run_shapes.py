@@ -125,6 +125,90 @@ class SelectivityFile(_Open, total=False):
     accuracy: Required[Annotated[list[list[Number | None]], Field(min_length=1), AfterValidator(_square)]]
 
 
+class SearchStability(_Open, total=False):
+    """The stability of a search's paths."""
+
+    kept: Required[dict[Text, list[Estimate]]]
+    overall: Required[Estimate]
+    same_category: Required[Estimate]
+    other_category: Required[Estimate]
+    over_same_category: Required[Estimate]
+
+
+def _whole_stability(content: Any) -> Any:
+    wanted = set(content["levels"])
+    by_perturbation = [content["prediction_unchanged"], *(search["kept"] for search in content["searches"].values())]
+    for estimates in by_perturbation:
+        if set(estimates) != wanted or any(len(row) != len(content["severities"]) for row in estimates.values()):
+            raise ValueError("every perturbation must have an estimate for each severity")
+    return content
+
+
+class StabilityFile(_Open, total=False):
+    """`stability.json`."""
+
+    images: Required[Count]
+    levels: Required[dict[Text, list[Number]]]
+    prediction_unchanged: Required[dict[Text, list[Estimate]]]
+    random: Required[Number]
+    searches: Required[dict[Text, SearchStability]]
+    settings: Required[dict[Text, Any]]
+    severities: Required[Annotated[list[Count], Field(min_length=1)]]
+
+
+class Nearest(_Open, total=False):
+    """Whose category's path is the nearest: shares of images."""
+
+    own: Required[Estimate]
+    wrong: Required[Estimate]
+    others: Required[Estimate]
+
+
+class SearchSanity(_Open, total=False):
+    """The sanity checks of a search's paths."""
+
+    randomised: Required[list[Estimate]]
+    wrong_target: Required[Estimate]
+    nearest: Required[Nearest]
+    nearest_before: Required[Nearest]
+    same_category: Required[Estimate]
+    other_category: Required[Estimate]
+
+
+class ReadOut(_Open, total=False):
+    """Shares of images whose category is told from the path, by the target that was searched for."""
+
+    label: Required[Estimate]
+    prediction: Required[Estimate]
+
+
+class ReadOuts(_Open, total=False):
+    """The read-out of every search."""
+
+    caveat: Required[Text]
+    control: Required[ReadOut]
+    searches: Required[dict[Text, ReadOut]]
+
+
+def _whole_sanity(content: Any) -> Any:
+    if any(len(search["randomised"]) != len(content["steps"]) for search in content["searches"].values()):
+        raise ValueError("every search must have an estimate for each step of the randomisation")
+    if set(content["searches"]) != set(content["read_out"]["searches"]):
+        raise ValueError("every search must have a read-out")
+    return content
+
+
+class SanityFile(_Open, total=False):
+    """`sanity.json`."""
+
+    images: Required[Count]
+    random: Required[Number]
+    read_out: Required[ReadOuts]
+    searches: Required[dict[Text, SearchSanity]]
+    settings: Required[dict[Text, Any]]
+    steps: Required[Annotated[list[Text], Field(min_length=1)]]
+
+
 class About(_Open, total=False):
     """`run.json`."""
 
@@ -174,6 +258,8 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
         "settings": TypeAdapter(dict[Text, Section]),
         "metrics": TypeAdapter(Metrics),
         "selectivity": TypeAdapter(SelectivityFile),
+        "stability": TypeAdapter(Annotated[StabilityFile, AfterValidator(_whole_stability)]),
+        "sanity": TypeAdapter(Annotated[SanityFile, AfterValidator(_whole_sanity)]),
         "about": TypeAdapter(About),
         "pictures": TypeAdapter(Annotated[_Pictures, AfterValidator(_known_pictures)]),
     }

@@ -9,7 +9,7 @@ import torch
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, NonFiniteError, RunFolderError, listed
 from nplight.paths import PathBatch
-from nplight.searching import ImageSearch, search
+from nplight.searching import ImageSearch
 from nplight.store import RunFolder, StoredImages, write_part
 from nplight.vit import OpenViT
 
@@ -48,24 +48,9 @@ class ImageRows:
             RunFolderError: other images are stored under these numbers, or the folder cannot be written to.
             NonFiniteError: NaN or infinite values appeared, naming the files.
         """
-        options = self.image_search.options
 
         def find(new: ImageBatch) -> PathBatch:
-            return search(
-                vit,
-                new.images,
-                None if predicted else new.labels,
-                method=self.image_search.method,
-                top_k=options.top_k,
-                ranked=options.ranked,
-                steps=options.steps,
-                rule=options.rule,
-                patch_stream=options.patch_stream,
-                chunk_size=options.chunk_size,
-                seed=options.seed,
-                candidates=options.candidates,
-                objective=options.objective,
-            )
+            return self.image_search.paths(vit, new.images, None if predicted else new.labels)
 
         self.write_new(batch, sums, find)
 

@@ -7,10 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from torch import Tensor
+
 from nplight.errors import ArgumentError, check_choice, described, listed
 from nplight.methods import METHODS
+from nplight.paths import PathBatch
 from nplight.searching.options import SearchOptions, check_patch_stream, frozen_for, ignored, joint_methods
-from nplight.searching.search import GRANULARITIES
+from nplight.searching.search import GRANULARITIES, search
+from nplight.vit import OpenViT
 
 _OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective")
 _ADDED = ("candidates", "objective")  # later than the first run folders, whose settings lack them
@@ -32,6 +36,10 @@ class ImageSearch:
     method: str
     options: SearchOptions
     sizes: tuple[int, ...]
+
+    def paths(self, vit: OpenViT, images: Tensor, targets: Tensor | None) -> PathBatch:
+        """The paths of images; arguments and errors as `nplight.search`."""
+        return search(vit, images, targets, method=self.method, **asdict(self.options))
 
 
 @dataclass(frozen=True, slots=True)

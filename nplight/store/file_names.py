@@ -19,6 +19,8 @@ BY_CATEGORY = "by_category.csv"
 COMPARISON_MARKDOWN = "comparison.md"
 COMPARISON_LATEX = "comparison.tex"
 SELECTIVITY = "selectivity.json"
+STABILITY = "stability.json"
+SANITY = "sanity.json"
 
 REPORT = "report.html"
 ABOUT = "run.json"
@@ -47,6 +49,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             COMPARISON_MARKDOWN,
             COMPARISON_LATEX,
             SELECTIVITY,
+            STABILITY,
+            SANITY,
             REPORT,
             ABOUT,
             PICTURES,
@@ -66,6 +70,8 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         CATEGORY_PATHS: "the same validate again forms it anew",
         METRICS_JSON: _SAME_COMMAND,
         SELECTIVITY: _SAME_COMMAND,
+        STABILITY: _SAME_COMMAND,
+        SANITY: _SAME_COMMAND,
         ABOUT: _SAME_COMMAND,
         PICTURES: _SAME_COMMAND,
     }

@@ -8,6 +8,7 @@ from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import AttentionParts, BlockParts
 from nplight.vit.precision import named_dtypes
 from nplight.vit.projection import DownProjection
+from nplight.vit.randomised_weights import cascade_steps, cascading_randomisation, weights_of_pieces
 from nplight.vit.registry import FAMILIES, open_vit
 from nplight.vit.site_hook import SiteHook
 from nplight.vit.state import gradients, undisturbed
@@ -24,6 +25,8 @@ __all__ = [
     "SiteHook",
     "Uncompiled",
     "WrappedViT",
+    "cascade_steps",
+    "cascading_randomisation",
     "changed",
     "fingerprint",
     "gradients",
@@ -34,4 +37,5 @@ __all__ = [
     "open_vit",
     "refuse_hooks",
     "undisturbed",
+    "weights_of_pieces",
 ]

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Subset
 
 import nplight
-from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSelectivity
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSanity, PathSelectivity, PathStability
 from nplight.data import DigitsDataModule, ImageFolderDataModule
 from nplight.modules import ViTClassifier
 from tests.callbacks.foreign_project import OPTIONS, make_trainer
@@ -67,6 +67,8 @@ def validate(module: LightningModule, data: LightningDataModule, run: Path, devi
         NeuronPathSearch(run_dir=run, methods=METHODS, **OPTIONS),
         PathEvaluation(run_dir=run, fractions=(0.5, 1.0), fill="peak", replicates=20, draws=2),
         PathSelectivity(run_dir=run, replicates=20),
+        PathStability(run_dir=run, perturbations=["noise", "jpeg"], images=7, searches=["jas"]),
+        PathSanity(run_dir=run, images=7),
     ]
     make_trainer(*callbacks, **shared, **options).validate(module, data, verbose=False)
 
@@ -85,7 +87,7 @@ def assert_same(one: Path, other: Path) -> None:
         # A difference of two objectives, of which rounding is a share.
         np.testing.assert_allclose(rows["effect"], others["effect"], rtol=1e-9, atol=1e-9)
     assert (one / "category_paths.json").read_bytes() == (other / "category_paths.json").read_bytes()
-    for name in ("metrics.json", "selectivity.json"):
+    for name in ("metrics.json", "selectivity.json", "stability.json", "sanity.json"):
         if not (one / name).exists():
             assert not (other / name).exists()
             continue

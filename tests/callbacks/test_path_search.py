@@ -82,7 +82,7 @@ def test_the_same_again_searches_nothing_and_changes_nothing(
 ) -> None:
     search_and_evaluate(reference, loaders, tmp_path / "run")
     before = contents(tmp_path / "run")
-    monkeypatch.setattr("nplight.runs.image_rows.search", lambda *_, **__: pytest.fail("searched again"))
+    monkeypatch.setattr("nplight.searching.named_search.search", lambda *_, **__: pytest.fail("searched again"))
     search_and_evaluate(reference, loaders, tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
@@ -104,7 +104,7 @@ def test_the_same_again_searches_nothing_and_another_method_only_itself(
         searched.append(options["method"])
         return real(*arguments, **options)
 
-    monkeypatch.setattr("nplight.runs.image_rows.search", look)
+    monkeypatch.setattr("nplight.searching.named_search.search", look)
     monkeypatch.setattr("nplight.runs.category_passes.CategorySearch", lambda *_: pytest.fail("searched again"))
     compare(reference, loaders, tmp_path)
     assert contents(tmp_path) == before

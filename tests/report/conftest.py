@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSelectivity
+from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSanity, PathSelectivity, PathStability
 from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import read_reference
 from tests.report.samples import HOSTILE
@@ -27,6 +27,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         NeuronPathSearch(run_dir=folder, methods=["jas", "random"], steps=2, kept=(1, 4)),
         PathEvaluation(run_dir=folder, fractions=(0.5, 1.0), replicates=50, draws=3),
         PathSelectivity(run_dir=folder, replicates=50),
+        PathStability(run_dir=folder, perturbations=["noise", "jpeg"], images=20, mean=[0.5] * 3, std=[0.5] * 3),
+        PathSanity(run_dir=folder, images=20),
         PathReport(run_dir=folder),
     ]
     make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)

@@ -31,5 +31,14 @@ class MLFlowLogger:
 def test_loggers_that_take_figures_get_them(finished: Path) -> None:
     run, wandb, mlflow = read_run(finished), WandbLogger(), MLFlowLogger()
     assert log_figures([wandb, object(), mlflow], run, step=3) == ["WandbLogger", "MLFlowLogger"]
-    assert set(wandb.logged) == {"paths/pruning", "paths/faithfulness", "paths/selectivity", "trainer/global_step"}
-    assert set(mlflow.logged) == {f"7 paths/{name}.html" for name in ("pruning", "faithfulness", "selectivity")}
+    assert set(wandb.logged) == {
+        "paths/pruning",
+        "paths/faithfulness",
+        "paths/selectivity",
+        "paths/stability",
+        "paths/sanity",
+        "trainer/global_step",
+    }
+    assert set(mlflow.logged) == {
+        f"7 paths/{name}.html" for name in ("pruning", "faithfulness", "selectivity", "stability", "sanity")
+    }

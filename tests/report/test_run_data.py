@@ -19,7 +19,16 @@ from nplight.report import read_run, report_html
 from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import Reference, make_vit
 
-FILES = ("run.json", "pictures.json", "metrics.json", "selectivity.json", "settings.json", "category_paths.json")
+FILES = (
+    "run.json",
+    "pictures.json",
+    "metrics.json",
+    "selectivity.json",
+    "stability.json",
+    "sanity.json",
+    "settings.json",
+    "category_paths.json",
+)
 
 
 @pytest.fixture
@@ -88,6 +97,12 @@ CHANGES: tuple[tuple[str, tuple[Any, ...], Any], ...] = (
     ("metrics.json", ("paths", "jas", "most_similar", 0, "categories"), [1]),
     ("selectivity.json", ("accuracy", 0), [1.0]),
     ("selectivity.json", ("accuracy",), [[1.0]]),
+    ("stability.json", ("searches", "jas", "kept", "noise", 0), 1),
+    ("stability.json", ("searches", "jas", "kept", "noise"), []),
+    ("stability.json", ("levels", "blur"), [1]),
+    ("sanity.json", ("steps",), ["head"]),
+    ("sanity.json", ("searches", "jas", "nearest", "own", "value"), "high"),
+    ("sanity.json", ("read_out", "searches"), {}),
     ("settings.json", ("search",), 1),
     ("settings.json", ("search jas", "steps"), [20]),
     ("category_paths.json", ("methods",), {}),

@@ -23,6 +23,41 @@ PICTURES: dict[str, Any] = {
     "drivers": [{"layer": 0, "neuron": 1, "images": [[0, 0.5, []]]}],
 }
 
+SHARE: dict[str, Any] = {"value": 0.5, "low": 0.4, "high": None}
+STABILITY: dict[str, Any] = {
+    "images": 9,
+    "levels": {"blur": [1, 2.5]},
+    "prediction_unchanged": {"blur": [SHARE, SHARE]},
+    "random": 0.01,
+    "searches": {
+        "jas": {
+            "kept": {"blur": [SHARE, SHARE]},
+            **dict.fromkeys(("overall", "same_category", "other_category", "over_same_category"), SHARE),
+        }
+    },
+    "settings": {"images": 9},
+    "severities": [1, 2],
+}
+SANITY: dict[str, Any] = {
+    "images": 9,
+    "random": 0.01,
+    "read_out": {
+        "caveat": "told",
+        "control": {"label": SHARE, "prediction": SHARE},
+        "searches": {"jas": {"label": SHARE, "prediction": SHARE}},
+    },
+    "searches": {
+        "jas": {
+            "randomised": [SHARE],
+            "nearest": dict.fromkeys(("own", "wrong", "others"), SHARE),
+            "nearest_before": dict.fromkeys(("own", "wrong", "others"), SHARE),
+            **dict.fromkeys(("wrong_target", "same_category", "other_category"), SHARE),
+        }
+    },
+    "settings": {},
+    "steps": ["head"],
+}
+
 
 def test_every_file_of_a_run_has_a_shape() -> None:
     assert set(SHAPES) == {name for name, _ in _KINDS}
@@ -34,6 +69,8 @@ def test_every_file_of_a_run_has_a_shape() -> None:
         ("settings", {"search jas": {"steps": 20, "own": [1]}}),
         ("metrics", {"conditions": [CONDITION], "later": 1}),
         ("selectivity", {"accuracy": [[1.0, None], [0.5, 0]]}),
+        ("stability", STABILITY),
+        ("sanity", SANITY),
         ("about", {"names": [], "widths": [3]}),
         ("pictures", PICTURES),
     ],
@@ -49,6 +86,8 @@ def test_content_of_the_shape_is_accepted_with_further_entries(name: str, conten
         ("metrics", {"conditions": [{**CONDITION, "accuracy": "0.5"}]}, "valid number"),
         ("metrics", {"conditions": [{"condition": "clean", "method": "", "kept": None, "pruned": None}]}, "measures"),
         ("selectivity", {"accuracy": [[1.0, 1.0]]}, "an entry for each category"),
+        ("stability", {**STABILITY, "severities": [1]}, "an estimate for each severity"),
+        ("sanity", {**SANITY, "steps": ["head", "block 0"]}, "an estimate for each step"),
         ("about", {"names": [], "widths": [0]}, "greater than or equal to 1"),
         ("pictures", {**PICTURES, "samples": {"0": [[1, 0.1, 0.2, 0.3]]}}, "pictures that it does not hold"),
     ],

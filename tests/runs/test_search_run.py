@@ -67,7 +67,7 @@ def test_an_image_that_is_stored_is_not_searched_again(
     halves: Halves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = search(halves, tmp_path).category_paths
-    monkeypatch.setattr("nplight.runs.image_rows.search", lambda *_, **__: pytest.fail("searched again"))
+    monkeypatch.setattr("nplight.searching.named_search.search", lambda *_, **__: pytest.fail("searched again"))
     passes = len(halves.passes)
     again = search(halves, tmp_path).category_paths
     assert len(halves.passes) == passes > 0
