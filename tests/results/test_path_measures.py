@@ -30,7 +30,7 @@ def test_every_measure_of_paths_is_in_markdown_and_on_the_terminal() -> None:
     findings = drawn_findings()
     markdown = paths_to_markdown(findings)
     console = Console(file=StringIO(), width=80)
-    for part in findings_tables(findings, Path("runs/x")):
+    for part in findings_tables(findings, Path("runs/x"), verbose=True):
         console.print(part)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     for measure in PATH_MEASURES:
