@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
+from nplight.metrics.category_replicates import mean_over_categories, replicates_of_category
 from nplight.metrics.measures import MEASURES
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.random_draws import draw_spread, residual_variance
@@ -49,10 +50,11 @@ class ConditionMeasures(BootstrapMetric):
     Of a control, an image's value is its mean over the random draws. Its replicates weight the images by their keys, as
     those of every method, so that differences stay paired. The spread of the draws is added to them (`DrawSpread`).
 
-    The state of a measure over categories is conditions x categories x (1 + replicates) float32: 100 MB for
-    25 x 1,000 x 1,000. That of the means of the categories is 3 x conditions x measures x categories float64, 7 MB for
-    60 x 5 x 1,000; that of the draws of a measure over categories draws x conditions x categories, 10 MB for
-    20 x 60 x 1,000.
+    The state of a measure over categories is conditions x categories x (1 + replicates of a category) float32, of which
+    there are at most 64,000 over all categories (`replicates_of_category`): 12 MB for 43 conditions and 1,000
+    categories. That of the means of the categories is 3 x conditions x measures x categories float64, 5 MB for
+    43 x 5 x 1,000; that of the draws of a measure over categories draws x conditions x categories, 7 MB for
+    20 x 43 x 1,000.
 
     Args:
         conditions: number of conditions.
@@ -77,10 +79,11 @@ class ConditionMeasures(BootstrapMetric):
         super().__init__((conditions, len(over_images)), **kwargs)
         self.clean, self.draws, self.measures = clean, draws, measures
         self._over_images, self._over_categories = over_images, over_categories
+        stored = replicates_of_category(self.replicates, num_classes)
         # torchmetrics keeps a second copy of every default, so the states start as a single 0 until there are images.
         self._shapes = {
-            "sums": (len(over_categories), conditions, num_classes, 1 + self.replicates),
-            "tested": (num_classes, 1 + self.replicates),
+            "sums": (len(over_categories), conditions, num_classes, 1 + stored),
+            "tested": (num_classes, 1 + stored),
             "moments": (3, conditions, len(measures), num_classes),
             "drawn": (draws, conditions, len(over_images)),
             "drawn_squares": (conditions, len(over_images)),
@@ -128,10 +131,11 @@ class ConditionMeasures(BootstrapMetric):
             moment.index_add_(2, labels, part.movedim(0, 2))
 
     def _add_to_replicates(self, values: Tensor, labels: Tensor, counts: Tensor) -> None:
-        """The measures over categories: values (images, conditions, measures), summed over draws.
+        """The measures over categories: values (images, conditions, measures), summed over draws; counts as `weights`.
 
         The sums of 0-or-1 values are integers and therefore exact in float32.
         """
+        counts = counts[:, : self.tested.shape[1]]
         self.tested.index_add_(0, labels, counts)
         for sums, number in zip(self.sums, self._over_categories):
             for total, column in zip(sums, values[..., number].float().unbind(1)):
@@ -180,7 +184,8 @@ class ConditionMeasures(BootstrapMetric):
         """
         images, totals, squares = self.moments[:, :, number]
         # One condition at a time: the quotients of all conditions would need as much memory as the state.
-        values = torch.stack([_mean_over_categories(total, self.tested) / self.draws for total in self.sums[at]])
+        of_draws = [mean_over_categories(total, self.tested, self.replicates) for total in self.sums[at]]
+        values = torch.stack(of_draws) / self.draws
         means, categories = totals / images, (images > 0).sum(-1)
         variance = ((squares / images - means.square()).clamp(min=0) / images).nansum(-1) / categories.square()
         effective = categories.square() / torch.where(images > 0, 1 / images, 0.0).sum(-1)
@@ -209,8 +214,3 @@ class ConditionMeasures(BootstrapMetric):
                 for name, shape in self._shapes.items():
                     if self.draws > 1 or "drawn" not in name:
                         setattr(self, name, getattr(self, name).new_zeros(shape))
-
-
-def _mean_over_categories(sums: Tensor, tested: Tensor) -> Tensor:
-    """Mean of the categories' means over the categories with weight: (categories, …) both -> (…)."""
-    return (sums.double() / tested).nanmean(0)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from nplight.metrics import (
-    ConditionMetrics,
-    all_conditions,
-)
+from nplight.metrics import ConditionMetrics, all_conditions
+from nplight.metrics.condition_measures import ConditionMeasures
 from tests.metrics.samples import CONDITIONS, KEYS, LABELS, drawn_probabilities, measured
 
 
@@ -44,6 +43,38 @@ def test_the_state_does_not_grow_and_is_held_once() -> None:
     large = len(CONDITIONS) * 4 * 101 * 4
     assert metrics.measures.sums.numel() * 4 == large
     assert measured_again.measures._defaults["sums"].numel() == 1
+
+
+@pytest.mark.parametrize("draws", [1, 20])
+def test_1000_categories_take_under_30_megabytes_however_many_images_there_are(draws: int) -> None:
+    measures = ConditionMeasures(43, 0, 1000, draws=draws, replicates=1000)
+    generator = torch.Generator().manual_seed(0)
+    sizes = []
+    for batch in range(2):
+        probabilities = [torch.rand(4, 1000, generator=generator)] * 43
+        keys = torch.arange(4) + 4 * batch
+        measures.update([probabilities] * draws, torch.randint(1000, (4,), generator=generator), keys)
+        sizes.append(sum(state.numel() * state.element_size() for state in measures.metric_state.values()))
+    assert sizes[0] == sizes[1] < 30e6
+
+
+def test_macro_accuracy_of_many_categories_has_the_value_of_a_run_without_replicates() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(1000).repeat(2)
+    probabilities = [torch.rand(2000, 1000, generator=generator) for _ in range(2)]
+    for scores in probabilities:
+        scores[torch.arange(0, 2000, 3), labels[::3]] = 2
+    conditions = all_conditions(1, (), ())[:2]
+    values = []
+    for replicates in (0, 1000):
+        metrics = ConditionMetrics(conditions, 1000, replicates=replicates)
+        metrics.update(probabilities, labels, torch.arange(2000))
+        values.append(metrics.estimate(conditions[1], "accuracy_macro"))
+    assert values[0].value == values[1].value
+    low, high = values[1].low, values[1].high
+    share = values[1].value
+    # As many images per category: the interval is that of a share of all images.
+    assert (high - low) / 2 == pytest.approx(1.96 * (share * (1 - share) / 2000) ** 0.5, rel=0.05)
 
 
 def test_reset_starts_anew() -> None:
