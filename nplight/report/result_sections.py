@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from nplight.methods import is_control
 from nplight.metrics import JOINT_SCORE, MEASURES, Measure
 from nplight.report.run_data import Run
 
@@ -86,9 +87,10 @@ def headline(run: Run) -> list[Card]:
 
 def _of_random(rows: list[Row], row: Row, measure: Measure) -> str:
     """The value of random neurons under the same condition, and the interval; empty without one."""
-    same = ("condition", "kept", "pruned")
+    # Runs of earlier versions have no other tokens, layers or scales.
+    same = ("condition", "kept", "pruned", "tokens", "layers", "scale")
     for other in rows:
-        if other["method"] == "random" != row["method"] and all(other[name] == row[name] for name in same):
+        if is_control(other["method"]) and all(other.get(name) == row.get(name) for name in same):
             return f"{_value(other, measure, '%')}, {_interval(other, measure, '%')}"
     return ""
 
