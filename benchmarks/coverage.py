@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import rich
 import torch
 from jsonargparse import auto_cli
@@ -24,6 +25,7 @@ from nplight.metrics import (
     difference,
     estimate,
     holm_below,
+    mean_share,
     pair_similarity,
     poisson_weights,
 )
@@ -222,6 +224,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+MEAN_SHARES = (0.02, 0.3, 0.9)
+
 
 def cosine_coverage(samples: int, images: int = 40, *, seed: int = 0) -> Coverage:
     """The cosine of two categories' frequency maps, 6 layers of 16 neurons, each with a distribution of its own."""
@@ -251,6 +255,19 @@ def cosine_coverage(samples: int, images: int = 40, *, seed: int = 0) -> Coverag
         below / samples,
         with_itself / samples,
     )
+
+
+def mean_share_coverage(truth: float, samples: int, images: int = 20, neurons: int = 6, *, seed: int = 0) -> Coverage:
+    """The mean share of a path's neurons that stay, which rise and fall together within an image (beta-binomial)."""
+    generator = np.random.default_rng(seed)
+    rates = generator.beta(4 * truth, 4 * (1 - truth), (samples, images, 1))
+    shares = torch.from_numpy((generator.random((samples, images, neurons)) < rates).mean(2))
+    estimates = [mean_share(of_sample, neurons) for of_sample in shares]
+    above = sum(one.low > truth for one in estimates) / samples
+    below = sum(one.high < truth for one in estimates) / samples
+    half = 1.96 * shares.std(1) / images**0.5
+    normal = ((shares.mean(1) - truth).abs() <= half).double().mean().item()
+    return Coverage(f"share of {neurons} neurons, {truth:g}", images, 1 - above - below, above, below, normal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +340,7 @@ def main(samples: int = 2000, output: str | None = None) -> None:
         output: a JSON file for the figures.
     """
     covers, wrongs = [coverage(setting, samples) for setting in SETTINGS], list(verdicts(samples))
+    covers += [mean_share_coverage(share, samples) for share in MEAN_SHARES]
     covers.append(cosine_coverage(samples // 10))
     rich.print(_table("covered", covers), _table("wrong", wrongs))
     if output is not None:

@@ -43,7 +43,7 @@ from nplight.metrics.random_paths import RandomPaths
 from nplight.metrics.read_out import PathReadOut
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.metrics.selectivity import Selectivity, SelectivityMatrix, SelectivitySummary, selectivity_summary
-from nplight.metrics.share_interval import counted_share, mean_share, share_difference, share_estimate
+from nplight.metrics.share_estimates import counted_share, mean_share, share_difference, share_estimate
 from nplight.metrics.similarity import category_similarity, pair_similarity, similar_pairs
 
 __all__ = [

@@ -14,7 +14,8 @@ benchmarks.coverage` simulates how often each interval covers the truth.
 
 Where a value is averaged over random draws, or measured against another method, these intervals take the variance of
 the mean and what follows from it: the number of images that would give this variance (Kish 1965, "Survey Sampling"; for
-extreme shares Korn & Graubard 1998, Surv. Methodol. 24, 193).
+extreme shares Korn & Graubard 1998, Surv. Methodol. 24, 193). `few_trials_interval` is for means of shares of a few
+neurons, and takes no replicates.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import beta, norm, t
 
 Interval = Literal["share", "change", "fraction", "mean", "fixed"]
 Limits = tuple[float, float]
@@ -101,15 +102,29 @@ def paired_limits(gains: float, losses: float, images: float, level: float = 0.9
         level: of confidence.
     """
     gain, loss = gains / images, losses / images
-    (gain_low, gain_high), (loss_low, loss_high) = (wilson_limits(count, images, level) for count in (gains, losses))
+    gain_limits, loss_limits = (wilson_limits(count, images, level) for count in (gains, losses))
     product = gain * loss
     correlation = -math.sqrt(product / ((1 - gain) * (1 - loss))) if product > 0 else 0.0
+    return difference_limits((gain, *gain_limits), (loss, *loss_limits), correlation)
 
-    def half(first: float, second: float) -> float:
-        return math.sqrt(first**2 + second**2 - 2 * correlation * first * second)
 
-    low = gain - loss - half(gain - gain_low, loss_high - loss)
-    return max(-1.0, low), min(1.0, gain - loss + half(gain_high - gain, loss - loss_low))
+def difference_limits(
+    first: tuple[float, float, float], second: tuple[float, float, float], correlation: float = 0.0
+) -> Limits:
+    """Limits of a difference of two shares from those of each (Newcombe 1998, Stat. Med. 17, 873, method 10).
+
+    Args:
+        first: the minuend with its limits: value, low, high.
+        second: the subtrahend with its limits.
+        correlation: of the two; 0 if they are of different images.
+    """
+
+    def half(one: float, other: float) -> float:
+        return math.sqrt(one**2 + other**2 - 2 * correlation * one * other)
+
+    (value, low, high), (other, other_low, other_high) = first, second
+    lowest = value - other - half(value - low, other_high - other)
+    return max(-1.0, lowest), min(1.0, value - other + half(high - value, other - other_low))
 
 
 def share_interval(mean: SampledMean, level: float = 0.95) -> Limits:
@@ -119,9 +134,41 @@ def share_interval(mean: SampledMean, level: float = 0.95) -> Limits:
     itself if it is not averaged over draws; without variation the number of images.
     """
     value = min(max(mean.value, 0.0), 1.0)
-    spread = value * (1 - value)
-    images = spread / mean.variance if mean.variance > 0 and spread > 0 else mean.images
+    images = _effective_trials(value, mean.variance) or mean.images
     return wilson_limits(value * images, images, level)
+
+
+def few_trials_interval(mean: SampledMean, trials: int, level: float = 0.95) -> Limits:
+    """Limits of a mean of shares of a few trials each, e.g. of the neurons of each image's path.
+
+    The limits of Clopper & Pearson (1934, Biometrika 26, 404) at the effective number of trials with Student's
+    correction (Korn & Graubard 1998). Where all shares are 0, or all are 1, an image is one trial. A single image
+    allows any share.
+
+    Args:
+        mean: of the images' shares.
+        trials: behind the share of an image; it bounds the effective number.
+        level: of confidence.
+    """
+    if mean.images < 2:
+        return 0.0, 1.0
+    value, upper = min(max(mean.value, 0.0), 1.0), 0.5 + level / 2
+    count = float(mean.images)
+    if 0 < value < 1:
+        most = mean.images * trials
+        unbiased = mean.variance * mean.images / (mean.images - 1)
+        count = min(_effective_trials(value, unbiased) or most, most)
+        count *= float((norm.ppf(upper) / t.ppf(upper, mean.images - 1)) ** 2)
+    hits = value * count
+    low = float(beta.ppf(1 - upper, hits, count - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(upper, hits + 1, count - hits)) if hits < count else 1.0
+    return min(low, value), max(high, value)
+
+
+def _effective_trials(share: float, variance: float) -> float | None:
+    """The number of 0-or-1 values whose share has this variance; `None` without variation."""
+    spread = share * (1 - share)
+    return spread / variance if variance > 0 and spread > 0 else None
 
 
 def change_interval(mean: SampledMean, level: float = 0.95) -> Limits:

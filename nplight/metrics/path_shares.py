@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nplight.metrics.agreement import path_agreement
 from nplight.metrics.replicates import Estimate
-from nplight.metrics.share_interval import share_estimate
+from nplight.metrics.share_estimates import share_estimate
 from nplight.paths import check_labels
 
 

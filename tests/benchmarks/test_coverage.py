@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage import SETTINGS, Setting, cosine_coverage, coverage, wrongly_ahead, wrongly_kept
+from benchmarks.coverage import (
+    MEAN_SHARES,
+    SETTINGS,
+    Setting,
+    cosine_coverage,
+    coverage,
+    mean_share_coverage,
+    wrongly_ahead,
+    wrongly_kept,
+)
 
 STORED = json.loads(Path("benchmarks/results/coverage.json").read_text())
 SAMPLES = 300
@@ -27,6 +36,13 @@ def test_a_cosine_without_self_pairs_covers_the_truth() -> None:
     assert cosine_coverage(30).covered >= 0.85
 
 
+@pytest.mark.parametrize("share", MEAN_SHARES)
+def test_a_mean_share_of_a_few_neurons_covers_the_truth(share: float) -> None:
+    found = mean_share_coverage(share, SAMPLES)
+    assert found.covered >= 0.93
+    assert found.normal < 0.95
+
+
 def test_few_verdicts_are_wrong_at_the_margin() -> None:
     for images in (143, 500):
         assert wrongly_kept(images, SAMPLES).wrong < 0.05
@@ -38,7 +54,10 @@ def test_few_verdicts_are_wrong_at_the_margin() -> None:
 
 def test_the_stored_table_is_of_these_settings_and_covers() -> None:
     rows = STORED["coverage"]
-    assert [row["name"] for row in rows[:-1]] == [setting.name for setting in SETTINGS]
+    settings = [row["name"] for row in rows[: len(SETTINGS)]]
+    assert settings == [setting.name for setting in SETTINGS]
+    shares = rows[len(SETTINGS) : -1]
+    assert [row["name"] for row in shares] == [f"share of 6 neurons, {share:g}" for share in MEAN_SHARES]
     assert all(row["covered"] > 0.91 for row in rows)
     assert 0.93 <= sum(row["covered"] for row in rows) / len(rows) <= 0.97
     assert all(row["wrong"] < 0.05 for row in STORED["verdicts"])

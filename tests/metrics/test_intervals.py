@@ -10,6 +10,8 @@ from nplight.metrics.intervals import (
     INTERVALS,
     SampledMean,
     change_interval,
+    difference_limits,
+    few_trials_interval,
     mean_difference_interval,
     mean_interval,
     paired_limits,
@@ -47,6 +49,32 @@ def test_a_change_is_judged_by_its_counts_and_the_sign_of_a_change_is_a_conventi
     assert (-high, -low) == pytest.approx(paired_limits(losses, gains, 143))
     assert -1 <= low <= value <= high <= 1
     assert low < high
+
+
+def test_shares_of_different_images_differ_by_limits_that_change_sign_with_them() -> None:
+    first, second = ((share / 143, *wilson_limits(share, 143)) for share in (140, 80))
+    low, high = difference_limits(first, second)
+    assert difference_limits(second, first) == pytest.approx((-high, -low))
+    assert low < 60 / 143 < high
+    # Shares that rise and fall together differ less.
+    narrow = difference_limits(first, second, 0.5)
+    assert low < narrow[0] < narrow[1] < high
+
+
+@pytest.mark.parametrize("right", [0, 30, 1000])
+def test_shares_of_one_trial_each_have_the_exact_limits(right: int) -> None:
+    share = right / 1000
+    limits = few_trials_interval(SampledMean(share, share * (1 - share) / 1000, 0.0, 1000), 1)
+    expected = binomtest(right, 1000).proportion_ci(0.95, "exact")
+    assert limits == pytest.approx((expected.low, expected.high), abs=2e-4)
+
+
+def test_shares_of_a_few_trials_have_no_more_trials_than_there_are() -> None:
+    by_chance = few_trials_interval(SampledMean(0.5, 0.0, 0.0, 20), 6)
+    most = few_trials_interval(SampledMean(0.5, 0.25 / 120 * 19 / 20, 0.0, 20), 6)
+    assert by_chance == pytest.approx(most)
+    assert few_trials_interval(SampledMean(0.5, 0.0, 0.0, 20), 12)[0] > by_chance[0]
+    assert few_trials_interval(SampledMean(0.5, 0.0, 0.0, 1), 6) == (0, 1)
 
 
 def test_many_images_have_the_normal_limits() -> None:
