@@ -43,6 +43,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         kept: further numbers of neurons per layer for which category paths are formed, from the ranking of one search.
         steps: quadrature nodes.
         rule: one of `nplight.RULES`.
+        tolerance: relative to the score, as in `nplight.search`; 0 or `None` evaluates every node.
         objective: what is attributed, one of `nplight.OBJECTIVES`.
         patch_stream: `exact`; or `frozen`, an approximation: of several searches those use it whose method can.
         chunk_size: node rows, (image, node) pairs, in flight; `None` picks from the memory there is.
@@ -50,7 +51,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         category_method: `frequency`, `rank-mode` or `mean-score`.
         methods: several searches to compare, in place of `method`: names of `nplight.METHODS`, or mappings of `method`
             and, where wanted, `name`, `granularity` (`image` or `category`), `search_per_t`, `steps`, `rule`,
-            `objective`, `patch_stream`, `candidates` and `seed`.
+            `tolerance`, `objective`, `patch_stream`, `candidates` and `seed`.
         every_n_epochs: in `fit`, search at the first validation of every n-th epoch, into `epoch-NNNN/` of the run
             folder, counted from 0; a PathEvaluation of the same Trainer then tests there. `None`: not in `fit`.
         read_batch: a function, or its dotted name, that turns the project's batches into ones that
@@ -80,6 +81,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         kept: Sequence[int] = (1, 5, 10, 30, 50),
         steps: int = 20,
         rule: str = "riemann-left",
+        tolerance: float | None = 1e-6,
         objective: str = "probability",
         patch_stream: str = "exact",
         chunk_size: int | None = None,
@@ -93,7 +95,12 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         vit: str | None = None,
     ) -> None:
         super().__init__(read_batch, run_dir, vit)
-        options: dict[str, Any] = {"steps": steps, "rule": rule, "objective": objective}
+        options: dict[str, Any] = {
+            "steps": steps,
+            "rule": rule,
+            "tolerance": tolerance,
+            "objective": objective,
+        }
         self.settings = SearchSettings.of(
             [method] if methods is None else methods,
             top_k=top_k,

@@ -44,6 +44,11 @@ class PathBatch:
         ranking_scores: (images, layers, R), their scores.
         effect: (images,), measured: the objective on the clean pass minus that with the path removed at the path
             tokens, all other neurons free.
+        evaluations: (images,) int64, the quadrature nodes that were differentiated to choose the neurons, summed over
+            the layers; a node that serves all layers counts once. 0 for a method without an integral. With `tolerance`
+            0 of `jas` layers times `steps`. Left out: 0.
+        margin: (images, layers), the K-th largest score of the layer minus the next one; infinite where all neurons
+            are chosen. Left out: NaN.
     """
 
     neurons: Tensor
@@ -55,15 +60,23 @@ class PathBatch:
     ranking: Tensor
     ranking_scores: Tensor
     effect: Tensor
+    evaluations: Tensor = None  # type: ignore[assignment]
+    margin: Tensor = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         images, layers, _ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
+        if self.evaluations is None:
+            object.__setattr__(self, "evaluations", self.neurons.new_zeros(images))
+        if self.margin is None:
+            unknown = torch.full((images, layers), torch.nan, device=self.neurons.device)
+            object.__setattr__(self, "margin", unknown)
         checked_shape("neuron_scores", self.neuron_scores, tuple(self.neurons.shape))
         for name in ("scores", "effect", "probability"):
             checked_shape(name, getattr(self, name), (images,))
-        for name in ("targets", "predictions"):
+        for name in ("targets", "predictions", "evaluations"):
             checked_shape(name, getattr(self, name), (images,), integer=True)
         checked_shape("ranking", self.ranking, (images, layers, None), integer=True)
+        checked_shape("margin", self.margin, (images, layers))
         checked_shape("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
 
     def __len__(self) -> int:
@@ -106,6 +119,7 @@ class PathBatch:
                 "neuron_scores": self.neuron_scores,
                 "ranking": self.ranking,
                 "ranking_scores": self.ranking_scores,
+                "evaluations": self.evaluations,
             }
         )
 

@@ -4,11 +4,13 @@ from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.chunk import resolve_chunk_size
 from nplight.attribution.clean import CleanPass, check_finite, clean_pass
 from nplight.attribution.engine import progressive_search
+from nplight.attribution.error_estimate import error_estimate, unsettled
 from nplight.attribution.frozen import FrozenPass, frozen_pass
 from nplight.attribution.gate_oracle import plain_gate_path_score, plain_gate_scores
 from nplight.attribution.gate_rows import GateRows
-from nplight.attribution.joint_score import path_score
-from nplight.attribution.layer_scores import layer_scores
+from nplight.attribution.gauss_rules import GaussRule, gauss_rule
+from nplight.attribution.joint_score import path_score, path_sums
+from nplight.attribution.layer_scores import layer_scores, settled_layer
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import (
     OBJECTIVES,
@@ -21,13 +23,29 @@ from nplight.attribution.objective import (
 from nplight.attribution.oracle import plain_joint_score, plain_search
 from nplight.attribution.path_effect import path_effect
 from nplight.attribution.problem import Problem
+from nplight.attribution.progressive import choose_layer_by_layer
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
-from nplight.attribution.ranking import Best, PathScores, best_first
+from nplight.attribution.ranking import Best, PathScores, RankedLayers, best_first, choice_margin
 from nplight.attribution.removal_rows import RemovalRows
+from nplight.attribution.settling import Evaluate, Settled, few_counts, first_counts, many_counts, settle
 from nplight.attribution.straight_line import streams_on_line
 from nplight.attribution.token_gradients import clean_streams, token_gradients
 
 __all__ = [
+    "choice_margin",
+    "unsettled",
+    "error_estimate",
+    "settle",
+    "settled_layer",
+    "few_counts",
+    "first_counts",
+    "many_counts",
+    "path_sums",
+    "choose_layer_by_layer",
+    "gauss_rule",
+    "RankedLayers",
+    "GaussRule",
+    "Settled",
     "OBJECTIVES",
     "RULES",
     "Best",
@@ -63,4 +81,5 @@ __all__ = [
     "streams_on_line",
     "target_probability",
     "token_gradients",
+    "Evaluate",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from nplight.attribution.objective import at_least_float32, target_probability
 from nplight.errors import NonFiniteError
 from nplight.neurons import record
 from nplight.vit import OpenViT, refuse_hooks
+
+Clean = TypeVar("Clean", bound="CleanPass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,13 @@ class CleanPass:
     values: Mapping[int, Tensor]
     first: Tensor
     logits: Tensor
+
+    def of(self: Clean, images: Tensor) -> Clean:
+        """The clean pass of some of the images: (images,) int64, positions."""
+        values = {layer: value[images] for layer, value in self.values.items()}
+        return replace(
+            self, images=self.images[images], values=values, first=self.first[images], logits=self.logits[images]
+        )
 
     def probability(self, targets: Tensor) -> Tensor:
         """Softmax probability of each image's target, (images,)."""

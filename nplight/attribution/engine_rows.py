@@ -41,6 +41,28 @@ class EngineRows(ABC):
             direction: (images, path tokens, features), added to the direction of the path's derivative.
         """
 
+    def pass_by(self, layer: int, value: Tensor) -> None:
+        """As `advance` without derivatives; block 0 has run already."""
+        raise NotImplementedError
+
+    def keep(self, problem: Problem, images: Tensor) -> None:
+        """Go on with some of the images.
+
+        Args:
+            problem: the search of these images.
+            images: (images,) int64, positions among all.
+        """
+        self.problem = problem
+        self.runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self.shape = (len(images), self.shape[1])
+        self.targets = problem.targets.repeat_interleave(self.shape[1])
+        self.stream = self.stream[self.rows_of(images)]
+
+    def rows_of(self, images: Tensor) -> Tensor:
+        """The positions of the node rows of some images, (rows,)."""
+        count = self.shape[1]
+        return (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
+
     @abstractmethod
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run block `layer` with its neurons at alpha times `value`, and differentiate the blocks after it.

@@ -40,6 +40,12 @@ class FrozenPass(CleanPass):
 
     frozen: Mapping[int, Frozen]
 
+    def of(self, images: Tensor) -> FrozenPass:
+        """The clean pass of some of the images: (images,) int64, positions."""
+        # `super()` without arguments fails in a dataclass with slots, which is a second class.
+        frozen = {layer: keys_values.of(images) for layer, keys_values in self.frozen.items()}
+        return replace(CleanPass.of(self, images), frozen=frozen)
+
 
 def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
     """Run the opened model once, unedited, without a graph, and keep every block's keys and values.

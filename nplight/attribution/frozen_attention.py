@@ -41,8 +41,8 @@ class Frozen(NamedTuple):
         for values in self:
             values[images, :, 0] = 0
 
-    def of(self, images: slice) -> Frozen:
-        """The keys and values of a slice of the images; views."""
+    def of(self, images: slice | Tensor) -> Frozen:
+        """The keys and values of a slice of the images, as views, or of positions, as copies."""
         return Frozen(self.key[images], self.value[images])
 
 

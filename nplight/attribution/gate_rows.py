@@ -15,7 +15,6 @@ from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
-from nplight.attribution.quadrature import integral
 from nplight.neurons import path_masks
 
 
@@ -26,13 +25,15 @@ class GateRows:
         problem: the search.
         held: whether the other neurons of the path's layers are held at their clean values, as in the paper's score;
             else they run free.
+        positive: whether a derivative below 0 counts as 0, at each node.
     """
 
-    def __init__(self, problem: Problem, *, held: bool = False) -> None:
+    def __init__(self, problem: Problem, *, held: bool = False, positive: bool = False) -> None:
         self._problem = problem
         self._held = held
+        self._positive = positive
         self._runner = runner_over(problem.vit, problem.clean, problem.objective)
-        self._stream = problem.clean.first.repeat_interleave(len(problem.nodes), dim=0)
+        self._stream = problem.clean.first.repeat_interleave(problem.nodes.shape[-1], dim=0)
         self._values = torch.empty(0)  # of the last layer that ran, before its gates: (rows, path tokens, width)
 
     def scores(self, layer: int) -> Tensor:
@@ -40,9 +41,12 @@ class GateRows:
 
         The layers before it must have been passed, each by `keep` after `scores`, or by `advance`.
         """
+        return self.sums(layer)[:, 0]
+
+    def sums(self, layer: int) -> Tensor:
+        """`Problem.sums` of the scores, (images, sums, width); as `scores`."""
         problem, tokens = self._problem, self._runner.path_tokens(layer)
         down, live = problem.vit.down[layer], self._runner.live(layer)
-        totals = torch.zeros_like(problem.clean.values[layer][:, 0])
         self._values = self._empty_values(layer)
 
         def run(rows: NodeRows) -> Tensor:
@@ -54,11 +58,19 @@ class GateRows:
             per_gate = values * down.pull_back(at_least_float32(gradient[:, tokens]))
             # Last: a chunk that runs out of memory runs again, from the streams as they were.
             self._stream[rows.positions, live], self._values[rows.positions] = stream, values
-            return per_gate.sum(1)
+            derivative = per_gate.sum(1)
+            return derivative.relu() if self._positive else derivative
 
-        for rows, per_gate in problem.in_chunks(run):
-            totals[rows.images] += integral(problem.weights[rows.nodes], rows.unflatten(per_gate))
-        return totals
+        return problem.summed(problem.in_chunks(run))
+
+    def restrict(self, problem: Problem, images: Tensor) -> None:
+        """Go on with some of the images: the search of these, and their positions (images,) int64."""
+        count = problem.nodes.shape[-1]
+        rows = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
+        self._problem = problem
+        self._runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self._stream = self._stream[rows]
+        self._values = self._values[rows] if len(self._values) else self._values
 
     def keep(self, layer: int, path: Tensor) -> None:
         """After `scores`: only the gates of the path (images, K) of the layer stay at α, the others open again."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.path_vjp import PathVJP
 from nplight.attribution.problem import Problem
-from nplight.attribution.quadrature import integral
+from nplight.attribution.settling import few_counts, settle
 
 
 def path_score(problem: Problem, neurons: Tensor) -> Tensor:
@@ -18,6 +18,15 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
         problem: the search.
         neurons: (images, layers, K) int64, distinct in a layer.
     """
+
+    def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
+        return [path_sums(part, neurons[images]).unsqueeze(2)]
+
+    return settle(problem, evaluate, few_counts(problem), top_k=1, ranked=1).scores[0].squeeze(1)
+
+
+def path_sums(problem: Problem, neurons: Tensor) -> Tensor:
+    """`Problem.sums` of the score of a path, (images, sums); arguments as `path_score`."""
     vit, path = problem.vit, PathVJP(problem, neurons)
 
     def run(rows: NodeRows) -> Tensor:
@@ -26,5 +35,5 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
         return torch.autograd.grad(objective.sum(), offset)[0]
 
     gradient = torch.cat([gradient for _, gradient in problem.in_chunks(run)])
-    path_gradient = integral(problem.weights, gradient.unflatten(0, (-1, len(problem.nodes))))
-    return (path.value * path_gradient).mean(1)
+    path_gradient = problem.sums(gradient.unflatten(0, (-1, problem.nodes.shape[-1])))
+    return (path.value.unsqueeze(1) * path_gradient).mean(2)

@@ -28,6 +28,23 @@ class JVPRows(EngineRows):
         self.stream[:, tokens] += change.flatten(0, 1).to(self.stream.dtype)
         self._tangent[:, tokens] += direction.repeat_interleave(self.shape[1], dim=0).to(self._tangent.dtype)
 
+    def keep(self, problem: Problem, images: Tensor) -> None:
+        self._tangent = self._tangent[self.rows_of(images)]
+        super().keep(problem, images)
+
+    def pass_by(self, layer: int, value: Tensor) -> None:
+        live = self.runner.live(layer)
+
+        def run(rows: NodeRows) -> None:
+            chunk = rows.positions
+            entering = self.stream[chunk], self._tangent[chunk]
+            leaving = self.runner.of(rows.images).block_jvp(layer, *entering, self.scaled(value, rows))
+            self.stream[chunk, live], self._tangent[chunk, live] = leaving
+
+        if layer > 0:
+            for _ in self.problem.in_chunks(run):
+                pass
+
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
         live, tokens = self.runner.live(layer), self.runner.path_tokens(layer)
 

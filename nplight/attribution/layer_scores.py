@@ -9,21 +9,38 @@ from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.path_vjp import PathVJP
 from nplight.attribution.problem import Problem
-from nplight.attribution.quadrature import integral
+from nplight.attribution.settling import Settled, few_counts, first_counts, settle
 
 
 def layer_scores(problem: Problem, prefix: Tensor) -> Tensor:
-    """One step of the layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) after any path.
+    """The scores of `settled_layer`: (images, width), float32 at least, without a graph."""
+    return settled_layer(problem, prefix).scores[0]
 
-    One backward pass per node row gives the gradient of the stream that leaves the layer, which `pull_back` turns into
-    ∂F/∂z_l, and that of the path's offsets (`PathVJP`).
+
+def settled_layer(problem: Problem, prefix: Tensor) -> Settled:
+    """One step of the layer-progressive search (Wang et al., ICLR 2025, Algorithm 1) after any path.
 
     Args:
         problem: the search.
         prefix: (images, l, K) int64, the path in the layers before l, distinct in a layer; l is the layer scored.
 
     Returns:
-        (images, width), the joint attribution score of each neuron of layer l; float32 at least, without a graph.
+        The joint attribution score of each neuron of layer l, from as many nodes as each image needs.
+    """
+
+    def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
+        return [layer_sums(part, prefix[images])]
+
+    if prefix.shape[1]:
+        return settle(problem, evaluate, few_counts(problem))
+    return settle(problem, evaluate, first_counts(problem), at=Problem.with_mapped_nodes)
+
+
+def layer_sums(problem: Problem, prefix: Tensor) -> Tensor:
+    """`Problem.sums` of the scores of one layer, (images, sums, width); arguments as `settled_layer`.
+
+    One backward pass per node row gives the gradient of the stream that leaves the layer, which `pull_back` turns into
+    ∂F/∂z_l, and that of the path's offsets (`PathVJP`).
     """
     layer, path = prefix.shape[1], PathVJP(problem, prefix)
     value = problem.clean.values[layer]
@@ -39,6 +56,22 @@ def layer_scores(problem: Problem, prefix: Tensor) -> Tensor:
 
     parts = zip(*(result for _, result in problem.in_chunks(run)))
     gradient, path_gradient = (torch.cat(part).unflatten(0, (len(value), -1)) for part in parts)
-    on_neurons = problem.vit.down[layer].pull_back(integral(problem.weights, gradient))
-    of_path = integral(problem.weights, path_gradient)[..., None]
-    return ((value + path.value[..., None]) * (on_neurons + of_path)).mean(1)
+    return joint_sums(problem, layer, path.value, gradient, path_gradient)
+
+
+def joint_sums(
+    problem: Problem, layer: int, path_value: Tensor, token_gradient: Tensor, path_gradient: Tensor
+) -> Tensor:
+    """`Problem.sums` of the joint attribution scores of a layer, mean over path tokens: (images, sums, width).
+
+    Args:
+        problem: the search.
+        layer: of the neurons.
+        path_value: (images, path tokens), the sum of the path's clean values.
+        token_gradient: (images, nodes, path tokens, features), of the stream that leaves the layer.
+        path_gradient: (images, nodes, path tokens), the sum of ∂F/∂z over the path.
+    """
+    down, joint = problem.vit.down[layer], problem.clean.values[layer] + path_value[..., None]
+    sums = zip(problem.sums(token_gradient).unbind(1), problem.sums(path_gradient).unbind(1))
+    # One by one: with many path tokens a product for all sums at once would be the largest tensor of the search.
+    return torch.stack([(joint * (down.pull_back(tokens) + path[..., None])).mean(1) for tokens, path in sums], 1)

@@ -45,7 +45,9 @@ class NodeRows:
         return values[self.images].repeat_interleave(len(self) // self._count, dim=0)
 
     def alpha(self, nodes: Tensor) -> Tensor:
-        """The node of each row: (m,) -> (rows,)."""
+        """The node of each row: (m,), or (images, m) where every image has its own -> (rows,)."""
+        if nodes.ndim == 2:
+            return nodes[self.images, self.nodes].flatten()
         return nodes[self.nodes].repeat(self._count)
 
     def unflatten(self, values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from nplight.attribution.clean import clean_pass
 from nplight.attribution.objective import OBJECTIVES
 from nplight.attribution.quadrature import quadrature
-from nplight.attribution.ranking import best_first
+from nplight.attribution.ranking import best_first, choice_margin
 from nplight.neurons import intervene, overwrite
 from nplight.paths import PathBatch
 from nplight.vit import OpenViT
@@ -36,7 +36,7 @@ def plain_search(
     ranked = ranked or top_k
     clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     chosen: list[Tensor] = []  # P_j, (images, K) for each layer j < l
-    rankings, ranking_scores = [], []
+    rankings, ranking_scores, margins = [], [], []
 
     for layer in range(vit.depth):
         # z_j at its path entries times alpha, the rest clean, for j < l; all of z_l times alpha.
@@ -52,6 +52,7 @@ def plain_search(
         best = best_first(scores, ranked)
         rankings.append(best.neurons)
         ranking_scores.append(best.scores)
+        margins.append(choice_margin(scores, top_k))
         chosen.append(best.neurons[:, :top_k])
 
     ranking, scores = torch.stack(rankings, 1), torch.stack(ranking_scores, 1)
@@ -68,6 +69,8 @@ def plain_search(
         predictions=clean.logits.argmax(1),
         ranking=ranking,
         ranking_scores=scores,
+        evaluations=torch.full_like(targets, vit.depth * steps),
+        margin=torch.stack(margins, 1),
     )
 
 

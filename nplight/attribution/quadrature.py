@@ -84,8 +84,8 @@ def quadrature(steps: int = 20, rule: str = "riemann-left") -> tuple[Tensor, Ten
 
 
 def integral(weights: Tensor, values: Tensor) -> Tensor:
-    """Weighted sum over nodes: (m,), (images, m, …) -> (images, …).
+    """Weighted sum over nodes: (m,) or, an image's own, (images, m); (images, m, …) -> (images, …).
 
     Element-wise, since autocast would round a matrix product to half precision.
     """
-    return (weights.reshape(-1, *[1] * (values.ndim - 2)) * values).sum(1)
+    return (weights.reshape(*weights.shape, *[1] * (values.ndim - 2)) * values).sum(1)

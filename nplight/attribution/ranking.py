@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from nplight.attribution.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +20,26 @@ class PathScores:
         ranking: (images, layers, R) int64, best first.
         ranking_scores: (images, layers, R).
         scores: (images,), the joint attribution score of the path that holds the first K neurons of each layer.
+        margin: (images, layers), the K-th score minus the next; infinite where there is none.
+        evaluations: (images,) int64, the node evaluations by which the neurons were chosen, summed over the layers.
     """
 
     ranking: Tensor
     ranking_scores: Tensor
     scores: Tensor
+    margin: Tensor
+    evaluations: Tensor
+
+    @staticmethod
+    def merged(parts: Sequence[tuple[Tensor, PathScores]]) -> PathScores:
+        """Results of parts of a group, each with the positions of its images in the group: (images,) int64."""
+        order = torch.cat([images for images, _ in parts]).argsort()
+        return PathScores(
+            **{
+                field.name: torch.cat([getattr(result, field.name) for _, result in parts])[order]
+                for field in fields(PathScores)
+            }
+        )
 
 
 class Best(NamedTuple):
@@ -42,3 +61,61 @@ def best_first(scores: Tensor, count: int) -> Best:
     """
     ordered = scores.sort(dim=-1, descending=True, stable=True)
     return Best(ordered.indices[..., :count], ordered.values[..., :count])
+
+
+def choice_margin(scores: Tensor, top_k: int) -> Tensor:
+    """The K-th largest score minus the next: (images, width) -> (images,); infinite where there is no next."""
+    if scores.shape[1] == top_k:
+        return torch.full_like(scores[:, 0], torch.inf)
+    best = scores.topk(top_k + 1, dim=1).values
+    return best[:, top_k - 1] - best[:, top_k]
+
+
+class RankedLayers:
+    """The rankings of a group of images, layer by layer.
+
+    Args:
+        path: (images, layers, K) int64, of the layers ranked so far.
+        ranked: candidates per layer, R.
+    """
+
+    def __init__(self, path: Tensor, ranked: int) -> None:
+        self.path = path
+        self.evaluations = torch.zeros_like(path[:, 0, 0]) if path.shape[1] else path.new_zeros(len(path))
+        self._ranked = ranked
+        self._layers: list[tuple[Tensor, Tensor, Tensor]] = []  # ranking, its scores, margin
+
+    @classmethod
+    def of(cls, problem: Problem) -> RankedLayers:
+        """No layer yet."""
+        return cls(problem.targets.new_zeros(len(problem.targets), 0, problem.top_k), problem.ranked)
+
+    def add(self, scores: Tensor, evaluations: Tensor | int = 0) -> Tensor:
+        """Rank the next layer by its scores (images, width), and return the first K neurons, (images, K).
+
+        Args:
+            scores: larger is better.
+            evaluations: of nodes, for this layer, (images,) or one number for all.
+        """
+        top_k = self.path.shape[2]
+        best = best_first(scores, self._ranked)
+        self._layers.append((best.neurons, best.scores, choice_margin(scores, top_k)))
+        self.path = torch.cat([self.path, best.neurons[:, None, :top_k]], 1)
+        self.spend(evaluations)
+        return self.path[:, -1]
+
+    def spend(self, evaluations: Tensor | int) -> None:
+        """Count evaluations of nodes, (images,) or one number for all."""
+        self.evaluations = self.evaluations + evaluations
+
+    def some(self, images: Tensor) -> RankedLayers:
+        """The rankings of some of the images: (images,) int64, positions."""
+        part = RankedLayers(self.path[images], self._ranked)
+        part.evaluations = self.evaluations[images]
+        part._layers = [(ranking[images], scores[images], margin[images]) for ranking, scores, margin in self._layers]
+        return part
+
+    def with_scores(self, scores: Tensor) -> PathScores:
+        """The result, with the joint attribution scores of the paths, (images,)."""
+        ranking, ranking_scores, margin = (torch.stack(parts, 1) for parts in zip(*self._layers))
+        return PathScores(ranking, ranking_scores, scores, margin, self.evaluations)

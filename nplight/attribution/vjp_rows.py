@@ -31,6 +31,16 @@ class VJPRows(EngineRows):
     def correct(self, change: Tensor, direction: Tensor) -> None:
         self._corrections.append((change.flatten(0, 1), direction))
 
+    def keep(self, problem: Problem, images: Tensor) -> None:
+        rows = self.rows_of(images)
+        self._corrections = [(change[rows], direction[images]) for change, direction in self._corrections]
+        self._values = [value if value is None else value[images] for value in self._values]
+        self._graph = None
+        super().keep(problem, images)
+
+    def pass_by(self, layer: int, value: Tensor) -> None:
+        self._values.append(value)
+
     def advance(self, layer: int, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
         self._values.append(value)
 

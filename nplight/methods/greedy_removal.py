@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution import GateRows, PathScores, Problem, RemovalRows, best_first, path_score
+from nplight.attribution import GateRows, PathScores, Problem, RemovalRows, best_first, choice_margin, path_score
 
 
 def greedy_removal(problem: Problem) -> PathScores:
@@ -27,9 +27,16 @@ def greedy_removal(problem: Problem) -> PathScores:
         removal.enter(layer)
         neurons, scores = _chosen(removal, candidates, problem.top_k)
         gates.keep(layer, neurons[:, : problem.top_k])
-        layers.append((neurons[:, : problem.ranked], scores[:, : problem.ranked]))
-    ranking, ranking_scores = (torch.stack(parts, 1) for parts in zip(*layers))
-    return PathScores(ranking, ranking_scores, scores=path_score(problem, ranking[..., : problem.top_k]))
+        margin = choice_margin(scores[:, problem.top_k - 1 :], 1)
+        layers.append((neurons[:, : problem.ranked], scores[:, : problem.ranked], margin))
+    ranking, ranking_scores, margins = (torch.stack(parts, 1) for parts in zip(*layers))
+    return PathScores(
+        ranking=ranking,
+        ranking_scores=ranking_scores,
+        scores=path_score(problem, ranking[..., : problem.top_k]),
+        margin=margins,
+        evaluations=torch.full_like(problem.targets, problem.vit.depth * problem.steps),
+    )
 
 
 def _chosen(removal: RemovalRows, candidates: Tensor, top_k: int) -> tuple[Tensor, Tensor]:

@@ -6,27 +6,32 @@ layer separately; `influence_pattern_chain` is the definition of Lu et al.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from nplight.attribution import NodeRows, Problem, at_least_float32, integral, streams_on_line, token_gradients
+from nplight.attribution import (
+    NodeRows,
+    Problem,
+    Settled,
+    many_counts,
+    settle,
+    streams_on_line,
+    token_gradients,
+)
 
 
-def influence_pattern(problem: Problem) -> list[Tensor]:
+def influence_pattern(problem: Problem) -> Settled:
     """Score of a neuron: Σ_k ω_k ∂F/∂z_l at the image α_k x, signed, mean over the path tokens.
 
     x is the normalised image: the line starts at the image of zeros, which is not a black image. The gradient is
     multiplied neither by z nor by x.
     """
-    vit = problem.vit
 
-    def run(rows: NodeRows) -> list[Tensor]:
-        return token_gradients(problem, 0, streams_on_line(problem, problem.nodes, rows), rows)
+    def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
+        def run(rows: NodeRows) -> list[Tensor]:
+            return token_gradients(part, 0, streams_on_line(part, part.nodes, rows), rows)
 
-    # Sums of stream gradients: `pull_back` is linear, and is applied once to the sum over nodes.
-    at_tokens = at_least_float32(problem.clean.first[:, vit.path_tokens])
-    totals = [torch.zeros_like(at_tokens) for _ in range(vit.depth)]
-    for rows, gradients in problem.in_chunks(run):
-        for total, gradient in zip(totals, gradients):
-            total[rows.images] += integral(problem.weights[rows.nodes], rows.unflatten(gradient))
-    return [down.pull_back(total).mean(1) for down, total in zip(vit.down, totals)]
+        # Sums of stream gradients: `pull_back` is linear, and is applied to the sums over nodes.
+        layers = part.summed_layers(part.in_chunks(run))
+        return [down.pull_back(sums).mean(2) for down, sums in zip(part.vit.down, layers)]
+
+    return settle(problem, evaluate, many_counts(problem))

@@ -26,9 +26,11 @@ from torch.autograd import forward_ad
 from nplight.attribution import (
     NodeRows,
     Problem,
+    Settled,
     at_least_float32,
     best_first,
-    integral,
+    many_counts,
+    settle,
     streams_on_line,
     token_gradients,
 )
@@ -36,13 +38,18 @@ from nplight.attribution.jvp import block_jvp
 from nplight.neurons import at_sites, replace_tokens
 
 
-def influence_pattern_chain(problem: Problem) -> list[Tensor]:
+def influence_pattern_chain(problem: Problem) -> Settled:
     """Score of a neuron: the influence of the chain so far, extended by it; see the module."""
-    chains = _Chains(problem)
-    scores = [chains.start()]
-    for layer in range(1, problem.vit.depth):
-        scores.append(chains.extend(layer, best_first(scores[-1], 1).neurons.squeeze(1)))
-    return scores
+
+    def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
+        chains = _Chains(part)
+        sums = [chains.start()]
+        for layer in range(1, part.vit.depth):
+            sums.append(chains.extend(layer, best_first(sums[-1][:, 0], 1).neurons.squeeze(1)))
+        return sums
+
+    # The chain follows the best neuron of a layer: it must be clear of the others even where more are chosen.
+    return settle(problem, evaluate, many_counts(problem), leader=True)
 
 
 class _Chains:
@@ -64,11 +71,11 @@ class _Chains:
         self._products = torch.full_like(gradient, 1 / gradient.shape[1])
 
     def start(self) -> Tensor:
-        """Influence of each neuron of layer 0, (images, width)."""
+        """`Problem.sums` of the influence of each neuron of layer 0, (images, sums, width)."""
         return self._influence(0)
 
     def extend(self, layer: int, path: Tensor) -> Tensor:
-        """Influence of each neuron of `layer`, (images, width), after `path`, (images,), of the layer before."""
+        """As `start` for `layer`, after `path`, (images,), of the layer before."""
         vit = self._vit
 
         def run(rows: NodeRows) -> tuple[Tensor, Tensor]:
@@ -94,7 +101,7 @@ class _Chains:
         return self._influence(layer)
 
     def _influence(self, layer: int) -> Tensor:
-        """Σ_k ω_k product · ∂F/∂z, summed over the path tokens, (images, width)."""
+        """`Problem.sums` of product · ∂F/∂z, summed over the path tokens, (images, sums, width)."""
         gradient = self._vit.down[layer].pull_back(self._gradients[layer])
         influence = (self._products * gradient).sum(1).unflatten(0, (-1, len(self._problem.nodes)))
-        return integral(self._problem.weights, influence)
+        return self._problem.sums(influence)

@@ -9,30 +9,25 @@ Wang et al. (ICLR 2025), whose product of sums pays an inert loud neuron for the
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import torch
 from torch import Tensor
 
-from nplight.attribution import GateRows, PathScores, Problem, best_first, path_score
-
-
-class GatedLayers(Protocol):
-    """Node rows that score the gates of one layer after the other, as `GateRows` do."""
-
-    def scores(self, layer: int) -> Tensor:
-        """The scores of a layer's neurons: (images, width)."""
-
-    def keep(self, layer: int, path: Tensor) -> None:
-        """After `scores`: the path (images, K) of the layer is chosen."""
-
-    def advance(self, layer: int, path: Tensor) -> None:
-        """Pass a layer with its path (images, K) given."""
+from nplight.attribution import (
+    Evaluate,
+    GateRows,
+    PathScores,
+    Problem,
+    Settled,
+    choose_layer_by_layer,
+    few_counts,
+    first_counts,
+    path_sums,
+    settle,
+)
 
 
 def joint_integrated_gradients(problem: Problem) -> PathScores:
     """The path of the `top_k` neurons of largest joint integrated gradients per layer, the others running free."""
-    return progressive(problem, GateRows(problem))
+    return _progressive(problem, held=False)
 
 
 def joint_integrated_gradients_held(problem: Problem) -> PathScores:
@@ -40,10 +35,10 @@ def joint_integrated_gradients_held(problem: Problem) -> PathScores:
 
     It differs from the paper's score by the cross terms alone.
     """
-    return progressive(problem, GateRows(problem, held=True))
+    return _progressive(problem, held=True)
 
 
-def gate_scores(problem: Problem, prefix: Tensor) -> Tensor:
+def gate_scores(problem: Problem, prefix: Tensor) -> Settled:
     """The scores of a layer's neurons after a given path, for a joint search of a category's images.
 
     Args:
@@ -53,31 +48,60 @@ def gate_scores(problem: Problem, prefix: Tensor) -> Tensor:
     Returns:
         (images, width), float32 at least.
     """
-    return scores_after(GateRows(problem), prefix)
+    return _after(problem, prefix, held=False)
 
 
-def gate_scores_held(problem: Problem, prefix: Tensor) -> Tensor:
+def gate_scores_held(problem: Problem, prefix: Tensor) -> Settled:
     """As `gate_scores`, with the other neurons of the path's layers held at their clean values."""
-    return scores_after(GateRows(problem, held=True), prefix)
+    return _after(problem, prefix, held=True)
 
 
-def progressive(problem: Problem, rows: GatedLayers) -> PathScores:
-    """The path of the `top_k` neurons of largest score per layer, each layer scored after those before it."""
-    layers = []
-    for layer in range(problem.vit.depth):
-        best = best_first(rows.scores(layer), problem.ranked)
-        rows.keep(layer, best.neurons[:, : problem.top_k])
-        layers.append(best)
-    ranking = torch.stack([best.neurons for best in layers], 1)
-    return PathScores(
-        ranking=ranking,
-        ranking_scores=torch.stack([best.scores for best in layers], 1),
-        scores=path_score(problem, ranking[..., : problem.top_k]),
-    )
+def _progressive(problem: Problem, *, held: bool) -> PathScores:
+    nothing = problem.targets.new_zeros(len(problem.targets), 0, problem.top_k)
+    return choose_layer_by_layer(problem, lambda part: _Gates(part, held), _evaluate(nothing, held))
 
 
-def scores_after(rows: GatedLayers, prefix: Tensor) -> Tensor:
-    """The scores of the layer after the path (images, l, K): (images, width)."""
-    for layer in range(prefix.shape[1]):
-        rows.advance(layer, prefix[:, layer])
-    return rows.scores(prefix.shape[1])
+def _after(problem: Problem, prefix: Tensor, *, held: bool) -> Settled:
+    evaluate = _evaluate(prefix, held)
+    if prefix.shape[1]:
+        return settle(problem, evaluate, few_counts(problem))
+    return settle(problem, evaluate, first_counts(problem), at=Problem.with_mapped_nodes)
+
+
+def _evaluate(prefix: Tensor, held: bool) -> Evaluate:
+    def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
+        rows, path = GateRows(part, held=held), prefix[images]
+        for layer in range(path.shape[1]):
+            rows.advance(layer, path[:, layer])
+        return [rows.sums(path.shape[1])]
+
+    return evaluate
+
+
+class _Gates:
+    """Gated node rows that go through the layers in order (`LayerRows`)."""
+
+    def __init__(self, problem: Problem, held: bool) -> None:
+        self._problem = problem
+        self._rows = GateRows(problem, held=held)
+        self._passing = False
+
+    def sums(self, layer: int) -> Tensor:
+        self._passing = False
+        return self._rows.sums(layer)
+
+    def pass_by(self, layer: int) -> None:
+        self._passing = True  # the layer runs when its path is known
+
+    def choose(self, layer: int, neurons: Tensor) -> None:
+        if self._passing:
+            self._rows.advance(layer, neurons)
+        else:
+            self._rows.keep(layer, neurons)
+
+    def keep(self, images: Tensor) -> None:
+        self._problem = self._problem.of(images)
+        self._rows.restrict(self._problem, images)
+
+    def path_sums(self, path: Tensor) -> Tensor:
+        return path_sums(self._problem, path)

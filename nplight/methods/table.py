@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from nplight.attribution import PathScores, Problem, layer_scores
+from nplight.attribution import PathScores, Problem, Settled, settled_layer
 from nplight.methods.activation import activation
 from nplight.methods.conductance import conductance
 from nplight.methods.cross_layer import cross_layer
@@ -45,9 +45,9 @@ class Method:
         proposed: whether it is the method that the paper proposes; the claims of the paper are tested for it.
     """
 
-    run: Callable[[Problem], Sequence[Tensor] | PathScores]
+    run: Callable[[Problem], Sequence[Tensor] | Settled | PathScores]
     frozen: bool = False
-    joint: Callable[[Problem, Tensor], Tensor] | None = None
+    joint: Callable[[Problem, Tensor], Settled] | None = None
     seeded: bool = False
     measures: bool = False
     control: bool = False
@@ -55,7 +55,7 @@ class Method:
 
 
 _ROWS = {
-    "jas": Method(jas, frozen=True, joint=layer_scores, proposed=True),
+    "jas": Method(jas, frozen=True, joint=settled_layer, proposed=True),
     "joint_integrated_gradients": Method(joint_integrated_gradients, frozen=True, joint=gate_scores),
     "joint_integrated_gradients_held": Method(joint_integrated_gradients_held, frozen=True, joint=gate_scores_held),
     "joint_positive_gradients": Method(joint_positive_gradients, frozen=True, joint=positive_gate_scores),

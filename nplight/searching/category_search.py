@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from types import NoneType
 
 import torch
 from torch import Tensor, nn
 
-from nplight.attribution import PathScores, Problem, best_first, check_finite, path_score
-from nplight.errors import ArgumentError, NplightError, check_at_least, check_choice, described
+from nplight.attribution import PathScores, Problem, best_first, check_finite, choice_margin, path_score
+from nplight.errors import ArgumentError, NplightError, check_at_least, check_choice, described, listed
 from nplight.methods import METHODS
 from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
 from nplight.processes import sum_over_processes
@@ -17,6 +19,12 @@ from nplight.searching.category_paths import check_num_classes
 from nplight.searching.groups import Result, as_paths, in_groups
 from nplight.searching.options import SearchOptions, joint_methods
 from nplight.vit import OpenViT, one_thread, open_vit
+
+# Summed beside the scores: the error that each image's scores may have, and its evaluations.
+_EXTRAS = 2
+
+# The tolerance of an image's scores, relative to that of the search: the sum of many images must decide.
+_SHARPER = 0.01
 
 
 class CategorySearch:
@@ -82,6 +90,9 @@ class CategorySearch:
             )
         self.num_classes, self.depth = num_classes, self._vit.depth
         self.chosen = None if chosen is None else self._resumed(chosen)
+        device = self._vit.down[0].linear.weight.device
+        self._margins = torch.full((num_classes, self.depth), torch.nan, dtype=torch.float64, device=device)
+        self._evaluations = torch.zeros(num_classes, dtype=torch.float64, device=device)
         self._start_layer()
 
     @property
@@ -112,13 +123,13 @@ class CategorySearch:
             NonFiniteError: NaN or infinite values appeared, naming the images.
         """
         self._check_unfinished()
-        scores = self._layer_scores(images, labels, targets)
+        summands = self._layer_scores(images, labels, targets)
         # A matrix product, since the order of summation of `index_add_` on a GPU varies from run to run.
-        present, position = labels.to(scores.device).unique(return_inverse=True)
+        present, position = labels.to(summands.device).unique(return_inverse=True)
         members = nn.functional.one_hot(position, len(present)).T.double()
         # Ctrl-C between the two lines is deferred: both sums change or neither.
         with one_thread():
-            self._sums[present] += members @ scores.double()
+            self._sums[present] += members @ summands
             self._images[present] += members.sum(1).long()
 
     def choose(self, *, reduce: bool = True) -> None:
@@ -135,7 +146,12 @@ class CategorySearch:
         total, images = self._sums, self._images
         if reduce:
             total, images = sum_over_processes(total), sum_over_processes(images)
-        best = best_first(total / images.unsqueeze(1), self.options.ranked)
+        means, extras = (total / images.unsqueeze(1)).split([self._vit.widths[self.layer], _EXTRAS], 1)
+        best = best_first(means, self.options.ranked)
+        margin = choice_margin(means, self.options.top_k)
+        self._warn_of_unclear(margin, extras[:, 0])
+        self._margins[:, self.layer] = margin
+        self._evaluations = self._evaluations + extras[:, 1]
         ranking, scores = best.neurons.unsqueeze(1), best.scores.unsqueeze(1)
         if self.chosen is not None:
             changed = (images != self.chosen.images).nonzero().flatten().tolist()
@@ -167,25 +183,46 @@ class CategorySearch:
         """Each image with the path of its category and its joint attribution score of that path: arguments as `update`.
 
         Returns:
-            `ranking_scores` and `neuron_scores` are the category's means; the rest as `nplight.search`.
+            `ranking_scores`, `neuron_scores`, `margin` and `evaluations` are the category's means, the last two of the
+            layers chosen since a resumed search went on (`margin` NaN before); the rest as `nplight.search`.
         """
         paths = self._complete()
 
         def run(problem: Problem, labels: Tensor) -> PathBatch:
             scores = path_score(problem, self._prefix(labels))
-            return as_paths(problem, PathScores(paths.neurons[labels], paths.votes[labels].to(scores.dtype), scores))
+            votes = paths.votes[labels].to(scores.dtype)
+            margin = self._margins[labels].to(scores.dtype)
+            evaluations = self._evaluations[labels].round().long()
+            return as_paths(problem, PathScores(paths.neurons[labels], votes, scores, margin, evaluations))
 
         return PathBatch.cat(self._in_groups(images, labels, targets, run))
 
     def _layer_scores(self, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-        """Scores in the layer to be chosen next, (images, width)."""
+        """Scores in the layer to be chosen next, and what is summed beside them: (images, width + 2) float64."""
 
         def run(problem: Problem, labels: Tensor) -> Tensor:
-            scores = self._joint(problem, self._prefix(labels))
+            # A sum over images decides: no image's own choice need be clear, but every score must be right.
+            every = replace(
+                problem, top_k=0, ranked=self._vit.widths[self.layer], tolerance=problem.tolerance * _SHARPER
+            )
+            settled = self._joint(every, self._prefix(labels))
+            (scores,) = settled.scores
             check_finite("the search gave NaN or infinite scores", scores)
-            return scores
+            errors = scores.abs().amax(1) * every.tolerance * (settled.evaluations < every.steps)
+            return torch.cat([scores, errors.unsqueeze(1), settled.evaluations.unsqueeze(1)], 1).double()
 
         return torch.cat(self._in_groups(images, labels, targets, run))
+
+    def _warn_of_unclear(self, margin: Tensor, error: Tensor) -> None:
+        """Warn of choices whose margin is not clear of the estimated error of the mean scores; (categories,) each."""
+        unclear = ((error > 0) & (margin <= 2 * error)).nonzero().flatten().tolist()
+        if unclear:
+            warnings.warn(
+                f"the choice of layer {self.layer} is not clear for categories {listed(unclear)}: the scores differ by "
+                f"less than their estimated errors; `tolerance` 0 evaluates every node",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _in_groups(
         self,
@@ -214,7 +251,8 @@ class CategorySearch:
         device = self._vit.down[0].linear.weight.device
         # Tensors created in inference mode could not be updated outside it.
         with torch.inference_mode(False):
-            self._sums = torch.zeros(self.num_classes, self._vit.widths[self.layer], dtype=torch.float64, device=device)
+            columns = self._vit.widths[self.layer] + _EXTRAS
+            self._sums = torch.zeros(self.num_classes, columns, dtype=torch.float64, device=device)
             self._images = torch.zeros(self.num_classes, dtype=torch.int64, device=device)
 
     def _check_unfinished(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from nplight.attribution import (
@@ -58,6 +59,7 @@ def in_groups(
         images = images.clone() if images.is_inference() else images.detach()
         targets = targets.clone() if targets is not None and targets.is_inference() else targets
         chunk = resolve_chunk_size(vit, images[:1], options.chunk_size, options.patch_stream)
+        tolerance = options.tolerance_for(compute_dtype(vit, images.device))
         size = max(1, chunk // options.steps)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
@@ -78,11 +80,19 @@ def in_groups(
                     options.seed,
                     options.candidates,
                     OBJECTIVES[options.objective],
+                    tolerance,
                 )
                 results.append(run(problem, part))
             except NonFiniteError as error:
                 raise NonFiniteError(error.what, [start + position for position in error.positions]) from None
     return results
+
+
+def compute_dtype(vit: OpenViT, device: torch.device) -> torch.dtype:
+    """The dtype in which the blocks compute: that of autocast or, without it, of the weights."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return vit.down[0].linear.weight.dtype
 
 
 def as_paths(problem: Problem, best: PathScores) -> PathBatch:
@@ -102,4 +112,6 @@ def as_paths(problem: Problem, best: PathScores) -> PathBatch:
         predictions=problem.clean.logits.argmax(1),
         ranking=best.ranking,
         ranking_scores=best.ranking_scores,
+        evaluations=best.evaluations,
+        margin=best.margin,
     )

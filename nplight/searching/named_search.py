@@ -16,8 +16,9 @@ from nplight.searching.options import SearchOptions, check_patch_stream, frozen_
 from nplight.searching.search import GRANULARITIES, search
 from nplight.vit import OpenViT
 
-_OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective")
-_ADDED = ("candidates", "objective")  # later than the first run folders, whose settings lack them
+_OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective", "tolerance")
+# Settings that the first run folders lack, and what they imply: recorded where they differ.
+_IMPLIED = {"candidates": 20, "objective": "probability", "tolerance": 0}
 _KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
 
 
@@ -97,7 +98,8 @@ class NamedSearch:
         """The settings that its results depend on, as plain values; one that the method ignores has its default."""
         defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
         values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
-        recorded = [name for name in ("top_k", *_OPTIONS) if name not in _ADDED or values[name] != defaults[name]]
+        values["tolerance"] = self.options.tolerance or 0
+        recorded = [name for name in ("top_k", *_OPTIONS) if values[name] != _IMPLIED.get(name)]
         options = {name: value for name, value in values.items() if name in recorded}
         return {"method": self.method, "granularity": self.granularity, "search_per_t": self.search_per_t, **options}
 
@@ -108,7 +110,7 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
     Args:
         entries: names of `METHODS`, or mappings with `method` and optionally `name` (default: the method),
             `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`,
-            `candidates`, `objective`.
+            `candidates`, `objective`, `tolerance`.
         defaults: the settings that an entry does not give; a `patch_stream` other than `exact` applies to the searches
             that support it.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
+import torch
+
 from nplight.attribution import check_objective, quadrature
-from nplight.errors import ArgumentError, check_at_least, check_choice, listed
+from nplight.errors import ArgumentError, check_at_least, check_choice, described, listed
 from nplight.methods import METHODS
 
 PATCH_STREAMS = ("exact", "frozen")
@@ -23,6 +26,10 @@ class SearchOptions:
         patch_stream: `exact`; or `frozen`, for methods that support it (`Method.frozen`), with granularity `image`.
         chunk_size: node rows in flight; `None`: chosen from the available memory.
         seed: for methods that draw random numbers (`Method.seeded`); at least 0.
+        candidates: per layer, for methods that measure them (`Method.measures`).
+        objective: what is attributed, one of `OBJECTIVES`.
+        tolerance: relative error of the scores up to which fewer nodes may stand for all of them; 0 or `None`: every
+            node.
     """
 
     top_k: int = 1
@@ -34,6 +41,7 @@ class SearchOptions:
     seed: int = 0
     candidates: int = 20
     objective: str = "probability"
+    tolerance: float | None = 1e-6
 
     def __post_init__(self) -> None:
         quadrature(self.steps, self.rule)
@@ -47,6 +55,39 @@ class SearchOptions:
         check_at_least("seed", self.seed, 0)
         check_at_least("candidates", self.candidates, 1)
         check_objective(self.objective)
+        check_tolerance(self.tolerance)
+
+    def tolerance_for(self, dtype: torch.dtype) -> float:
+        """The tolerance in a model that computes in `dtype`; 0, every node, where it is below the dtype's rounding.
+
+        Warns where float32 or float64 cannot reach it. Half precision cannot reach the default: it is documented there.
+        """
+        tolerance, rounding = self.tolerance or 0.0, torch.finfo(dtype).eps
+        if 0 < tolerance < rounding:
+            if dtype in (torch.float32, torch.float64):
+                warnings.warn(
+                    f"`tolerance` {tolerance:g} is below the rounding of {dtype}, {rounding:.1e}: every node is "
+                    f"evaluated, as with `tolerance` 0",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return 0.0
+        return tolerance
+
+
+def check_tolerance(tolerance: float | None) -> None:
+    """Refuse a tolerance that is negative, NaN, 1 or more, or no number.
+
+    Raises:
+        ArgumentError: naming the rule.
+    """
+    if tolerance is None:
+        return
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+        raise ArgumentError(
+            f"`tolerance` must be a number in [0, 1), relative to the score, got {described(tolerance)}; "
+            f"0 or None evaluates every node"
+        )
 
 
 def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from nplight.attribution import PathScores, Problem, best_first, path_score
+from nplight.attribution import PathScores, Problem, RankedLayers, Settled, path_score
 
 
-def rank(problem: Problem, scores: Sequence[Tensor] | PathScores) -> PathScores:
+def rank(problem: Problem, result: Sequence[Tensor] | Settled | PathScores) -> PathScores:
     """The neurons of each layer by score, and the joint attribution score of the path of the first K.
 
     Args:
         problem: the search.
-        scores: the result of the method: per layer (images, width), larger is better; or rankings, returned unchanged.
+        result: of the method: per layer (images, width), larger is better, with the evaluations that they took or, of a
+            method without an integral, alone; or rankings, returned unchanged.
     """
-    if isinstance(scores, PathScores):
-        return scores
-    best = [best_first(layer, problem.ranked) for layer in scores]
-    ranking = torch.stack([layer.neurons for layer in best], 1)
-    return PathScores(
-        ranking=ranking,
-        ranking_scores=torch.stack([layer.scores for layer in best], 1),
-        scores=path_score(problem, ranking[..., : problem.top_k]),
-    )
+    if isinstance(result, PathScores):
+        return result
+    scores, evaluations = (result.scores, result.evaluations) if isinstance(result, Settled) else (result, 0)
+    ranked = RankedLayers.of(problem)
+    for layer, scores_of_layer in enumerate(scores):
+        ranked.add(scores_of_layer, 0 if layer else evaluations)
+    return ranked.with_scores(path_score(problem, ranked.path))

@@ -37,6 +37,7 @@ def search(
     ranked: int | None = None,
     steps: int = 20,
     rule: str = "riemann-left",
+    tolerance: float | None = 1e-6,
     objective: str = "probability",
     patch_stream: str = "exact",
     chunk_size: int | None = None,
@@ -72,6 +73,11 @@ def search(
             size up to R.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
+        tolerance: relative to the score. The Gauss rule of the rule gives the sum over its m nodes from fewer; layers
+            and images whose choice or scores an estimate of the error does not settle are evaluated with more nodes, at
+            last with every node. The neurons are those of the full sum, and the scores within `tolerance` of it, as far
+            as the estimate holds: it is a heuristic. 0 or `None`: every node. Where it is below the rounding of the
+            dtype, as the default is in half precision, every node is evaluated; in float32 and float64 with a warning.
         objective: what is attributed, one of `OBJECTIVES`: `probability`, as the paper; `log-probability`; `logit`; or
             `margin`, the target's logit minus the largest other.
         patch_stream: `exact`; or `frozen`, an approximation, for methods that have it (`Method.frozen`) and for models
@@ -100,7 +106,9 @@ def search(
         )
     check_patch_stream(patch_stream, method, granularity)
     ranked = top_k if ranked is None else ranked
-    options = SearchOptions(top_k, ranked, steps, rule, patch_stream, chunk_size, seed, candidates, objective)
+    options = SearchOptions(
+        top_k, ranked, steps, rule, patch_stream, chunk_size, seed, candidates, objective, tolerance
+    )
     vit = open_vit(model)
     vit.check_top_k(top_k)
     vit.check_top_k(ranked, "ranked")
@@ -151,6 +159,7 @@ def joint_score(
     *,
     steps: int = 20,
     rule: str = "riemann-left",
+    tolerance: float | None = 1e-6,
     objective: str = "probability",
     chunk_size: int | None = None,
 ) -> Tensor:
@@ -168,6 +177,7 @@ def joint_score(
             layer. With `CategoryPaths` each image has the path of its target.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
+        tolerance: relative to the score, as in `search`; 0 or `None`: every node.
         objective: what is attributed, one of `OBJECTIVES`.
         chunk_size: node rows in flight; `None`: chosen from the available memory.
 
@@ -179,7 +189,7 @@ def joint_score(
         ArgumentError: an argument is wrong.
         NonFiniteError: NaN or infinite values occurred, naming the images.
     """
-    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size, objective=objective)
+    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size, objective=objective, tolerance=tolerance)
     vit = open_vit(model)
     vit.check_images(images)
     if targets is not None:

@@ -259,5 +259,6 @@ def _table(
             "neuron_scores": tensors(paths.neuron_scores),
             "ranking": tensors(paths.ranking.int()),
             "ranking_scores": tensors(paths.ranking_scores),
+            "evaluations": values(paths.evaluations),
         }
     )

@@ -33,6 +33,8 @@ def batch(count: int, seed: int = 0, dtype: torch.dtype = torch.float32, ranked:
         ranking=ranking,
         ranking_scores=scores,
         effect=scores[:, 1, 0],
+        evaluations=torch.arange(len(scores)) + 60,
+        margin=scores[..., 0],
     )
 
 

@@ -1,0 +1,114 @@
+"""Scores from as few nodes as decide them: more nodes for the images that are not settled, at last every node.
+
+What an image takes depends on its own values alone. Rounding changes a decision only where the estimate is within
+rounding of its limit; both outcomes then have the same neurons and scores within the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nplight.attribution.error_estimate import unsettled
+from nplight.attribution.problem import Problem
+
+Evaluate = Callable[[Problem, Tensor], Sequence[Tensor]]
+
+_FEW = 8  # nodes to begin with where the integrand is smooth
+_FEW_OF_MANY = 12  # the same where many neurons are chosen: the K-th is rarely far from the next
+_MANY_NEURONS = 4
+_FIRST = 12  # in layer 0, with nodes of each image's own
+_UNKNOWN = 24  # where the integrand may be sharp
+_GROWTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Scores that are those of every node, up to the tolerance.
+
+    Attributes:
+        scores: per layer (images, width).
+        evaluations: (images,) int64, nodes evaluated.
+    """
+
+    scores: list[Tensor]
+    evaluations: Tensor
+
+
+def few_counts(problem: Problem) -> tuple[int, ...]:
+    """The numbers of nodes that are tried in turn where the integrand is smooth; the last is m."""
+    return _counts(problem, _FEW if problem.top_k < _MANY_NEURONS else _FEW_OF_MANY)
+
+
+def first_counts(problem: Problem) -> tuple[int, ...]:
+    """As `few_counts` for layer 0, where the integrand is sharp near alpha = 0."""
+    return _counts(problem, _FIRST if problem.clean.values[0].shape[1] == 1 else _UNKNOWN)
+
+
+def many_counts(problem: Problem) -> tuple[int, ...]:
+    """As `few_counts` where nothing is known of the integrand."""
+    return _counts(problem, _UNKNOWN)
+
+
+def _counts(problem: Problem, first: int) -> tuple[int, ...]:
+    counts = []
+    if problem.tolerance > 0:
+        while first * 5 <= problem.steps * 3:
+            counts.append(first)
+            first *= _GROWTH
+    return (*counts, problem.steps)
+
+
+def settle(
+    problem: Problem,
+    evaluate: Evaluate,
+    counts: Sequence[int],
+    *,
+    first: Sequence[Tensor] | None = None,
+    at: Callable[[Problem, int], Problem] = Problem.with_nodes,
+    top_k: int | None = None,
+    ranked: int | None = None,
+    leader: bool = False,
+) -> Settled:
+    """Scores from `counts` nodes in turn, each for the images that the one before did not settle.
+
+    Args:
+        problem: the search, with every node.
+        evaluate: takes the search of some images with some nodes, and the positions of these images among all; returns
+            per layer `Problem.sums` of the scores, (images, sums, width). An image is settled if all layers are.
+        counts: numbers of nodes, the last m.
+        first: the result of `evaluate` for all images and the first of the counts, where it is known.
+        at: how the nodes are chosen: `Problem.with_nodes` or `Problem.with_mapped_nodes`.
+        top_k: neurons per layer that are chosen; `None`: that of the problem.
+        leader: whether the first of the chosen neurons must be clear of the others too.
+        ranked: neurons per layer whose scores are reported; `None`: that of the problem.
+    """
+    top_k, ranked = problem.top_k if top_k is None else top_k, problem.ranked if ranked is None else ranked
+    images = torch.arange(len(problem.targets), device=problem.targets.device)
+    evaluations = torch.zeros_like(images)
+    scores: list[Tensor] = []
+    for count in counts:
+        if first is not None and not scores:
+            sums = first
+        else:
+            part = at(problem, count)
+            sums = evaluate(part if len(images) == len(evaluations) else part.of(images), images)
+        evaluations[images] += count
+        if not scores:
+            scores = [layer[:, 0].clone() for layer in sums]
+        else:
+            for total, layer in zip(scores, sums):
+                total[images] = layer[:, 0]
+        if count == problem.steps:
+            break
+        sizes = {top_k, 1} if leader else {top_k}
+        flags = [
+            unsettled(layer, top_k=size, ranked=ranked, tolerance=problem.tolerance) for layer in sums for size in sizes
+        ]
+        images = images[torch.stack(flags).any(0)]
+        if not len(images):
+            break
+    return Settled(scores, evaluations)
