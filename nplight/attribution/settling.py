@@ -17,11 +17,12 @@ from nplight.attribution.problem import Problem
 
 Evaluate = Callable[[Problem, Tensor], Sequence[Tensor]]
 
-_FEW = 8  # nodes to begin with where the integrand is smooth
-_FEW_OF_MANY = 12  # the same where many neurons are chosen: the K-th is rarely far from the next
+# Numbers of nodes to begin with; then three times as many, and at last every node.
+_FEW = (8,)  # where the integrand is smooth
+_FEW_OF_MANY = (12,)  # the same where many neurons are chosen: the K-th is rarely far from the next
 _MANY_NEURONS = 4
-_FIRST = 12  # in layer 0, with nodes of each image's own
-_UNKNOWN = 24  # where the integrand may be sharp
+_FIRST = (12,)  # in layer 0, with nodes of each image's own
+_UNKNOWN = (24,)  # where the integrand may be sharp
 _GROWTH = 3
 
 
@@ -53,13 +54,12 @@ def many_counts(problem: Problem) -> tuple[int, ...]:
     return _counts(problem, _UNKNOWN)
 
 
-def _counts(problem: Problem, first: int) -> tuple[int, ...]:
-    counts = []
-    if problem.tolerance > 0:
-        while first * 5 <= problem.steps * 3:
-            counts.append(first)
-            first *= _GROWTH
-    return (*counts, problem.steps)
+def _counts(problem: Problem, first: Sequence[int]) -> tuple[int, ...]:
+    if problem.tolerance == 0:
+        return (problem.steps,)
+    grown = (first[-1] * _GROWTH**power for power in range(1, 10))
+    # A number close to m would cost more than it saves.
+    return (*(count for count in (*first, *grown) if count * 5 <= problem.steps * 3), problem.steps)
 
 
 def settle(
