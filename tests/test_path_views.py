@@ -30,7 +30,7 @@ def test_a_table_has_the_columns_of_stored_paths(paths: PathBatch) -> None:
     table = paths.to_pandas()
     assert list(table.columns) == [
         "target", "prediction", "probability", "score", "effect",
-        "neurons", "neuron_scores", "ranking", "ranking_scores",
+        "neurons", "neuron_scores", "ranking", "ranking_scores", "evaluations",
     ]  # fmt: skip
     assert table["target"].tolist() == [0, 3, 4, 3, 1]
     assert table["score"].tolist() == paths.scores.tolist()

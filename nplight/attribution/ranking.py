@@ -20,15 +20,22 @@ class PathScores:
         ranking: (images, layers, R) int64, best first.
         ranking_scores: (images, layers, R).
         scores: (images,), the joint attribution score of the path that holds the first K neurons of each layer.
-        margin: (images, layers), the K-th score minus the next; infinite where there is none.
-        evaluations: (images,) int64, the node evaluations by which the neurons were chosen, summed over the layers.
+        margin: (images, layers), the K-th score minus the next; infinite where there is none; left out: NaN.
+        evaluations: (images,) int64, the node evaluations by which the neurons were chosen, summed over the layers;
+            left out: 0.
     """
 
     ranking: Tensor
     ranking_scores: Tensor
     scores: Tensor
-    margin: Tensor
-    evaluations: Tensor
+    margin: Tensor = None  # type: ignore[assignment]
+    evaluations: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.margin is None:
+            object.__setattr__(self, "margin", torch.full_like(self.ranking_scores[..., 0], torch.nan))
+        if self.evaluations is None:
+            object.__setattr__(self, "evaluations", self.ranking.new_zeros(len(self.ranking)))
 
     @staticmethod
     def merged(parts: Sequence[tuple[Tensor, PathScores]]) -> PathScores:

@@ -47,7 +47,7 @@ class Method:
 
     run: Callable[[Problem], Sequence[Tensor] | Settled | PathScores]
     frozen: bool = False
-    joint: Callable[[Problem, Tensor], Settled] | None = None
+    joint: Callable[[Problem, Tensor], Settled | Tensor] | None = None
     seeded: bool = False
     measures: bool = False
     control: bool = False

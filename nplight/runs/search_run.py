@@ -14,6 +14,7 @@ from nplight.processes import objects_of_processes, on_first_process, process_co
 from nplight.results import form_category_paths
 from nplight.runs.category_passes import search_categories
 from nplight.runs.context import RunContext, check_discover_pass
+from nplight.runs.evaluation_note import evaluation_note
 from nplight.runs.image_rows import ImageRows
 from nplight.runs.images_of_run import images_of_processes
 from nplight.runs.run import Run
@@ -104,6 +105,9 @@ class SearchRun(Run):
         for search in self.settings.searches:
             if search.options.objective != SearchOptions().objective:
                 notes.append(f"{search.name}: its scores are of the {search.options.objective}, not of the probability")
+        if self._concluded:
+            table, depth = self.image_paths(), self.vit.depth
+            notes += filter(None, (evaluation_note(table, search, depth) for search in self.settings.searches))
         return notes
 
     def image_paths(self) -> PathTable:

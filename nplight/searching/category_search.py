@@ -10,7 +10,7 @@ from types import NoneType
 import torch
 from torch import Tensor, nn
 
-from nplight.attribution import PathScores, Problem, best_first, check_finite, choice_margin, path_score
+from nplight.attribution import PathScores, Problem, Settled, best_first, check_finite, choice_margin, path_score
 from nplight.errors import ArgumentError, NplightError, check_at_least, check_choice, described, listed
 from nplight.methods import METHODS
 from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
@@ -150,7 +150,9 @@ class CategorySearch:
         best = best_first(means, self.options.ranked)
         margin = choice_margin(means, self.options.top_k)
         self._warn_of_unclear(margin, extras[:, 0])
-        self._margins[:, self.layer] = margin
+        margins = self._margins.clone()  # also of another mode than this one's
+        margins[:, self.layer] = margin
+        self._margins = margins
         self._evaluations = self._evaluations + extras[:, 1]
         ranking, scores = best.neurons.unsqueeze(1), best.scores.unsqueeze(1)
         if self.chosen is not None:
@@ -205,11 +207,12 @@ class CategorySearch:
             every = replace(
                 problem, top_k=0, ranked=self._vit.widths[self.layer], tolerance=problem.tolerance * _SHARPER
             )
-            settled = self._joint(every, self._prefix(labels))
-            (scores,) = settled.scores
+            result = self._joint(every, self._prefix(labels))
+            scores = result.scores[0] if isinstance(result, Settled) else result
+            spent = result.evaluations if isinstance(result, Settled) else torch.full_like(labels, every.steps)
             check_finite("the search gave NaN or infinite scores", scores)
-            errors = scores.abs().amax(1) * every.tolerance * (settled.evaluations < every.steps)
-            return torch.cat([scores, errors.unsqueeze(1), settled.evaluations.unsqueeze(1)], 1).double()
+            errors = scores.abs().amax(1) * every.tolerance * (spent < every.steps)
+            return torch.cat([scores, errors.unsqueeze(1), spent.unsqueeze(1)], 1).double()
 
         return torch.cat(self._in_groups(images, labels, targets, run))
 

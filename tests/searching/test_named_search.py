@@ -25,8 +25,16 @@ def test_an_entry_has_settings_of_its_own() -> None:
     assert (actual.options.steps, actual.options.rule, actual.options.seed) == (64, "gauss-legendre", 3)
     assert actual.settings() == {
         "method": "jas", "granularity": "image", "search_per_t": False, "top_k": 1, "steps": 64,
-        "rule": "gauss-legendre", "patch_stream": "exact", "seed": 0,
+        "rule": "gauss-legendre", "patch_stream": "exact", "seed": 0, "tolerance": 1e-6,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("every", [0, 0.0, None])
+def test_every_node_is_what_older_run_folders_imply(every: float | None) -> None:
+    (full,) = named_searches([{"method": "jas", "tolerance": every}], DEFAULTS)
+    assert "tolerance" not in full.settings()
+    (loose,) = named_searches([{"method": "jas", "tolerance": 1e-3}], DEFAULTS)
+    assert loose.settings()["tolerance"] == 1e-3
 
 
 def test_a_setting_that_older_run_folders_lack_is_recorded_where_it_is_not_the_default() -> None:

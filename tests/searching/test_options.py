@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from nplight import METHODS
 from nplight.errors import ArgumentError
@@ -19,12 +20,26 @@ from nplight.searching.options import check_patch_stream, frozen_for, ignored, j
         ({"rule": "guess"}, "`rule` must be one of"),
         ({"patch_stream": "icy"}, "`patch_stream` must be one of 'exact', 'frozen', got 'icy'"),
         ({"chunk_size": 0}, "`chunk_size` must be an integer of at least 1, got 0"),
+        ({"tolerance": -1e-6}, r"`tolerance` must be a number in \[0, 1\), relative to the score, got -1e-06"),
+        ({"tolerance": float("nan")}, r"`tolerance` must be a number in .*, got nan; 0 or None evaluates every node"),
+        ({"tolerance": 1.0}, "`tolerance` must be a number in"),
+        ({"tolerance": "tight"}, "`tolerance` must be a number in .*, got 'tight'"),
+        ({"tolerance": True}, "`tolerance` must be a number in .*, got True"),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
     ],
 )
 def test_settings_that_break_a_rule_are_refused(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(ArgumentError, match=reason):
         SearchOptions(**settings)
+
+
+def test_a_tolerance_below_the_rounding_of_the_dtype_is_every_node() -> None:
+    options = SearchOptions()
+    assert options.tolerance_for(torch.float64) == options.tolerance_for(torch.float32) == 1e-6
+    assert options.tolerance_for(torch.bfloat16) == options.tolerance_for(torch.float16) == 0
+    assert SearchOptions(tolerance=None).tolerance_for(torch.float64) == 0
+    with pytest.warns(RuntimeWarning, match=r"`tolerance` 1e-20 is below the rounding of torch.float64"):
+        assert SearchOptions(tolerance=1e-20).tolerance_for(torch.float64) == 0
 
 
 def test_a_method_ignores_what_its_row_does_not_name() -> None:

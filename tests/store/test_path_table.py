@@ -41,6 +41,7 @@ def test_what_is_read_is_what_was_written_in_order_of_the_index(tmp_path: Path) 
         "neuron_scores": everything.neuron_scores,
         "ranking": everything.ranking,
         "ranking_scores": everything.ranking_scores,
+        "evaluations": everything.evaluations,
     }.items():
         assert torch.equal(found[column], values[order]), column
         assert found[column].dtype == values.dtype
