@@ -26,7 +26,7 @@ from nplight.data import DigitsDataModule
 from nplight.modules.checkpoint import load_weights
 from nplight.vit import undisturbed
 
-CONVERGED: dict[str, Any] = {"rule": "gauss-legendre", "steps": 64}
+CONVERGED: dict[str, Any] = {"rule": "gauss-legendre", "steps": 64, "tolerance": 0}
 
 
 def main(images: int = 200, output: str | None = None) -> None:
@@ -53,7 +53,7 @@ def _nodes(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, A
         _row(
             f"{rule}, {steps} nodes",
             "64 Gauss-Legendre nodes",
-            search(model, images, labels, rule=rule, steps=steps),
+            search(model, images, labels, rule=rule, steps=steps, tolerance=0),
             converged,
         )
         for rule in RULES
@@ -64,7 +64,10 @@ def _nodes(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, A
 def _frozen(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
     images, model = images.double(), model.double()
     rows = []
-    settings: list[dict[str, Any]] = [{"rule": "riemann-left", "steps": 20}, {"rule": "gauss-legendre", "steps": 8}]
+    settings: list[dict[str, Any]] = [
+        {"rule": "riemann-left", "steps": 20, "tolerance": 0},
+        {"rule": "gauss-legendre", "steps": 8, "tolerance": 0},
+    ]
     for options in settings:
         exact = search(model, images, labels, **options)
         frozen = search(model, images, labels, patch_stream="frozen", **options)
@@ -76,12 +79,12 @@ def _frozen(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, 
 
 
 def _precisions(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
-    exact = search(model.double(), images.double(), labels)
-    single = search(model.float(), images, labels)
+    exact = search(model.double(), images.double(), labels, tolerance=0)
+    single = search(model.float(), images, labels, tolerance=0)
     with undisturbed(model):
         plain = plain_search(open_vit(model), images, labels)
     with torch.autocast("cpu", torch.bfloat16):
-        half = search(model, images, labels)
+        half = search(model, images, labels, tolerance=0)
     return [
         _row("float32", "float64", single, exact),
         _row("one autograd.grad a layer in float32", "float64", plain, exact),

@@ -2,8 +2,8 @@
 
     python -m benchmarks.performance
 
-Every number on that page is one that `benchmarks.search`, `benchmarks.scaling` or `benchmarks.agreement` wrote to
-`benchmarks/results/`; the figures need Chrome or Chromium.
+Every number on that page is one that `benchmarks.search`, `benchmarks.scaling`, `benchmarks.agreement` or
+`benchmarks.adaptive` wrote to `benchmarks/results/`; the figures need Chrome or Chromium.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from jsonargparse import auto_cli
 from benchmarks.performance_figures import draw
 
 _PAGE = Path(__file__).with_name("performance_page.md")
+_ADAPTIVE = Path(__file__).parent / "results" / "adaptive.json"
 
 
 def main(results: str = "benchmarks/results", docs: str = "docs") -> None:
@@ -28,15 +29,19 @@ def main(results: str = "benchmarks/results", docs: str = "docs") -> None:
         results: the folder of the benchmarks' JSON files.
         docs: where `performance.md` and `figures/` go.
     """
-    search, scaling, agreement = (
-        json.loads((Path(results) / f"{name}.json").read_text()) for name in ("search", "scaling", "agreement")
+    search, scaling, agreement, adaptive = (
+        json.loads((Path(results) / f"{name}.json").read_text())
+        for name in ("search", "scaling", "agreement", "adaptive")
     )
-    (Path(docs) / "performance.md").write_text(page(search, scaling, agreement), encoding="utf-8")
-    draw(search, scaling, agreement, Path(docs) / "figures")
+    (Path(docs) / "performance.md").write_text(page(search, scaling, agreement, adaptive), encoding="utf-8")
+    draw(search, scaling, agreement, adaptive, Path(docs) / "figures")
 
 
-def page(search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, Any]) -> str:
-    """The text, from what the three benchmarks wrote."""
+def page(
+    search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, Any], adaptive: dict[str, Any] | None = None
+) -> str:
+    """The text, from what the benchmarks wrote; `adaptive`: `None` reads the file in `benchmarks/results`."""
+    adaptive = adaptive or json.loads(_ADAPTIVE.read_text())
     measured = search["measured"]
     passes = {name: sum(row["block_passes"].values()) for name, row in measured.items()}
     exact = measured["exact"]["block_passes"]
@@ -59,7 +64,44 @@ def page(search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, A
         count=agreement["images"],
         nodes=_nodes(agreement["agreement"]),
         others=_others(agreement["agreement"]),
+        adaptive=_adaptive(adaptive["comparisons"]),
+        adaptive_ratios=_adaptive_ratios(adaptive),
     )
+
+
+def _adaptive(rows: Sequence[dict[str, Any]]) -> str:
+    cells = [
+        [
+            row["of"],
+            row["images"],
+            f"{row['seconds_every_node']:.3g}",
+            f"{row['seconds_default']:.3g}",
+            f"{row['seconds_every_node'] / row['seconds_default']:.2f}",
+            f"{row['evaluations']:.1f} of {row['every_evaluations']:.0f}",
+            row["in_full"],
+            f"{row['equal_paths']} of {row['images']}",
+            f"{row['largest_score_error']:.0e}",
+        ]
+        for row in rows
+    ]
+    titles = ["", "images", "every node", "default", "× faster", "evaluations", "in full", "equal paths", "score error"]
+    return _markdown(titles, cells)
+
+
+def _adaptive_ratios(adaptive: dict[str, Any]) -> str:
+    rows = {row["of"]: row for row in adaptive["comparisons"]}
+    large, frozen = rows["vit_tiny_patch16_224"], rows["vit_tiny_patch16_224, frozen"]
+    few, many = rows["digits, K = 1"], rows["digits, K = 1, 200 nodes"]
+    gates = rows["digits, joint integrated gradients"]
+    published = adaptive["published_seconds"]
+    lines = [
+        f"on vit_tiny_patch16_224 the default is {published / large['seconds_default']:.1f} times as fast as the "
+        f"published order of work, and frozen {published / frozen['seconds_default']:.0f} times;",
+        f"frozen costs {frozen['seconds_default'] / adaptive['clean_forward_seconds']:.1f} clean forward passes;",
+        f"200 nodes take {many['seconds_default'] / few['seconds_default']:.2f} times as long as 20;",
+        f"joint integrated gradients take {gates['seconds_default'] / few['seconds_default']:.2f} of the time of jas.",
+    ]
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def _search(measured: dict[str, Any]) -> str:

@@ -12,13 +12,16 @@ from plotly.subplots import make_subplots
 from nplight.report.theme import line_style, template
 
 
-def draw(search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, Any], folder: Path) -> None:
+def draw(
+    search: dict[str, Any], scaling: dict[str, Any], agreement: dict[str, Any], adaptive: dict[str, Any], folder: Path
+) -> None:
     """Write the figures as SVG; needs Chrome or Chromium."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "search": _search(search["measured"]),
         "scaling": _scaling(scaling["measured"]),
         "agreement": _agreement(agreement["agreement"]),
+        "adaptive": _adaptive(adaptive["errors"]),
     }
     for name, figure in figures.items():
         figure.update_layout(template=template(), paper_bgcolor="white", width=900)
@@ -71,4 +74,28 @@ def _agreement(rows: Sequence[dict[str, Any]]) -> go.Figure:
     figure.update_layout(title="Neurons as with 64 Gauss-Legendre nodes", height=400)
     figure.update_xaxes(title="nodes")
     figure.update_yaxes(title="% of neurons")
+    return figure
+
+
+def _adaptive(errors: Sequence[dict[str, Any]]) -> go.Figure:
+    layers = sorted({row["layer"] for row in errors})
+    kinds = list(dict.fromkeys(row["rule"] for row in errors))
+    titles = [f"layer {layer}" for layer in layers]
+    figure = make_subplots(rows=1, cols=len(layers), shared_yaxes=True, subplot_titles=titles)
+    for column, layer in enumerate(layers, start=1):
+        for place, kind in enumerate(kinds):
+            points = [row for row in errors if (row["layer"], row["rule"]) == (layer, kind)]
+            line = go.Scatter(
+                x=[row["nodes"] for row in points],
+                y=[row["error"] for row in points],
+                name=kind,
+                line=line_style(place),
+                showlegend=column == 1,
+            )
+            figure.add_trace(line, row=1, col=column)
+        figure.update_xaxes(title="evaluations", row=1, col=column)
+    figure.update_yaxes(type="log", exponentformat="power")
+    figure.update_yaxes(title="relative error", col=1)
+    figure.update_layout(title="Error of the best score of a layer (median of 40 digits, logarithmic)", height=460)
+    figure.update_layout(margin={"t": 80}, legend={"orientation": "h", "y": -0.2})
     return figure

@@ -83,7 +83,7 @@ def _searching(sizes: dict[str, int], stream: str, place: torch.device) -> Calla
     shape: dict[str, Any] = {"img_size": side, "patch_size": 16, "depth": sizes["depth"], "embed_dim": sizes["width"]}
     model = VisionTransformer(**shape, num_heads=sizes["width"] // 64).to(place)
     images = torch.randn(sizes["images"], 3, side, side, device=place)
-    return lambda: search(model, images, steps=sizes["nodes"], rule="midpoint", patch_stream=stream)
+    return lambda: search(model, images, steps=sizes["nodes"], rule="midpoint", patch_stream=stream, tolerance=0)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -103,13 +103,13 @@ def _contenders(vit: OpenViT, count: int, frozen_count: int, steps: int, place: 
             return logits
 
     def exact(chunk_size: int | None = None, **options: Any) -> PathBatch:
-        return search(vit, few, targets, **{"steps": steps, "chunk_size": chunk_size, **options})
+        return search(vit, few, targets, **{"steps": steps, "chunk_size": chunk_size, "tolerance": 0, **options})
 
     def exact_on_many() -> PathBatch:
-        return search(vit, many[:frozen_count], labels[:frozen_count], steps=steps)
+        return search(vit, many[:frozen_count], labels[:frozen_count], steps=steps, tolerance=0)
 
     def frozen() -> PathBatch:
-        return search(vit, many[:frozen_count], labels[:frozen_count], steps=steps, patch_stream="frozen")
+        return search(vit, many[:frozen_count], labels[:frozen_count], steps=steps, tolerance=0, patch_stream="frozen")
 
     engine = {"forward": half, "backward": half, "with tangent": depth - 1}
     # With the joint score of the whole path at the end: of the engine, a pass through the head.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 _LAST = 3  # coefficients that stand for the last one, which may vanish by chance
 _RATES = 4  # coefficients of which the slowest decay counts
-_SAFETY = 30.0  # the largest ratio of error to extrapolation was 30 among trained models; see docs/performance.md
+_SAFETY = 30.0  # with it no error exceeded the estimate in trained models; see docs/performance.md
 
 
 def error_estimate(coefficients: Tensor) -> Tensor:
