@@ -61,7 +61,9 @@ def test_every_objective(vit: VisionTransformer, images: Tensor, targets: Tensor
 def test_a_joint_search_of_categories(vit: VisionTransformer, images: Tensor, targets: Tensor, method: str) -> None:
     fast, full = both(vit, images, targets, method=method, granularity="category", steps=40)
     assert_equal_up_to_the_tolerance(fast, full)
-    assert (fast.evaluations < full.evaluations).all()
+    # What is not smooth in alpha is evaluated at every node.
+    smooth = method != "joint_positive_gradients"
+    assert (fast.evaluations < full.evaluations).all() == smooth
 
 
 @given(
