@@ -42,7 +42,7 @@ def mapped_rule(without: Tensor, output: Tensor, count: int, steps: int, rule: s
 
 def _poles(without: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
     """A and b > 0 where |u + α d| vanishes, with the mean over features taken off: (images, 1) each, on the CPU."""
-    u, d = ((values - values.mean(1, keepdim=True)).double().cpu() for values in (without, output))
+    u, d = ((values - values.mean(1, keepdim=True)).cpu().double() for values in (without, output))
     scale = (u.square() + d.square()).sum(1, keepdim=True)
     size = d.square().sum(1, keepdim=True)
     flat = size <= scale * _STRAIGHT**-2
