@@ -70,14 +70,17 @@ def page(judgements: Judgements, of_objectives: Judgements) -> str:
         seeds=judgements.seeds,
         cases=len(judgements.cases),
         models=len(MODELS),
-        tables="\n".join(_table(judgements, groups, "recall") for groups in CASE_TABLES[:-1]),
+        tables="\n".join(recovery_table(judgements, groups, "recall") for groups in CASE_TABLES[:-1]),
         objective_methods=" ".join(dict.fromkeys(name.partition(",")[0] for name in of_objectives.methods)),
         objective_tables=objective_tables(of_objectives),
-        trigger="\n".join(_table(judgements, CASE_TABLES[-1], measure) for measure in ("removed", "recall", "kept")),
+        trigger="\n".join(
+            recovery_table(judgements, CASE_TABLES[-1], measure) for measure in ("removed", "recall", "kept")
+        ),
     )
 
 
-def _table(judgements: Judgements, groups: CaseTable, measure: str) -> str:
+def recovery_table(judgements: Judgements, groups: CaseTable, measure: str) -> str:
+    """Methods down, groups of cases across, as a Markdown table with its title; empty without a case."""
     columns = judged_columns(judgements, groups)
     if not columns:
         return ""

@@ -45,8 +45,8 @@ def paths_to_markdown(findings: Findings) -> str:
 
 def claims_to_markdown(claims: Sequence[Claim]) -> str:
     """A Markdown table of claims."""
-    rows = [[claim.text, f"**{claim.verdict}**", claim.reason] for claim in claims]
-    return _markdown([["claim", "verdict", "why"], ["---"] * 3, *rows])
+    rows = [[claim.text, claim.protocol, f"**{claim.verdict}**", claim.reason] for claim in claims]
+    return _markdown([["claim", "paths", "verdict", "why"], ["---"] * 4, *rows])
 
 
 def _numbers(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

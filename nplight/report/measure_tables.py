@@ -20,7 +20,7 @@ from nplight.metrics import (
     whole_conditions,
 )
 from nplight.report.narrow_table import narrow_table
-from nplight.results import PATH_MEASURES, Claim, ComparedMeasure, Comparison, ComparisonRow, Findings
+from nplight.results import PATH_MEASURES, PROTOCOLS, Claim, ComparedMeasure, Comparison, ComparisonRow, Findings
 
 _EDITED = ("removed", "enhanced")
 _COLUMNS = 5
@@ -42,10 +42,13 @@ def measure_tables(findings: Findings) -> list[RenderableType]:
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
-    """The paper's claims with their verdicts and reasons."""
-    table = narrow_table("The paper's claims, on these images", ["claim", "verdict", "why"], [])
+    """The paper's claims with their protocols, verdicts and reasons."""
+    table = narrow_table("The paper's claims, on these images", ["claim", "paths", "verdict", "why"], [])
     for claim in claims:
-        table.add_row(claim.text, Text(claim.verdict, "bold"), claim.reason)
+        table.add_row(claim.text, claim.protocol, Text(claim.verdict, "bold"), claim.reason)
+    protocols = {claim.protocol: PROTOCOLS[claim.protocol] for claim in claims}
+    table.caption = " ".join(f"{name}: {meaning}." for name, meaning in protocols.items())
+    table.caption_style, table.caption_justify = "dim", "left"
     return table
 
 

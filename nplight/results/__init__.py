@@ -1,7 +1,7 @@
 """Results of a run: category paths from image paths, the comparison of methods, the paper's claims."""
 
 from nplight.results.by_category import category_rows, condition_fields
-from nplight.results.claims import Claim, paper_claims
+from nplight.results.claims import PROTOCOLS, Claim, paper_claims
 from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
 from nplight.results.differences import ControlDifference
 from nplight.results.findings import Findings, findings
@@ -15,6 +15,7 @@ from nplight.results.verdict import ControlledTest, controlled_tests, verdict
 
 __all__ = [
     "PATH_MEASURES",
+    "PROTOCOLS",
     "Claim",
     "ComparedMeasure",
     "Comparison",

@@ -115,6 +115,7 @@ def _superlative(
     decides = min(ahead or leads, key=lambda name: leads[name].value)
     role = "the closest" if verdict == "held" else f"ahead with {len(ahead) - 1} more" if len(ahead) > 1 else ""
     lead = _with_interval(leads[decides], compared.measure, "+.3g")
+    lead += " points" if compared.measure.unit == "%" else ""  # a difference between two values in percent
     return Claim(text, verdict, f"{lead} against {', '.join(filter(None, (decides, role)))}", protocol, decides)
 
 

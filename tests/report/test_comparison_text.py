@@ -17,4 +17,4 @@ def test_text_to_paste() -> None:
     assert r"removed: $\Delta$ probability, \% & \textbf{-25.00} & +0.00 \\" in latex
     assert r"\begin{tabular}{lrr}" in latex
     claims = claims_to_markdown(paper_claims(results, 1))
-    assert "| jas has the highest joint score | **undecided** | +1 [–] against gradient_activation |" in claims
+    assert "| jas has the highest joint score | own | **undecided** | +1 [–] against gradient_activation |" in claims

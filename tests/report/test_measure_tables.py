@@ -40,6 +40,7 @@ def test_several_searches_are_side_by_side_with_claims() -> None:
     for claim in found.claims:
         assert claim.verdict in text
         assert claim.verdict in shown(claims_table(found.claims))
+        assert f" {claim.protocol} " in shown(claims_table(found.claims))
 
 
 def test_no_line_is_wider_than_a_terminal() -> None:

@@ -49,7 +49,8 @@ def test_each_protocol_has_its_own_verdict_and_the_rival_that_decides_it() -> No
     ]
     assert claims[1].text == claims[3].text == "jas has the largest loss of probability when removed"
     assert claims[3].reason.endswith("against gradient_activation, ahead with 1 more")
-    assert claims[1].reason.endswith("against gradient_activation, the closest")
+    assert claims[1].reason.endswith("points against gradient_activation, the closest")
+    assert "points" not in claims[0].reason
 
 
 def test_a_rival_without_paths_of_its_own_is_compared_on_held_out_images_alone() -> None:
