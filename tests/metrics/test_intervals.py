@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,17 @@ def test_a_difference_is_covered_by_the_corrected_and_the_symmetric_interval() -
     (low, high), corrected = mean_difference_interval(skewed), mean_interval(skewed)
     symmetric = mean_interval(SampledMean(2.0, 0.4, 0.0, 10))
     assert (low, high) == (symmetric[0], corrected[1])
+
+
+def test_a_fraction_stays_in_its_bounds_and_without_variation_has_those_of_a_share() -> None:
+    fraction = INTERVALS["fraction"]
+    wide = SampledMean(0.9, 0.01, 0.5, 5)
+    assert fraction.of_value(wide, 0.95) == (mean_interval(wide)[0], 1)
+    assert fraction.of_difference(wide, 0.95) == (mean_difference_interval(wide)[0], 1)
+    assert fraction.of_difference(replace(wide, value=-0.9, skewness=-0.5), 0.95)[0] == -1
+    still = SampledMean(1.0, 0.0, 0.0, 143)
+    assert fraction.of_value(still, 0.95) == share_interval(still)
+    assert fraction.of_difference(still, 0.95) == change_interval(still)
 
 
 def test_moments_are_those_of_the_replicates() -> None:
