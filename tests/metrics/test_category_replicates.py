@@ -71,8 +71,8 @@ def test_a_paired_difference_stays_paired() -> None:
 
 
 def test_the_lead_in_macro_accuracy_over_many_categories_covers_the_truth() -> None:
-    """Two methods on two images of each of 1,000 categories, which are more or less difficult to both."""
-    categories, images, lead, samples = 1000, 2, 0.02, 100
+    """Two methods on eight images of each of 1,000 categories, which are more or less difficult to both."""
+    categories, images, lead, samples = 1000, 8, 0.02, 100
     stored = replicates_of_category(200, categories)
     draw = torch.Generator().manual_seed(0)
     shares = 0.3 + 0.6 * torch.rand(categories, 1, generator=draw)
@@ -83,7 +83,7 @@ def test_the_lead_in_macro_accuracy_over_many_categories_covers_the_truth() -> N
     covered, widths = 0, []
     for _ in range(samples):
         chance = torch.rand(categories, images, generator=draw)
-        rights = [(chance < shares + lead).float(), (chance.roll(1, 1) < shares).float()]
+        rights = [(chance < shares + lead).float(), (1 - chance < shares).float()]
         first, second = (
             Replicates(
                 mean_over_categories(torch.einsum("ci,cir->cr", right, keyed), weights, 200),
@@ -97,7 +97,7 @@ def test_the_lead_in_macro_accuracy_over_many_categories_covers_the_truth() -> N
         widths.append(found.high - found.low)
     # Of 100 samples the share varies by 2.2 points.
     assert covered / samples >= 0.9
-    assert max(widths) < 0.08
+    assert max(widths) < 0.05
 
 
 def test_without_replicates_there_is_the_mean_alone() -> None:
