@@ -81,13 +81,15 @@ def test_every_kind_of_work_in_threads_of_one_model(vit: VisionTransformer, imag
         lambda: search(vit, images, targets, granularity="category", steps=3).scores,
         lambda: joint_score(vit, images, targets, path, steps=3),
         lambda: references(vit, [images], "peak").of()[2],
-        predicted,
-        recorded,
     ]
-    expected = [work() for work in works]
+    # The model's own forward in the caller's hands: torch has one choice of attention kernel per process, which a
+    # search in another thread may change meanwhile, and kernels round differently.
+    forwards: list[Callable[[], Any]] = [predicted, recorded]
+    expected, predictions = [work() for work in works], [forward() for forward in forwards]
     for _ in range(5):
-        for found, wanted in zip(at_once(*works), expected):
-            assert torch.equal(found, wanted)
+        results = at_once(*works, *forwards)
+        assert all(map(torch.equal, results, expected))
+        torch.testing.assert_close(results[len(works) :], predictions, rtol=1e-12, atol=1e-14)
     assert hooks_of(vit) == 0
 
 
