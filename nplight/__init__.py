@@ -6,6 +6,7 @@ from nplight.methods import METHODS
 from nplight.neurons import References, intervene, record, references
 from nplight.paths import CategoryPaths, PathBatch
 from nplight.searching import category_paths, joint_score, search
+from nplight.shrinking import edit_model, shrink
 from nplight.store import PathTable, read_paths
 from nplight.vit import OpenViT, open_vit
 
@@ -21,6 +22,7 @@ __all__ = [
     "References",
     "UnsupportedModelError",
     "category_paths",
+    "edit_model",
     "intervene",
     "joint_score",
     "open_vit",
@@ -28,4 +30,5 @@ __all__ = [
     "record",
     "references",
     "search",
+    "shrink",
 ]

@@ -29,6 +29,7 @@ LAYERS = [
     {"metrics"},
     {"store"},
     {"results"},
+    {"shrinking"},
     {"modules", "run_logger", "terminal"},
     {"planted"},
     {"command_options", "report"},

@@ -1,5 +1,6 @@
 """Opening a Vision Transformer: embed | blocks | head, the sites of its neurons, its path tokens."""
 
+from nplight.vit.feed_forward import FeedForward, KeptNorm
 from nplight.vit.fingerprint import fingerprint
 from nplight.vit.hooks import refuse_hooks
 from nplight.vit.interrupts import interrupt_point
@@ -21,6 +22,8 @@ __all__ = [
     "AttentionParts",
     "BlockParts",
     "DownProjection",
+    "FeedForward",
+    "KeptNorm",
     "OpenViT",
     "SiteHook",
     "Uncompiled",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections
@@ -124,6 +125,17 @@ class HuggingFaceViT(OpenViT):
             lambda normed: mlp.activation_fn(first(normed)),
             self.down[layer],
         )
+
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        """The two linear layers of the FFN, which version 4 keeps in two modules."""
+        block = self._layers[layer]
+        up = block.mlp.fc1 if hasattr(block, "mlp") else block.intermediate.dense
+        return FeedForward((up,), self.down[layer].linear) if is_linear(up) else None
+
+    def record_widths(self) -> None:
+        """Write a width that all layers have into the configuration, so that `from_pretrained` builds such a model."""
+        if len(set(self.widths)) == 1:
+            cast(Any, self.model).config.intermediate_size = self.widths[0]
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """The size of the model's configuration: positions are interpolated only on request of the caller."""

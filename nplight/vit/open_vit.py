@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError, check_at_least, check_dense
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.interrupts import interrupt_point
 from nplight.vit.module_checks import hooked
 from nplight.vit.parts import BlockParts
@@ -117,6 +118,13 @@ class OpenViT(ABC):
         """
         blocks = self.blocks()
         return None if not blocks or hooked(blocks[layer]) else self._parts(layer)
+
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        """The modules of the FFN of a block, by which it can be made smaller; `None` if the family does not know them."""
+        return None
+
+    def record_widths(self) -> None:
+        """Write the widths of the layers into the model's own configuration, if it has one that can hold them."""
 
     def head_takes_path_tokens(self) -> bool:
         """Whether `head` returns the same logits for a stream of the path tokens only."""

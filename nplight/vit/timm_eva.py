@@ -8,12 +8,13 @@ from typing import Any, cast
 from timm.models.eva import Eva, EvaBlock
 from torch import Tensor, nn
 
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.module_checks import token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
-from nplight.vit.timm_parts import block_parts, patch_multiple
+from nplight.vit.timm_parts import block_parts, mlp_modules, patch_multiple
 
 # The methods that `TimmEva` replays piece by piece: a subclass that overrides one computes other logits.
 _REPLAYED = ("forward", "forward_features", "forward_head", "_pos_embed", "pool")
@@ -75,6 +76,10 @@ class TimmEva(OpenViT):
 
     def _parts(self, layer: int) -> BlockParts | None:
         return block_parts(self.model.blocks[layer], self.down[layer], self._rope(layer))
+
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        """The layers and the norm of its `Mlp`, `GluMlp` or `SwiGLU`."""
+        return mlp_modules(cast(EvaBlock, self.model.blocks[layer]).mlp)
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Any size for a model with dynamic_img_size and without rotary embedding."""

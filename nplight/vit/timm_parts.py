@@ -12,6 +12,7 @@ from timm.models.vision_transformer import LayerScale
 from torch import Tensor, nn
 
 from nplight.vit.dual_ops import normalised
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.parts import Affine, AttentionParts, BlockParts, Projections, Rotation
 from nplight.vit.projection import DownProjection
@@ -34,6 +35,15 @@ def block_parts(block: Any, down: DownProjection, rope: Tensor | None = None) ->
     if not identity(*dropped) or not token_wise(block.norm1, block.norm2):
         return None
     return BlockParts(block.norm1, attention, block.norm2, up, down)
+
+
+def mlp_modules(mlp: Any) -> FeedForward | None:
+    """The layers and the norm of one of timm's FFNs; `None` for one with unknown submodules."""
+    if not _known(mlp):
+        return None
+    names = _UP[type(mlp)][0]
+    groups = 2 if isinstance(mlp, GluMlp) else 1
+    return FeedForward(tuple(getattr(mlp, name) for name in names), mlp.fc2, groups, _norm(mlp.norm))
 
 
 def patch_multiple(patch_embed: Any) -> tuple[int, int]:
@@ -84,22 +94,23 @@ def _projections(attention: Any) -> Projections | None:
 
 def _up(mlp: Any) -> Callable[[Tensor], Tensor] | None:
     """The function from the normed stream to the neurons, of timm's FFNs."""
-    kind = type(mlp)
-    if kind not in _UP or not only(mlp, _MLP | set(_UP[kind][0])) or not identity(mlp.drop1):
+    if not _known(mlp) or not element_wise(mlp.act) or not token_wise(_norm(mlp.norm)):
         return None
-    if not element_wise(mlp.act):
-        return None
-    if not all(is_linear(getattr(mlp, name)) for name in _UP[kind][0]) or not identity(getattr(mlp, "gate", None)):
-        return None
-    activated, norm = _UP[kind][1], _norm(mlp.norm)
-    if not token_wise(norm):
-        return None
+    activated, norm = _UP[type(mlp)][1], _norm(mlp.norm)
 
     def up(normed: Tensor) -> Tensor:
         neurons = activated(mlp, normed)
         return neurons if norm is None else normalised(norm, neurons)
 
     return up
+
+
+def _known(mlp: Any) -> bool:
+    kind = type(mlp)
+    if kind not in _UP or not only(mlp, _MLP | set(_UP[kind][0])) or not identity(mlp.drop1):
+        return False
+    linear = all(is_linear(getattr(mlp, name)) for name in _UP[kind][0])
+    return linear and identity(getattr(mlp, "gate", None))
 
 
 def _plain(mlp: Any, normed: Tensor) -> Tensor:

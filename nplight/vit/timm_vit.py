@@ -8,12 +8,13 @@ from typing import ClassVar, cast
 from timm.models.vision_transformer import Block, LayerScale, VisionTransformer
 from torch import Tensor, nn
 
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.module_checks import token_wise
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.projection import DownProjection
 from nplight.vit.refusals import categories, other_blocks, overridden
-from nplight.vit.timm_parts import block_parts, patch_multiple
+from nplight.vit.timm_parts import block_parts, mlp_modules, patch_multiple
 
 # The methods that `TimmViT` replays piece by piece, or that select the tokens of the head: a subclass that overrides
 # one computes other logits.
@@ -68,6 +69,9 @@ class TimmViT(OpenViT):
 
     def _parts(self, layer: int) -> BlockParts | None:
         return block_parts(self.model.blocks[layer], self.down[layer])
+
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        return mlp_modules(cast(Block, self.model.blocks[layer]).mlp)
 
     def image_shape(self) -> tuple[int, int | None, int | None]:
         patch_embed = self.model.patch_embed

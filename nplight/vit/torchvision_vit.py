@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import Encoder, EncoderBlock, MLPBlock, VisionTransformer
 
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.module_checks import element_wise, identity, only, token_wise
 from nplight.vit.one_thread import changed, one_thread
 from nplight.vit.open_vit import OpenViT
@@ -71,6 +72,11 @@ class TorchvisionViT(OpenViT):
             return None
         return BlockParts(block.ln_1, attention, block.ln_2, up, down)
 
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        """The two linear layers of its `MLPBlock`."""
+        mlp = self._vit.encoder.layers[layer].mlp
+        return FeedForward((mlp[0],), mlp[3]) if _plain_mlp(mlp) else None
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Three channels and the square size of the model."""
         return (3, self._vit.image_size, self._vit.image_size)
@@ -86,12 +92,15 @@ def _attention(attention: nn.MultiheadAttention) -> AttentionParts | None:
 
 
 def _up(mlp: MLPBlock) -> Callable[[Tensor], Tensor] | None:
-    if type(mlp) is not MLPBlock or len(mlp) != 5 or "forward" in vars(mlp):
-        return None
-    if not is_linear(mlp[0]) or not element_wise(mlp[1]) or not identity(mlp[2], mlp[4]):
+    if not _plain_mlp(mlp) or not element_wise(mlp[1]):
         return None
     first = Affine.of(cast(nn.Linear, mlp[0]))
     return lambda normed: cast(Tensor, mlp[1](first(normed)))
+
+
+def _plain_mlp(mlp: MLPBlock) -> bool:
+    plain = type(mlp) is MLPBlock and len(mlp) == 5 and "forward" not in vars(mlp)
+    return plain and is_linear(mlp[0]) and identity(mlp[2], mlp[4])
 
 
 @contextmanager

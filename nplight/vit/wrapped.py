@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nplight.errors import ArgumentError, UnsupportedModelError
+from nplight.vit.feed_forward import FeedForward
 from nplight.vit.open_vit import OpenViT
 from nplight.vit.parts import BlockParts
 from nplight.vit.rounding import equal_but_for_rounding
@@ -74,6 +75,12 @@ class WrappedViT(OpenViT):
 
     def after_blocks(self) -> Sequence[nn.Module]:
         return self.inner.after_blocks()
+
+    def feed_forward(self, layer: int) -> FeedForward | None:
+        return self.inner.feed_forward(layer)
+
+    def record_widths(self) -> None:
+        self.inner.record_widths()
 
     def _parts(self, layer: int) -> BlockParts | None:
         return self.inner._parts(layer)

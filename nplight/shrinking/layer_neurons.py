@@ -1,0 +1,109 @@
+"""The neurons of each layer that an edit at all tokens is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nplight.errors import ArgumentError, check_dense, described, listed
+from nplight.paths import CategoryPaths, PathBatch, check_neurons
+from nplight.store import PathTable
+from nplight.vit import OpenViT
+
+Neurons = Tensor | Sequence[Tensor] | PathBatch | CategoryPaths | PathTable
+"""Neurons of every layer: a path (layers, K); per layer (K,) int64, or (width,) bool; or paths, for their union."""
+
+
+def layer_neurons(vit: OpenViT, neurons: Neurons) -> list[Tensor]:
+    """The neurons of every layer, at least one.
+
+    Args:
+        vit: the opened model.
+        neurons: (layers, K) int64, repeated ones count once; a list with one tensor per layer, indices (K,) int64 or a
+            mask (width,) bool; or a `PathBatch`, `CategoryPaths` or the `PathTable` of a run: the union of its paths,
+            if they were searched at all tokens of the model.
+
+    Returns:
+        Per layer (K,) int64, ascending, on the CPU; K may differ by layer.
+
+    Raises:
+        ArgumentError: the neurons are not those of the model, a layer has none, or the paths were not searched at all
+            tokens.
+    """
+    if isinstance(neurons, (PathBatch, CategoryPaths, PathTable)):
+        _refuse_path_tokens(vit, neurons)
+        return _union(vit, neurons)
+    if isinstance(neurons, Tensor):
+        check_neurons(neurons, vit.widths)
+        if neurons.ndim == 3:
+            raise ArgumentError(
+                f"`neurons` must be one path (layers, K) for the whole model, got paths of {len(neurons)} images; "
+                f"give one of them, or per layer a tensor of all their neurons"
+            )
+        neurons = list(neurons.cpu())
+    if not isinstance(neurons, (list, tuple)) or not all(isinstance(layer, Tensor) for layer in neurons):
+        raise ArgumentError(
+            f"`neurons` must be a tensor (layers, K), a list with one tensor per layer, or paths, "
+            f"got {described(neurons)}"
+        )
+    if len(neurons) != vit.depth:
+        raise ArgumentError(
+            f"`neurons` must have one entry for each of the {vit.depth} layers of the model, got {len(neurons)}"
+        )
+    return [_of_layer(layer, chosen, vit.widths[layer]) for layer, chosen in enumerate(neurons)]
+
+
+def removed_neurons(vit: OpenViT, kept: Sequence[Tensor]) -> list[Tensor]:
+    """The neurons of every layer that are not kept, ascending: per layer (K,) int64 -> per layer (width - K,)."""
+    masks = [
+        torch.ones(width, dtype=torch.bool).index_fill(0, chosen, False) for width, chosen in zip(vit.widths, kept)
+    ]
+    return [mask.nonzero().flatten() for mask in masks]
+
+
+def has_all_path_tokens(vit: OpenViT) -> bool:
+    """Whether every token of the model is a path token, so that its paths hold at all tokens."""
+    return vit.path_tokens.start in (None, 0) and vit.path_tokens.stop is None
+
+
+def _of_layer(layer: int, chosen: Tensor, width: int) -> Tensor:
+    check_dense("neurons", chosen)
+    if chosen.dtype == torch.bool and chosen.shape == (width,):
+        chosen = chosen.nonzero().flatten()
+    if chosen.dtype != torch.int64 or chosen.ndim != 1:
+        raise ArgumentError(
+            f"`neurons` of layer {layer} must be indices (K,) int64 or a mask ({width},) bool, got {described(chosen)}"
+        )
+    if not len(chosen):
+        raise ArgumentError(f"`neurons` must hold at least one neuron of every layer, got none of layer {layer}")
+    outside = chosen[(chosen < 0) | (chosen >= width)].tolist()
+    if outside:
+        raise ArgumentError(
+            f"`neurons` of layer {layer} must be in 0 … {width - 1}, the neurons of this model, got {listed(outside)}"
+        )
+    return chosen.unique().cpu()
+
+
+def _union(vit: OpenViT, paths: PathBatch | CategoryPaths | PathTable) -> list[Tensor]:
+    masks = [torch.zeros(width, dtype=torch.bool) for width in vit.widths]
+    parts: Any = (batch["neurons"] for batch in paths.batches(["neurons"])) if isinstance(paths, PathTable) else None
+    for neurons in [paths.neurons] if isinstance(paths, (PathBatch, CategoryPaths)) else parts:
+        if len(neurons):
+            check_neurons(neurons, vit.widths)
+            for layer, mask in enumerate(masks):
+                mask[neurons[:, layer].flatten().cpu()] = True
+    return [_of_layer(layer, mask, vit.widths[layer]) for layer, mask in enumerate(masks)]
+
+
+def _refuse_path_tokens(vit: OpenViT, paths: object) -> None:
+    if not has_all_path_tokens(vit):
+        start, stop = vit.path_tokens.start or 0, vit.path_tokens.stop
+        tokens = f"tokens {start} and later" if stop is None else f"tokens {listed(range(start, stop))}"
+        raise ArgumentError(
+            f"`neurons` are a {type(paths).__name__}, whose paths were searched at the model's path tokens alone, "
+            f"{tokens}: its other tokens still use every neuron, so that these paths hold for no edit at all tokens. "
+            f"Give neurons that were chosen at all tokens; a tensor (layers, K) is taken as such"
+        )
