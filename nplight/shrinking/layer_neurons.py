@@ -58,9 +58,8 @@ def layer_neurons(vit: OpenViT, neurons: Neurons) -> list[Tensor]:
 
 def removed_neurons(vit: OpenViT, kept: Sequence[Tensor]) -> list[Tensor]:
     """The neurons of every layer that are not kept, ascending: per layer (K,) int64 -> per layer (width - K,)."""
-    masks = [
-        torch.ones(width, dtype=torch.bool).index_fill(0, chosen, False) for width, chosen in zip(vit.widths, kept)
-    ]
+    every = [torch.ones(width, dtype=torch.bool) for width in vit.widths]
+    masks = [mask.index_fill(0, chosen, False) for mask, chosen in zip(every, kept)]
     return [mask.nonzero().flatten() for mask in masks]
 
 
@@ -72,19 +71,20 @@ def has_all_path_tokens(vit: OpenViT) -> bool:
 def _of_layer(layer: int, chosen: Tensor, width: int) -> Tensor:
     check_dense("neurons", chosen)
     if chosen.dtype == torch.bool and chosen.shape == (width,):
-        chosen = chosen.nonzero().flatten()
+        chosen = chosen.nonzero()[:, 0]
     if chosen.dtype != torch.int64 or chosen.ndim != 1:
         raise ArgumentError(
             f"`neurons` of layer {layer} must be indices (K,) int64 or a mask ({width},) bool, got {described(chosen)}"
         )
     if not len(chosen):
         raise ArgumentError(f"`neurons` must hold at least one neuron of every layer, got none of layer {layer}")
-    outside = chosen[(chosen < 0) | (chosen >= width)].tolist()
+    outside: list[int] = chosen[(chosen < 0) | (chosen >= width)].tolist()
     if outside:
         raise ArgumentError(
             f"`neurons` of layer {layer} must be in 0 … {width - 1}, the neurons of this model, got {listed(outside)}"
         )
-    return chosen.unique().cpu()
+    distinct: Tensor = chosen.unique()
+    return distinct.cpu()
 
 
 def _union(vit: OpenViT, paths: PathBatch | CategoryPaths | PathTable) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +104,8 @@ def feed_forwards(vit: OpenViT) -> list[FeedForward]:
     unknown = [layer for layer, ffn in enumerate(ffns) if ffn is None]
     if unknown:
         raise UnsupportedModelError(
-            f"`model` is a {type(vit.transformer).__name__} whose FFNs in layers {listed(unknown)} are not known by their "
-            f"linear layers, so that they cannot be made smaller; a family of your own says them by `feed_forward`"
+            f"`model` is a {type(vit.transformer).__name__} whose FFNs in layers {listed(unknown)} are not known by "
+            f"their linear layers, so that they cannot be made smaller; a family of your own can say `feed_forward`"
         )
     known = [ffn for ffn in ffns if ffn is not None]
     modules = [module for ffn in known for module in (*ffn.up, ffn.down)]
@@ -122,7 +123,7 @@ def feed_forwards(vit: OpenViT) -> list[FeedForward]:
 
 
 def _smaller_down(down: nn.Linear, kept: Tensor, removed: Tensor, constants: Tensor | None) -> nn.Linear:
-    weight, bias = down.weight.detach(), down.bias
+    weight, bias = down.weight.detach(), cast("Tensor | None", down.bias)
     if constants is not None and len(removed):
         held = constants.to(weight.device, torch.float64)[removed]
         added = weight[:, removed].double() @ held
@@ -174,8 +175,9 @@ def _check_independence(vit: OpenViT, small: OpenViT, kept: Sequence[Tensor]) ->
                 equal = False
             if not equal:
                 raise UnsupportedModelError(
-                    f"`model` has an FFN in block {layer} whose neurons depend on one another, as through an activation "
-                    f"with weights, so that they are others without the removed ones; it cannot be made smaller"
+                    f"`model` has an FFN in block {layer} whose neurons depend on one another, as through an "
+                    f"activation with weights, so that they are others without the removed ones; it cannot be made "
+                    f"smaller"
                 )
 
 

@@ -128,7 +128,7 @@ class HuggingFaceViT(OpenViT):
 
     def feed_forward(self, layer: int) -> FeedForward | None:
         """The two linear layers of the FFN, which version 4 keeps in two modules."""
-        block = self._layers[layer]
+        block: Any = self._layers[layer]
         up = block.mlp.fc1 if hasattr(block, "mlp") else block.intermediate.dense
         return FeedForward((up,), self.down[layer].linear) if is_linear(up) else None
 

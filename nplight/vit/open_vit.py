@@ -120,11 +120,12 @@ class OpenViT(ABC):
         return None if not blocks or hooked(blocks[layer]) else self._parts(layer)
 
     def feed_forward(self, layer: int) -> FeedForward | None:
-        """The modules of the FFN of a block, by which it can be made smaller; `None` if the family does not know them."""
+        """The modules of the FFN of a block, by which it can be made smaller; `None` if they are not known."""
         return None
 
     def record_widths(self) -> None:
         """Write the widths of the layers into the model's own configuration, if it has one that can hold them."""
+        return
 
     def head_takes_path_tokens(self) -> bool:
         """Whether `head` returns the same logits for a stream of the path tokens only."""
