@@ -3,6 +3,7 @@
 usage: train.py COMMAND --config configs/NAME.yaml [options]
        train.py report RUN [--figures DIR]
        train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]
+       train.py shrink RUN [--keep SHARE] [--by NAME]
 
 commands:
   validate   find the neuron paths of images and categories, and test them on held-out images
@@ -11,6 +12,7 @@ commands:
   fit        train or fine-tune the Vision Transformer
   report     write the page of a finished run again, and its figures
   planted    judge methods by models whose neuron paths are known
+  shrink     make the model of a finished run smaller, and measure it
 
 `train.py COMMAND --help` lists the options of a command.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import safetensors.torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
@@ -12,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from nplight.callbacks.run_folders import run_folder
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.processes import on_first_process
+from nplight.shrinking import model_bytes
 from nplight.store import write_whole
 
 
@@ -37,13 +37,7 @@ class WeightsExport(ViTCallback):
         """Write them."""
         if trainer.state.fn != TrainerFn.FITTING or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        weights = {
-            name: value.detach().cpu().contiguous()
-            for name, value in self.open_vit(trainer, pl_module).transformer.state_dict().items()
-        }
+        content = model_bytes(self.open_vit(trainer, pl_module), {"epochs": str(trainer.current_epoch)})
         path = run_folder(trainer, self.run_dir).path / "model.safetensors"
-        metadata = {"format": "pt", "epochs": str(trainer.current_epoch)}
-        on_first_process(
-            lambda: write_whole(path, lambda file: file.write_bytes(safetensors.torch.save(weights, metadata)))
-        )
+        on_first_process(lambda: write_whole(path, lambda file: file.write_bytes(content)))
         rank_zero_info(f"Weights: {path}")

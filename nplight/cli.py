@@ -25,6 +25,7 @@ from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, l
 from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
 from nplight.report.planted_command import planted_command
+from nplight.report.shrink_command import shrink_command
 from nplight.run_logger import RunLogger
 from nplight.store import RunFolder
 from nplight.store.file_names import CONFIG
@@ -35,7 +36,7 @@ _RESTORING = "lightning.pytorch.trainer.connectors.checkpoint_connector"
 """Lightning's module that loads a `--ckpt_path`; a checkpoint of another model fails there."""
 
 
-_WITHOUT_CONFIGURATION = {"report": report_command, "planted": planted_command}
+_WITHOUT_CONFIGURATION = {"report": report_command, "planted": planted_command, "shrink": shrink_command}
 """Commands with a parser of their own."""
 
 

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "fit": "train or fine-tune the Vision Transformer",
     "report": "write the page of a finished run again, and its figures",
     "planted": "judge methods by models whose neuron paths are known",
+    "shrink": "make the model of a finished run smaller, and measure it",
 }
 """Command -> description, in the order of the help."""
 
@@ -142,6 +143,7 @@ def overview() -> str:
             "usage: train.py COMMAND --config configs/NAME.yaml [options]",
             "       train.py report RUN [--figures DIR]",
             "       train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]",
+            "       train.py shrink RUN [--keep SHARE] [--by NAME]",
             "",
             "commands:",
             *lines,

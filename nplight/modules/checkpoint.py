@@ -21,6 +21,8 @@ from nplight.errors import CheckpointError, listed
 from nplight.modules.google_npz import load_google_npz
 from nplight.modules.state_dicts import WRAPS, find_weights
 from nplight.modules.weight_checks import check_fits, check_kinds, check_values, short
+from nplight.shrinking import layers_of_widths, stored_widths
+from nplight.shrinking.replaced import copied, replace
 
 BUNDLED_PREFIX = "bundled:"
 
@@ -29,12 +31,12 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
     """Load weights into a model, all of them or none.
 
     Args:
-        model: of the architecture of the weights.
+        model: of the architecture of the weights; of the original size, for those of a model that was made smaller.
         checkpoint: a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, a `.npz` of Google's layout, or `bundled:NAME` for
             weights that come with nplight. The state dict may be the whole content or under a key of a training program
             (`state_dict`, `model`, `ema` …; plain weights are preferred to averaged ones, with a warning), and its
             names may share a wrapper's prefix (`model.`, `module.`, `backbone.`, `_orig_mod.` …); keys and prefixes
-            that were removed are printed.
+            that were removed are printed. A file of `nplight.shrinking.save_model` gives the model its widths.
 
     Raises:
         CheckpointError: the file is missing, damaged, would run code, is compressed, holds NaN, or is not of the
@@ -44,12 +46,14 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
         _check_file(checkpoint)
         load_google_npz(model, Path(checkpoint))
         return
-    expected = model.state_dict()
-    weights = _read(checkpoint, expected)
+    weights = _read(checkpoint, model.state_dict())
+    smaller = _smaller_layers(model, checkpoint, weights)
+    expected = (copied(model, smaller) if smaller else model).state_dict()
     shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (weights, expected)]
     check_fits(checkpoint, *shapes)
     check_kinds(checkpoint, weights, expected)
     check_values(f"`checkpoint` {checkpoint}", weights)
+    replace(model, smaller)
     model.load_state_dict(weights)
 
 
@@ -71,6 +75,14 @@ def _read(checkpoint: str | Path, names: Collection[str] = ()) -> dict[str, Tens
             return _weights_in(path, names)
     _check_file(checkpoint)
     return _weights_in(Path(checkpoint), names)
+
+
+def _smaller_layers(model: nn.Module, checkpoint: str | Path, names: Collection[str]) -> dict[nn.Module, nn.Module]:
+    """The modules of smaller FFNs, if the file holds a model that was made smaller."""
+    if str(checkpoint).startswith(BUNDLED_PREFIX) or not str(checkpoint).endswith(".safetensors"):
+        return {}
+    widths = stored_widths(checkpoint)
+    return {} if widths is None else layers_of_widths(model, widths, names, checkpoint)
 
 
 def _check_file(checkpoint: str | Path) -> None:

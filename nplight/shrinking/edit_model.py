@@ -22,7 +22,7 @@ def edit_model(model: nn.Module | OpenViT, neurons: Neurons, scale: float) -> nn
 
     Args:
         model: a supported model, in any mode; left unchanged.
-        neurons: as for `shrink`; paths that were not searched at all tokens are refused.
+        neurons: as for `shrink`, of at least one layer; paths that were not searched at all tokens are refused.
         scale: the factor: 0 removes the neurons, 2 enhances them.
 
     Returns:
@@ -37,7 +37,7 @@ def edit_model(model: nn.Module | OpenViT, neurons: Neurons, scale: float) -> nn
     if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale):
         raise ArgumentError(f"`scale` must be a finite number, such as 0 for a removal, got {described(scale)}")
     replacements: dict[nn.Module, nn.Module] = {}
-    for down, chosen in zip(vit.down, layer_neurons(vit, neurons)):
+    for down, chosen in zip(vit.down, layer_neurons(vit, neurons, every_layer=False)):
         weight = down.linear.weight.detach().clone()
         weight[:, chosen.to(weight.device)] *= scale
         replacements[down.linear] = linear_like(down.linear, weight, down.linear.bias)

@@ -17,24 +17,29 @@ Neurons = Tensor | Sequence[Tensor] | PathBatch | CategoryPaths | PathTable
 """Neurons of every layer: a path (layers, K); per layer (K,) int64, or (width,) bool; or paths, for their union."""
 
 
-def layer_neurons(vit: OpenViT, neurons: Neurons) -> list[Tensor]:
-    """The neurons of every layer, at least one.
+def layer_neurons(
+    vit: OpenViT, neurons: Neurons, *, every_layer: bool = True, any_tokens: bool = False
+) -> list[Tensor]:
+    """The neurons of every layer.
 
     Args:
         vit: the opened model.
         neurons: (layers, K) int64, repeated ones count once; a list with one tensor per layer, indices (K,) int64 or a
             mask (width,) bool; or a `PathBatch`, `CategoryPaths` or the `PathTable` of a run: the union of its paths,
             if they were searched at all tokens of the model.
+        every_layer: whether every layer must have one; else the model must.
+        any_tokens: whether paths of any tokens are taken.
 
     Returns:
         Per layer (K,) int64, ascending, on the CPU; K may differ by layer.
 
     Raises:
-        ArgumentError: the neurons are not those of the model, a layer has none, or the paths were not searched at all
-            tokens.
+        ArgumentError: the neurons are not those of the model, a layer or the model has none, or the paths were not
+            searched at all tokens.
     """
     if isinstance(neurons, (PathBatch, CategoryPaths, PathTable)):
-        _refuse_path_tokens(vit, neurons)
+        if not any_tokens:
+            _refuse_path_tokens(vit, neurons)
         return _union(vit, neurons)
     if isinstance(neurons, Tensor):
         check_neurons(neurons, vit.widths)
@@ -53,7 +58,12 @@ def layer_neurons(vit: OpenViT, neurons: Neurons) -> list[Tensor]:
         raise ArgumentError(
             f"`neurons` must have one entry for each of the {vit.depth} layers of the model, got {len(neurons)}"
         )
-    return [_of_layer(layer, chosen, vit.widths[layer]) for layer, chosen in enumerate(neurons)]
+    chosen = [_of_layer(layer, given, vit.widths[layer]) for layer, given in enumerate(neurons)]
+    empty = [layer for layer, numbers in enumerate(chosen) if not len(numbers)]
+    if empty and (every_layer or len(empty) == len(chosen)):
+        which = "every layer" if every_layer else "the model"
+        raise ArgumentError(f"`neurons` must hold at least one neuron of {which}, got none of layers {listed(empty)}")
+    return chosen
 
 
 def removed_neurons(vit: OpenViT, kept: Sequence[Tensor]) -> list[Tensor]:
@@ -76,8 +86,6 @@ def _of_layer(layer: int, chosen: Tensor, width: int) -> Tensor:
         raise ArgumentError(
             f"`neurons` of layer {layer} must be indices (K,) int64 or a mask ({width},) bool, got {described(chosen)}"
         )
-    if not len(chosen):
-        raise ArgumentError(f"`neurons` must hold at least one neuron of every layer, got none of layer {layer}")
     outside: list[int] = chosen[(chosen < 0) | (chosen >= width)].tolist()
     if outside:
         raise ArgumentError(

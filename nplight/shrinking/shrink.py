@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -66,14 +67,14 @@ def shrink(
 
 
 def smaller_layers(
-    vit: OpenViT, kept: Sequence[Tensor], constants: Sequence[Tensor] | None = None
+    vit: OpenViT, kept: Sequence[Tensor], constants: Mapping[int, Tensor] = MappingProxyType({})
 ) -> dict[nn.Module, nn.Module]:
     """The smaller modules that replace those of the FFNs.
 
     Args:
         vit: the opened model.
         kept: per layer (K,) int64, on the CPU.
-        constants: per layer (width,), the values that stand in the other neurons; `None`: zeros.
+        constants: layer -> (width,), the values that stand in the other neurons; zeros elsewhere.
 
     Raises:
         UnsupportedModelError: an FFN cannot be made smaller.
@@ -81,7 +82,9 @@ def smaller_layers(
     replacements: dict[nn.Module, nn.Module] = {}
     removed = removed_neurons(vit, kept)
     for layer, ffn in enumerate(feed_forwards(vit)):
-        chosen = kept[layer].to(ffn.down.weight.device)
+        chosen, others = (numbers.to(ffn.down.weight.device) for numbers in (kept[layer], removed[layer]))
+        if not len(others):
+            continue
         if ffn.norm is None:
             rows = ffn.rows(chosen)
             replacements |= {up: rows_of(up, rows) for up in ffn.up}
@@ -89,8 +92,7 @@ def smaller_layers(
             replacements[ffn.norm] = KeptNorm(copied(ffn.norm.norm, {}), ffn.norm.kept[chosen])
         else:
             replacements[ffn.norm] = KeptNorm(copied(ffn.norm, {}), chosen)
-        values = None if constants is None else constants[layer]
-        replacements[ffn.down] = _smaller_down(ffn.down, chosen, removed[layer].to(chosen.device), values)
+        replacements[ffn.down] = _smaller_down(ffn.down, chosen, others, constants.get(layer))
     return replacements
 
 
@@ -124,21 +126,21 @@ def feed_forwards(vit: OpenViT) -> list[FeedForward]:
 
 def _smaller_down(down: nn.Linear, kept: Tensor, removed: Tensor, constants: Tensor | None) -> nn.Linear:
     weight, bias = down.weight.detach(), cast("Tensor | None", down.bias)
-    if constants is not None and len(removed):
+    if constants is not None:
         held = constants.to(weight.device, torch.float64)[removed]
         added = weight[:, removed].double() @ held
         bias = (added if bias is None else bias.detach().double() + added).to(weight.dtype)
     return linear_like(down, weight[:, kept], bias)
 
 
-def _constants(vit: OpenViT, fill: Fill, references: References | Mapping[int, Tensor] | None) -> list[Tensor] | None:
+def _constants(vit: OpenViT, fill: Fill, references: References | Mapping[int, Tensor] | None) -> dict[int, Tensor]:
     if fill == "resample":
         raise ArgumentError(
             "`fill` must be 'zero', 'mean' or 'peak', whose values are constants that a bias can hold, got 'resample'"
         )
     values = resolve(fill, references, "all", vit.widths)
     if values is None:
-        return None
+        return {}
     for layer, width in enumerate(vit.widths):
         if tuple(values[layer].shape) != (1, 1, width):
             raise ArgumentError(
@@ -147,7 +149,7 @@ def _constants(vit: OpenViT, fill: Fill, references: References | Mapping[int, T
             )
         if not values[layer].isfinite().all():
             raise ArgumentError(f"`references` of layer {layer} must be finite, got NaN or infinite values")
-    return [values[layer].flatten().detach() for layer in range(vit.depth)]
+    return {layer: values[layer].flatten().detach() for layer in range(vit.depth)}
 
 
 def _inner(vit: OpenViT) -> OpenViT:

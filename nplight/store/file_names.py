@@ -33,6 +33,14 @@ PLANTED_JSON = "planted.json"
 PLANTED_PAGE = "planted.html"
 """How well methods recover known paths: the command `planted`."""
 
+SHRUNK = "shrunk"
+"""The folder of smaller models: the command `shrink`. Each has a folder of its own there, such as `magnitude-0.5`."""
+
+SHRUNK_MODEL = "model.safetensors"
+SHRUNK_ONNX = "model.onnx"
+SHRUNK_JSON = "shrink.json"
+SHRUNK_PAGE = "shrink.html"
+
 RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "search": (

@@ -39,7 +39,7 @@ def test_the_file_says_how_long_the_model_was_trained(tmp_path: Path) -> None:
     export = WeightsExport(run_dir=tmp_path)
     make_trainer(export, max_epochs=2).fit(Foreign(make_vit(num_classes=4).train()), loader(DISCOVER), loader(HELD_OUT))
     with safetensors.safe_open(tmp_path / "model.safetensors", "pt") as file:
-        assert file.metadata() == {"format": "pt", "epochs": "2"}
+        assert file.metadata() == {"format": "pt", "epochs": "2", "widths": "[64, 64, 64]"}
 
 
 def test_nothing_is_written_by_a_trial_run_or_another_command(tmp_path: Path) -> None:

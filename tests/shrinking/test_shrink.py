@@ -227,8 +227,11 @@ FIVE = [torch.arange(5)] * 3
 @pytest.mark.parametrize(
     ("neurons", "message"),
     [
-        ([torch.arange(5), torch.tensor([], dtype=torch.int64), torch.arange(5)], "at least one neuron .* of layer 1"),
-        ([torch.zeros(64, dtype=torch.bool)] * 3, "at least one neuron of every layer, got none of layer 0"),
+        (
+            [torch.arange(5), torch.tensor([], dtype=torch.int64), torch.arange(5)],
+            "none of layers 1",
+        ),
+        ([torch.zeros(64, dtype=torch.bool)] * 3, "at least one neuron of every layer, got none of layers 0, 1, 2"),
         (torch.zeros(3, 0, dtype=torch.int64), r"K >= 1, got \(3, 0\)"),
         (torch.zeros(4, 1, dtype=torch.int64), r"layers = 3"),
         (torch.zeros(2, 3, 1, dtype=torch.int64), "one path .* got paths of 2 images"),

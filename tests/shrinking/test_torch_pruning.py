@@ -16,7 +16,6 @@ from nplight import open_vit, shrink
 from tests.shrinking.test_shrink import OPENED, logits_of, some_neurons
 from tests.vit.families import Case
 
-
 PLAIN = [case for case in OPENED if "norm" not in case.neurons and case.variant not in ("`GluMlp`", "`SwiGLUPacked`")]
 
 

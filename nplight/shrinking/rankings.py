@@ -1,0 +1,112 @@
+"""Scores of all neurons by which the kept ones are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from nplight.data import ImageBatch
+from nplight.errors import ArgumentError, listed
+from nplight.methods import METHODS
+from nplight.searching import search
+from nplight.seeds import seeded_generator
+from nplight.shrinking.layer_neurons import has_all_path_tokens
+from nplight.shrinking.neuron_load import neuron_loads
+from nplight.store import PathTable
+from nplight.vit import OpenViT
+
+Batches = Callable[[], Iterable[ImageBatch]]
+"""Gives the discover images once more, batch by batch, on the model's device."""
+
+CONTROLS = ("magnitude", "random")
+"""What stands beside every ranking."""
+
+
+def magnitude_scores(vit: OpenViT, batches: Batches) -> list[Tensor]:
+    """The load of every neuron: its mean absolute value over all images and tokens times the norm of what it writes."""
+    return neuron_loads(vit, (batch.images for batch in batches()))
+
+
+def random_scores(widths: Sequence[int], seed: int) -> list[Tensor]:
+    """Scores drawn at random, per layer (width,)."""
+    return [torch.rand(width, generator=seeded_generator(seed, layer)) for layer, width in enumerate(widths)]
+
+
+def search_scores(vit: OpenViT, by: str, batches: Batches) -> list[Tensor]:
+    """The mean score of every neuron over images, searched anew with rankings of all neurons.
+
+    Raises:
+        ArgumentError: some tokens of the model are no path tokens, so that the scores are not of all tokens.
+    """
+    _check_tokens(vit, by)
+    sums = _Sums(vit.widths)
+    for batch in batches():
+        paths = search(vit, batch.images, batch.labels, method=by, ranked=min(vit.widths))
+        sums.add(paths.ranking, paths.ranking_scores)
+    return sums.means()
+
+
+def stored_scores(vit: OpenViT, by: str, table: PathTable, share: float) -> list[Tensor] | None:
+    """The mean score of every neuron over the images of a stored search, 0 where an image does not rank it.
+
+    Args:
+        vit: the opened model.
+        by: the name of the search.
+        table: the stored paths of the search.
+        share: of the neurons that are to be kept.
+
+    Returns:
+        Per layer (width,); `None` if the stored rankings hold too few neurons of a layer for the share.
+
+    Raises:
+        ArgumentError: some tokens of the model are no path tokens, so that the scores are not of all tokens.
+    """
+    _check_tokens(vit, by)
+    sums = _Sums(vit.widths)
+    for batch in table.batches(["ranking", "ranking_scores"]):
+        sums.add(batch["ranking"], batch["ranking_scores"])
+    return sums.means() if sums.covers(share) else None
+
+
+def known_rankings(searches: Iterable[str]) -> list[str]:
+    """The names by which neurons can be ranked, where these searches are stored."""
+    return list(dict.fromkeys([*CONTROLS, *searches, *METHODS]))
+
+
+class _Sums:
+    """Sums of the scores of ranked neurons."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        self._sums = [torch.zeros(width, dtype=torch.float64) for width in widths]
+        self._ranked = [torch.zeros(width, dtype=torch.bool) for width in widths]
+        self._images = 0
+
+    def add(self, ranking: Tensor, scores: Tensor) -> None:
+        ranking, scores = ranking.cpu(), scores.detach().cpu().double()
+        for layer, (total, ranked) in enumerate(zip(self._sums, self._ranked)):
+            total.index_add_(0, ranking[:, layer].flatten(), scores[:, layer].flatten())
+            ranked[ranking[:, layer].flatten()] = True
+        self._images += len(ranking)
+
+    def covers(self, share: float) -> bool:
+        return all(ranked.sum() >= max(1, round(share * len(ranked))) for ranked in self._ranked)
+
+    def means(self) -> list[Tensor]:
+        """Neurons that no image ranks come after those that one does."""
+        means = [total / max(1, self._images) for total in self._sums]
+        lowest = [mean.min() - 1 for mean in means]
+        return [torch.where(ranked, mean, low) for mean, ranked, low in zip(means, self._ranked, lowest)]
+
+
+def _check_tokens(vit: OpenViT, by: str) -> None:
+    if has_all_path_tokens(vit):
+        return
+    start, stop = vit.path_tokens.start or 0, vit.path_tokens.stop
+    tokens = f"tokens {start} and later" if stop is None else f"tokens {listed(range(start, stop))}"
+    raise ArgumentError(
+        f"`--by` {by} ranks the neurons of this model at its path tokens alone, {tokens}, while its other tokens use "
+        f"neurons too: a model that shrinks to it would be another than the one that was searched. "
+        f"Rank at all tokens, with --by magnitude"
+    )
