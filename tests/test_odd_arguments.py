@@ -17,6 +17,7 @@ import nplight
 from nplight import CategoryPaths, PathBatch
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError
 from nplight.searching import CategorySearch, SearchOptions, named_searches
+from nplight.shrinking import top_share
 from tests.conftest import make_vit
 from tests.vit.test_timm_eva import make_eva
 
@@ -127,6 +128,11 @@ def calls(vit: VisionTransformer, images: Tensor) -> dict[str, tuple[Callable[..
             "rule": "midpoint", "patch_stream": "exact", "seed": 0,
         }),
         "read_paths": (nplight.read_paths, {"directory": "."}),
+        "shrink": (
+            nplight.shrink, {"model": vit, "neurons": NEURONS[0], "fill": "mean", "references": REFERENCES},
+        ),
+        "edit_model": (nplight.edit_model, {"model": vit, "neurons": NEURONS[0], "scale": 0.5}),
+        "top_share": (top_share, {"scores": [torch.ones(3)], "share": 0.5, "across": "layer"}),
         "open_vit": (nplight.open_vit, {"model": vit, "name": ""}),
         "PathBatch": (PathBatch, {field.name: getattr(paths, field.name) for field in fields(PathBatch)}),
         "PathBatch.[]": (paths.__getitem__, {"images": 0}),
@@ -140,7 +146,8 @@ def calls(vit: VisionTransformer, images: Tensor) -> dict[str, tuple[Callable[..
 
 NAMES = [
     "search", "joint_score", "intervene", "references", "references.of", "record", "category_paths", "CategorySearch",
-    "named_searches", "an entry", "read_paths", "open_vit", "PathBatch", "PathBatch.cat", "CategoryPaths",
+    "named_searches", "an entry", "read_paths", "shrink", "edit_model", "top_share", "open_vit", "PathBatch",
+    "PathBatch.cat", "CategoryPaths",
     "CategoryPaths.of", "PathBatch.[]", "PathBatch.plot", "PathBatch.load",
 ]  # fmt: skip
 

@@ -105,7 +105,7 @@ def _configuration(folder: RunFolder) -> dict[str, Any]:
 
 
 def _built(folder: RunFolder, config: Mapping[str, Any]) -> tuple[LightningModule, LightningDataModule]:
-    parser = LightningArgumentParser()
+    parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(LightningModule, "model", subclass_mode=True)
     parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
     parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")

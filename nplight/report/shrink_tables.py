@@ -13,7 +13,7 @@ from nplight.report.line_chart import Point, line_chart
 from nplight.report.page import page_asset, page_template
 from nplight.shrinking.comparison import RANDOM, ShrinkComparison
 
-COLUMNS = ("kept by", "top-1 %", "95% interval", "parameters", "MFLOPs", "MB", "ms", "speed")
+COLUMNS = ("kept by", "top-1 %", "95% interval", "10⁶ params", "GFLOPs", "MB", "ms", "speed")
 
 
 def shrink_rows(comparison: ShrinkComparison) -> list[tuple[str, ...]]:
@@ -26,8 +26,8 @@ def shrink_rows(comparison: ShrinkComparison) -> list[tuple[str, ...]]:
                 model.name,
                 f"{100 * share.value:.1f}",
                 f"{100 * share.low:.1f} … {100 * share.high:.1f}",
-                f"{cost.parameters:,}",
-                f"{cost.flops / 1e6:,.2f}",
+                f"{cost.parameters / 1e6:.3f}",
+                f"{cost.flops / 1e9:.4g}",
                 f"{cost.size / 1e6:,.2f}",
                 f"{model.milliseconds:.2f}",
                 f"{model.speedup:.2f} ×",

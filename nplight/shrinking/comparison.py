@@ -17,7 +17,7 @@ from nplight.shrinking.shrink import shrink
 from nplight.shrinking.top_share import Across, top_share
 from nplight.vit import OpenViT, open_vit
 
-WHOLE = "the model itself"
+WHOLE = "whole model"
 RANDOM = "random"
 
 

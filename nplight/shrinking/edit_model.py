@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 import torch
 from torch import nn
@@ -34,11 +34,12 @@ def edit_model(model: nn.Module | OpenViT, neurons: Neurons, scale: float) -> nn
             no finite number.
     """
     vit = open_vit(model)
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale):
+    number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+    if not number or not abs(scale) <= sys.float_info.max:
         raise ArgumentError(f"`scale` must be a finite number, such as 0 for a removal, got {described(scale)}")
     replacements: dict[nn.Module, nn.Module] = {}
     for down, chosen in zip(vit.down, layer_neurons(vit, neurons, every_layer=False)):
         weight = down.linear.weight.detach().clone()
-        weight[:, chosen.to(weight.device)] *= scale
+        weight[:, chosen.to(weight.device)] *= float(scale)
         replacements[down.linear] = linear_like(down.linear, weight, down.linear.bias)
     return copied(vit.model, replacements)

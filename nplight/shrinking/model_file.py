@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from nplight.errors import ArgumentError, CheckpointError
+from nplight.errors import ArgumentError, CheckpointError, described
 from nplight.shrinking.shrink import smaller_layers
 from nplight.store import write_whole
 from nplight.vit import OpenViT, open_vit
@@ -32,9 +32,12 @@ def save_model(model: nn.Module | OpenViT, path: str | Path) -> None:
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
+        ArgumentError: `path` is no path.
         RunFolderError: the file cannot be written.
     """
     data = model_bytes(open_vit(model))
+    if not isinstance(path, (str, Path)) or "\0" in str(path) or not str(path):
+        raise ArgumentError(f"`path` must be the path of a file, got {described(path)}")
     write_whole(Path(path), lambda file: file.write_bytes(data))
 
 

@@ -9,8 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nplight.errors import ArgumentError, UnsupportedModelError, listed
-from nplight.neurons import Fill, References, at_sites
+from nplight.errors import ArgumentError, UnsupportedModelError, check_choice, listed
+from nplight.neurons import FILLS, Fill, References, at_sites
 from nplight.neurons.fills import resolve
 from nplight.shrinking.layer_neurons import Neurons, layer_neurons, removed_neurons
 from nplight.shrinking.replaced import copied, linear_like, rows_of
@@ -134,6 +134,7 @@ def _smaller_down(down: nn.Linear, kept: Tensor, removed: Tensor, constants: Ten
 
 
 def _constants(vit: OpenViT, fill: Fill, references: References | Mapping[int, Tensor] | None) -> dict[int, Tensor]:
+    check_choice("fill", fill, FILLS)
     if fill == "resample":
         raise ArgumentError(
             "`fill` must be 'zero', 'mean' or 'peak', whose values are constants that a bias can hold, got 'resample'"

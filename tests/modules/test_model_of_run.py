@@ -27,10 +27,9 @@ def test_it_has_the_runs_weights_and_images(run: Path) -> None:
     images = next(iter(built.held_out())).images
     with torch.no_grad():
         assert torch.equal(built.vit.forward(images), digits_model()(images))
-    discover, held_out = (
-        {int(i) for batch in part for i in batch.index} for part in (built.discover(), built.held_out())
-    )
-    assert (len(discover), len(held_out)) == (575, 144)
+    parts = (built.discover(), built.held_out())
+    discover, held_out = ({int(number) for batch in part for number in batch.index} for part in parts)
+    assert (len(discover), len(held_out)) == (576, 143)
     assert discover.isdisjoint(held_out)
 
 
