@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, check_choice
+from nplight.methods import METHODS
 from nplight.modules.model_of_run import ModelOfRun, model_of_run
 from nplight.neurons import references
 from nplight.report.shrink_tables import shrink_html, shrink_table
@@ -89,13 +90,18 @@ def _rankings(run: ModelOfRun, settings: ShrinkSettings) -> dict[str, Sequence[T
         if not stored:
             raise RunFolderError(f"{run.folder.path} must hold the paths of a search for --by run, but has none")
         by = stored[0]
-    check_choice("--by", by, known_rankings(stored))
+    check_choice("--by", by, [*known_rankings(stored), "run"])
     scores: Sequence[Tensor] | None = None
     if by == RANDOM:
         scores = random_scores(run.vit.widths, settings.seed)
     elif by != _MAGNITUDE:
         if by in stored:
             scores = stored_scores(run.vit, by, read_paths(run.folder.path).where(search=by), settings.keep)
+        if scores is None and by not in METHODS:
+            raise ArgumentError(
+                f"`--by` {by}: its stored rankings hold too few neurons for --keep {settings.keep:g}; rank more of "
+                f"them, by a larger number in `kept`, or keep fewer"
+            )
         if scores is None:
             scores = search_scores(run.vit, by, run.discover)
     magnitude = magnitude_scores(run.vit, run.discover)
@@ -117,9 +123,11 @@ def _settings(chosen: argparse.Namespace) -> ShrinkSettings:
         if count < 1:
             raise ArgumentError(f"`{option}` must be at least 1, got {count}")
     try:
-        torch.device(chosen.device)
-    except RuntimeError as error:
-        raise ArgumentError(f"`--device` must be a device such as cpu or cuda, got {chosen.device}") from error
+        torch.empty(0, device=chosen.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ArgumentError(
+            f"`--device` must be a device of this machine, such as cpu or cuda, got {chosen.device}"
+        ) from error
     return ShrinkSettings(
         keep=chosen.keep,
         by=chosen.by,

@@ -127,7 +127,7 @@ def test_a_method_ranks_a_model_whose_tokens_are_all_path_tokens(tmp_path: Path)
         (["--shares", "0.5", "2"], "`--shares` must be in (0, 1]"),
         (["--draws", "0"], "`--draws` must be at least 1, got 0"),
         (["--rounds", "0"], "`--rounds` must be at least 1, got 0"),
-        (["--device", "nowhere"], "`--device` must be a device such as cpu or cuda, got nowhere"),
+        (["--device", "nowhere"], "`--device` must be a device of this machine, such as cpu or cuda, got nowhere"),
         (["--by", "size"], "`--by` must be one of 'magnitude', 'random', 'jas'"),
         (["--by", "run"], "must hold the paths of a search for --by run, but has none"),
     ],
