@@ -43,12 +43,7 @@ def export_onnx(model: nn.Module | OpenViT, path: str | Path, images: Tensor) ->
     with undisturbed(vit.model), torch.no_grad():
         expected = vit.model(images)
         expected = getattr(expected, "logits", expected)
-        program = torch.onnx.export(
-            vit.model, (images,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("images")},), verbose=False
-        )
-    if program is None:
-        raise ArgumentError("`model` could not be exported as ONNX")
-    content = program.model_proto.SerializeToString()
+        content = onnx_bytes(vit.model, images)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     logits = session.run(None, {session.get_inputs()[0].name: images.cpu().numpy()})[0]
     scale = expected.abs().amax()
@@ -60,3 +55,13 @@ def export_onnx(model: nn.Module | OpenViT, path: str | Path, images: Tensor) ->
         )
     write_whole(Path(path), lambda file: file.write_bytes(content))
     return difference
+
+
+def onnx_bytes(model: nn.Module, images: Tensor) -> bytes:
+    """The ONNX file of a model in evaluation mode, for any number of images."""
+    open_number = ({0: torch.export.Dim("images")},)
+    program = torch.onnx.export(model, (images,), dynamo=True, dynamic_shapes=open_number, verbose=False)
+    if program is None:
+        raise ArgumentError(f"`model` could not be exported as ONNX, got a {type(model).__name__}")
+    content: bytes = program.model_proto.SerializeToString()
+    return content
