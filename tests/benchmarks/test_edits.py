@@ -21,7 +21,7 @@ def test_the_planted_path_takes_the_trigger_along_and_nothing_else(name: str) ->
     nothing, planted, random = (rows[edit] for edit in ("nothing", "planted path removed", "random path removed"))
     assert nothing.first.value > 0.95
     assert planted.first.high < 0.10
-    assert abs(planted.second.value - nothing.second.value) <= 0.01
+    assert planted.second.value >= nothing.second.value - 0.01
     assert random.first.value > 0.9
     assert rows["found path removed"].first.value < nothing.first.value - 0.3
 
