@@ -9,6 +9,7 @@ from nplight.data.image_folder import ImageFolderDataModule
 from nplight.data.image_sample import ImageSample, SampledImages, stratified_choice
 from nplight.data.labelled import ImageSource, LabelledDataModule, LabelledImages
 from nplight.data.module import PathDataModule
+from nplight.data.named import DATASETS, NamedDataModule, open_source
 from nplight.data.perturbations import PERTURBATIONS, SEVERITIES, perturbed
 from nplight.data.pixel_scale import PixelScale
 from nplight.data.preprocessing import Preprocessing
@@ -16,6 +17,7 @@ from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
 from nplight.data.split import stratified_split
 
 __all__ = [
+    "DATASETS",
     "CIFAR100DataModule",
     "CIFAR10DataModule",
     "Digits",
@@ -29,6 +31,7 @@ __all__ = [
     "ImageSource",
     "LabelledDataModule",
     "LabelledImages",
+    "NamedDataModule",
     "PERTURBATIONS",
     "PathDataModule",
     "PixelScale",
@@ -38,6 +41,7 @@ __all__ = [
     "batch_reader",
     "check_each_once",
     "labels_of",
+    "open_source",
     "perturbed",
     "read_batch",
     "shuffles",

@@ -39,12 +39,21 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     if not stat.S_ISREG(mode):
         raise ArgumentError(f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')} and not a file")
     with Image.open(path) as image:
-        if image.width * image.height > max_pixels:
-            raise ArgumentError(
-                f"its {image.width} x {image.height} pixels are more than the {max_pixels:,} of `max_pixels`; "
-                f"make the image smaller, or raise `max_pixels` if there is memory for it in every loader process"
-            )
+        check_pixels(image, max_pixels)
         yield image
+
+
+def check_pixels(image: Image.Image, max_pixels: int) -> None:
+    """Refuse an image with more than `max_pixels` pixels.
+
+    Raises:
+        ArgumentError: it has more.
+    """
+    if image.width * image.height > max_pixels:
+        raise ArgumentError(
+            f"its {image.width} x {image.height} pixels are more than the {max_pixels:,} of `max_pixels`; "
+            f"make the image smaller, or raise `max_pixels` if there is memory for it in every loader process"
+        )
 
 
 def check_max_pixels(max_pixels: object) -> None:
