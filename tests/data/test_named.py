@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from nplight.callbacks import NeuronPathSearch
-from nplight.data import NamedDataModule, Preprocessing, Shard
+from nplight.data import NamedDataModule, Preprocessing
 from nplight.errors import ArgumentError
 from tests.callbacks.digits_project import model
 from tests.callbacks.foreign_project import make_trainer
@@ -151,10 +151,9 @@ def test_loader_processes_read_what_one_process_reads(roots: dict[str, str], for
     images = []
     for workers in (0, 2):
         data = data_of(roots, form, num_workers=workers)
-        data.shard = Shard(1, 5)
-        data.splits()[0][0]  # opened before the loader processes are
-        (loader,) = data.val_dataloader()
-        images.append(torch.cat([batch["image"] for batch in loader]))
+        data.splits()[1][0]  # opened before the loader processes are
+        _, held_out = data.val_dataloader()
+        images.append(torch.cat([batch["image"] for batch in held_out]))
     assert torch.equal(*images)
 
 
