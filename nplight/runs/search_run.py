@@ -107,7 +107,8 @@ class SearchRun(Run):
                 notes.append(f"{search.name}: its scores are of the {search.options.objective}, not of the probability")
         if self._concluded:
             table, depth = self.image_paths(), self.vit.depth
-            notes += filter(None, (evaluation_note(table, search, depth) for search in self.settings.searches))
+            note = evaluation_note(table, self.settings.searches, depth)
+            notes += [] if note is None else [note]
         return notes
 
     def image_paths(self) -> PathTable:
