@@ -27,11 +27,20 @@ from nplight.attribution.progressive import choose_layer_by_layer
 from nplight.attribution.quadrature import RULES, Rule, integral, quadrature
 from nplight.attribution.ranking import Best, PathScores, RankedLayers, best_first, choice_margin
 from nplight.attribution.removal_rows import RemovalRows
-from nplight.attribution.settling import Evaluate, Settled, few_counts, first_counts, many_counts, settle
+from nplight.attribution.settling import (
+    NODES_IN_FLIGHT,
+    Evaluate,
+    Settled,
+    few_counts,
+    first_counts,
+    many_counts,
+    settle,
+)
 from nplight.attribution.straight_line import streams_on_line
 from nplight.attribution.token_gradients import clean_streams, token_gradients
 
 __all__ = [
+    "NODES_IN_FLIGHT",
     "choice_margin",
     "unsettled",
     "error_estimate",

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_LAST = 3  # coefficients that stand for the last one, which may vanish by chance
+_LAST = 2  # coefficients that stand for the last one, which may vanish by chance
 _RATES = 4  # coefficients of which the slowest decay counts
-_SAFETY = 30.0  # with it no error exceeded the estimate in trained models; see docs/performance.md
+_SAFETY = 30.0  # with it nothing that counted as settled was wrong; see docs/performance.md
 
 
 def error_estimate(coefficients: Tensor) -> Tensor:

@@ -18,8 +18,11 @@ from nplight.attribution.problem import Problem
 Evaluate = Callable[[Problem, Tensor], Sequence[Tensor]]
 
 # Numbers of nodes to begin with; then three times as many, and at last every node.
-_FEW = (8,)  # where the integrand is smooth
-_FEW_OF_MANY = (12,)  # the same where many neurons are chosen: the K-th is rarely far from the next
+NODES_IN_FLIGHT = 10
+"""Node rows per image that a group of images is made for: few, and more for those that the few do not settle."""
+
+_FEW = (6, 10)  # where the integrand is smooth
+_FEW_OF_MANY = (12,)  # the same where many neurons are chosen, or every score of an image counts
 _MANY_NEURONS = 4
 _FIRST = (12,)  # in layer 0, with nodes of each image's own
 _UNKNOWN = (24,)  # where the integrand may be sharp
@@ -41,7 +44,7 @@ class Settled:
 
 def few_counts(problem: Problem) -> tuple[int, ...]:
     """The numbers of nodes that are tried in turn where the integrand is smooth; the last is m."""
-    return _counts(problem, _FEW if problem.top_k < _MANY_NEURONS else _FEW_OF_MANY)
+    return _counts(problem, _FEW if 0 < problem.top_k < _MANY_NEURONS else _FEW_OF_MANY)
 
 
 def first_counts(problem: Problem) -> tuple[int, ...]:

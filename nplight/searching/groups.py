@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nplight.attribution import (
+    NODES_IN_FLIGHT,
     OBJECTIVES,
     PathScores,
     Problem,
@@ -60,7 +61,9 @@ def in_groups(
         targets = targets.clone() if targets is not None and targets.is_inference() else targets
         chunk = resolve_chunk_size(vit, images[:1], options.chunk_size, options.patch_stream)
         tolerance = options.tolerance_for(compute_dtype(vit, images.device))
-        size = max(1, chunk // options.steps)
+        # With few nodes per image more images fill a chunk; the keys and values of frozen images are what takes memory.
+        per_image = options.steps if frozen or not tolerance else min(options.steps, NODES_IN_FLIGHT)
+        size = max(1, chunk // per_image)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
             try:

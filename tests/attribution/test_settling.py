@@ -41,9 +41,9 @@ def test_images_get_as_many_nodes_as_they_need(vit: VisionTransformer, images: T
         return [part.sums(values * torch.tensor([1.0, 0.5], dtype=torch.float64))]
 
     settled = settle(search, evaluate, few_counts(search))
-    assert few_counts(search) == (8, 24, 100)
-    assert asked == [[0, 1, 2, 3], [2, 3], [2, 3]]
-    assert settled.evaluations.tolist() == [8, 8, 132, 132]
+    assert few_counts(search) == (6, 10, 30, 100)
+    assert asked == [[0, 1, 2, 3], [2, 3], [2, 3], [2, 3]]
+    assert settled.evaluations.tolist() == [6, 6, 146, 146]
     nodes = search.nodes
     expected = torch.stack([nodes.exp().mean(), torch.sigmoid(900 * (nodes - 0.505)).mean()])
     torch.testing.assert_close(settled.scores[0][:, 0], expected.repeat_interleave(2), rtol=1e-6, atol=0)
