@@ -22,7 +22,7 @@ NODES_IN_FLIGHT = 10
 """Node rows per image that a group of images is made for: few, and more for those that the few do not settle."""
 
 _FEW = (6, 10)  # where the integrand is smooth
-_FEW_OF_MANY = (12,)  # the same where many neurons are chosen, or every score of an image counts
+_FEW_OF_MANY = (12,)  # the same where many neurons are chosen or edited at many tokens, or every score counts
 _MANY_NEURONS = 4
 _FIRST = (12,)  # in layer 0, with nodes of each image's own
 _UNKNOWN = (24,)  # where the integrand may be sharp
@@ -44,17 +44,22 @@ class Settled:
 
 def few_counts(problem: Problem) -> tuple[int, ...]:
     """The numbers of nodes that are tried in turn where the integrand is smooth; the last is m."""
-    return _counts(problem, _FEW if 0 < problem.top_k < _MANY_NEURONS else _FEW_OF_MANY)
+    smooth = 0 < problem.top_k < _MANY_NEURONS and _path_tokens(problem) == 1
+    return _counts(problem, _FEW if smooth else _FEW_OF_MANY)
 
 
 def first_counts(problem: Problem) -> tuple[int, ...]:
     """As `few_counts` for layer 0, where the integrand is sharp near alpha = 0."""
-    return _counts(problem, _FIRST if problem.clean.values[0].shape[1] == 1 else _UNKNOWN)
+    return _counts(problem, _FIRST if _path_tokens(problem) == 1 else _UNKNOWN)
 
 
 def many_counts(problem: Problem) -> tuple[int, ...]:
     """As `few_counts` where nothing is known of the integrand."""
     return _counts(problem, _UNKNOWN)
+
+
+def _path_tokens(problem: Problem) -> int:
+    return problem.clean.values[0].shape[1]
 
 
 def _counts(problem: Problem, first: Sequence[int]) -> tuple[int, ...]:
