@@ -3,8 +3,8 @@
     python -m benchmarks.sharp_model --output sharp.safetensors
 
 Digits at 32 pixels in patches of 4 (65 tokens), 8 layers of 384 features, AdamW at 2e-3, at most 70 epochs: up to
-three hours on one core. In block 0 the class token's stream is almost the output of the FFN alone, so that the LayerNorm after it
-changes fast where alpha approaches 0.
+three hours on one core. In block 0 the class token's stream is almost the output of the FFN alone, so that the
+LayerNorm after it changes fast where alpha approaches 0.
 """
 
 from __future__ import annotations
