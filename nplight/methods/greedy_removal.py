@@ -18,7 +18,7 @@ def greedy_removal(problem: Problem) -> PathScores:
     Candidates are the `candidates` neurons of a layer, `ranked` at least, with the largest joint integrated gradients
     after the path so far. Each is removed at the path tokens together with the path so far, in a forward pass of its
     own. The score of a neuron is the change of the objective by its own removal, at the time when it is chosen; that of
-    a candidate that is not chosen, at the last choice.
+    a candidate that is not chosen, at the last choice. The candidates are found with every node whatever the tolerance.
     """
     gates, removal, layers = GateRows(problem), RemovalRows(problem), []
     for layer, width in enumerate(problem.vit.widths):

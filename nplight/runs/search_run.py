@@ -106,8 +106,8 @@ class SearchRun(Run):
             if search.options.objective != SearchOptions().objective:
                 notes.append(f"{search.name}: its scores are of the {search.options.objective}, not of the probability")
         if self._concluded:
-            table, depth = self.image_paths(), self.vit.depth
-            note = evaluation_note(table, self.settings.searches, depth)
+            half = "16" in self._precision
+            note = evaluation_note(self.image_paths(), self.settings.searches, self.vit.depth, half_precision=half)
             notes += [] if note is None else [note]
         return notes
 
@@ -174,6 +174,11 @@ class SearchRun(Run):
         self.category_paths = on_first_process(lambda: self._form_category_paths(images))
         return self.category_paths
 
+    @property
+    def _precision(self) -> str:
+        """Lightning's name of the precision, or the dtype of the weights: both have a 16 in half precision."""
+        return self.context.precision or str(self.vit.down[0].linear.weight.dtype).removeprefix("torch.")
+
     def _settings_of_run(self) -> dict[str, Any]:
         context, vit = self.context, self.vit
         categories = context.data.get("categories", vit.num_classes)
@@ -187,7 +192,7 @@ class SearchRun(Run):
             check_discover_pass(context, f"granularity 'category' of {listed(by_category)}")
         return {
             **self.settings.to_dict(self._ranked),
-            "precision": context.precision or str(vit.down[0].linear.weight.dtype).removeprefix("torch."),
+            "precision": self._precision,
             "model": fingerprint(vit.searched),
             **context.data,
         }
