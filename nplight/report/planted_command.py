@@ -27,6 +27,7 @@ from nplight.store.file_names import PLANTED_JSON, PLANTED_PAGE
 
 _DEFAULT_OBJECTIVE = "probability"
 _MOST_WORKERS, _MODELS_PER_WORKER = 4, 12  # a worker holds a GiB and takes ten seconds to start
+_ROWS_IN_FLIGHT = 512  # of these small models, so many fit in the cache of a core
 _COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -68,7 +69,7 @@ def planted_command(arguments: Sequence[str]) -> None:
 
 
 def _judged(methods: Sequence[str], model: str, *, objective: str, seeds: Sequence[int]) -> list[Judgement]:
-    return judge(methods, model, objective=objective, seeds=seeds)
+    return judge(methods, model, objective=objective, seeds=seeds, chunk_size=_ROWS_IN_FLIGHT)
 
 
 def _mapped(work: Callable[[str], list[Judgement]], models: Sequence[str]) -> Iterator[list[Judgement]]:
@@ -78,7 +79,9 @@ def _mapped(work: Callable[[str], list[Judgement]], models: Sequence[str]) -> It
         yield from map(work, models)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield from pool.map(work, models)
+        # The last models, those of the trigger, take longest: begun last, one process would end long after the others.
+        begun = [pool.submit(work, model) for model in reversed(models)]
+        yield from (future.result() for future in reversed(begun))
 
 
 def _parser() -> argparse.ArgumentParser:

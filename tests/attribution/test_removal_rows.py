@@ -52,3 +52,23 @@ def test_each_candidate_is_removed_with_what_was_removed_before(
         for column, candidate in enumerate(CANDIDATES.T):
             expected = before - probability(vit, images, targets, {0: [FIRST], 2: [SECOND, candidate]})
             torch.testing.assert_close(last[:, column], expected, **EXACT)
+
+
+def test_neurons_that_are_zero_already_change_nothing(images: Tensor, targets: Tensor) -> None:
+    model = make_vit(act_layer=torch.nn.ReLU)
+    vit = open_vit(model)
+    with undisturbed(model):
+        clean = clean_pass(vit, images)
+        rows = RemovalRows(problem(vit, clean, targets))
+        rows.enter(0)
+        everything = torch.arange(vit.widths[0]).expand(len(images), -1)
+        changes = rows.changes(everything)
+        before = probability(vit, images, targets, {})
+        for column, candidate in enumerate(everything.T):
+            expected = before - probability(vit, images, targets, {0: [candidate]})
+            torch.testing.assert_close(changes[:, column], expected, **EXACT)
+        zero = (clean.values[0] == 0).all(1)
+        assert zero.any(1).all()
+        assert not changes[zero].any()
+        silent = zero.float().argsort(dim=1, descending=True)[:, :1]
+        assert not rows.changes(silent).any()
