@@ -1,6 +1,7 @@
 """Tests of paths: conditions, predictions under each condition, and metric classes over plain functions.
 
-`MEASURES` has one row per measure; files, tables, figures and the page show its rows. A measured value is passed on as
+`MEASURES` has one row per measure; files, tables, figures and the page show its rows, and those of the objectives of
+the searches (`measures_of`). A measured value is passed on as
 `Replicates`: the value itself and its value under each weighting of the images. `estimate` adds a 95% interval;
 `difference` compares two methods image by image.
 """
@@ -35,6 +36,7 @@ from nplight.metrics.holm import holm_below
 from nplight.metrics.intervals import INTERVALS, Interval
 from nplight.metrics.measures import JOINT_SCORE, MEASURES, ConditionMeasure, Measure
 from nplight.metrics.normalised_faithfulness import KeptMeasure, NormalisedFaithfulness, normalised_faithfulness
+from nplight.metrics.objective_measures import OBJECTIVE_MEASURES, measures_among, measures_of
 from nplight.metrics.path_shares import PairShares, pair_shares, path_shares, random_share, shares_in_common
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.predictions import path_predictions, predictions
@@ -51,6 +53,7 @@ __all__ = [
     "INTERVALS",
     "JOINT_SCORE",
     "MEASURES",
+    "OBJECTIVE_MEASURES",
     "AccuracyDeviation",
     "Agreement",
     "BootstrapMean",
@@ -99,6 +102,8 @@ __all__ = [
     "holm_below",
     "image_priority",
     "mean_share",
+    "measures_among",
+    "measures_of",
     "neuron_frequency",
     "normalised_faithfulness",
     "own_conditions",

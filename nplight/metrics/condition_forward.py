@@ -27,7 +27,7 @@ _NO_REFERENCES: Mapping[Tokens, References] = MappingProxyType({})
 
 
 class ConditionForward:
-    """The probabilities of a batch under conditions; what several paths and conditions share is computed once.
+    """The logits of a batch under conditions; what several paths and conditions share is computed once.
 
     Args:
         vit: the opened model, inside `undisturbed` and `torch.no_grad`.
@@ -53,7 +53,11 @@ class ConditionForward:
         self._without_path: dict[Condition, Tensor] = {}
 
     def probabilities(self, conditions: Sequence[Condition], paths: Mapping[int, Tensor]) -> list[Tensor]:
-        """The probabilities under each condition, (images, categories), at least float32.
+        """The softmax of `logits`, arguments as there."""
+        return [logits.softmax(-1) for logits in self.logits(conditions, paths)]
+
+    def logits(self, conditions: Sequence[Condition], paths: Mapping[int, Tensor]) -> list[Tensor]:
+        """The logits under each condition, (images, categories), at least float32.
 
         Those of conditions without a path are the same tensors for all paths.
 
@@ -65,18 +69,18 @@ class ConditionForward:
         for tokens in dict.fromkeys(condition.tokens for condition in conditions):
             edited = [one for one in conditions if one.tokens == tokens and one.kept is not None]
             logits = self._forward(tokens).edited(self._edits(edited, paths))
-            found.update((condition, values.softmax(-1)) for condition, values in zip(edited, logits, strict=True))
+            found.update(zip(edited, logits, strict=True))
         return [self._pathless(one) if one.kept is None else found[one] for one in conditions]
 
     def _pathless(self, condition: Condition) -> Tensor:
         if condition not in self._without_path:
             forward = self._forward(condition.tokens)
             if condition.unedited:
-                logits = forward.clean()
+                self._without_path[condition] = forward.clean()
             else:
                 everything = [torch.ones(1, width, dtype=torch.bool) for width in self._vit.widths]
-                (logits,) = forward.edited([self._pruning(everything, condition.tokens, shared=True)])
-            self._without_path[condition] = logits.softmax(-1)
+                edits = [self._pruning(everything, condition.tokens, shared=True)]
+                (self._without_path[condition],) = forward.edited(edits)
         return self._without_path[condition]
 
     def _forward(self, tokens: Tokens) -> EditedForward:

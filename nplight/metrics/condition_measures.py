@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nplight.attribution import check_objective
 from nplight.errors import ArgumentError, NonFiniteError, check_at_least
 from nplight.metrics.bootstrap import BootstrapMetric
 from nplight.metrics.category_replicates import mean_over_categories, replicates_of_category
-from nplight.metrics.measures import MEASURES
+from nplight.metrics.objective_measures import measures_of
 from nplight.metrics.predicted_batch import PredictedBatch
 from nplight.metrics.random_draws import draw_spread, residual_variance
 from nplight.metrics.replicates import Replicates
@@ -30,7 +31,7 @@ class CategoryMeans(NamedTuple):
 
 
 class MeasuredConditions(NamedTuple):
-    """All measures under all conditions, measures in the order of `MEASURES`.
+    """All measures under all conditions, measures in the order of `measures_of`.
 
     Attributes:
         replicates: values (conditions, measures, 1 + replicates), images and variance (conditions, measures).
@@ -42,7 +43,7 @@ class MeasuredConditions(NamedTuple):
 
 
 class ConditionMeasures(BootstrapMetric):
-    """All measures of `MEASURES` under all conditions.
+    """All measures of `measures_of` under all conditions.
 
     A mean over categories is taken over the categories with images. torchmetrics' macro accuracy also counts a category
     without images, as 0, once an image is classified as it, so that conditions would average over different categories.
@@ -61,6 +62,7 @@ class ConditionMeasures(BootstrapMetric):
         clean: position of the unedited condition.
         num_classes: number of categories.
         draws: number of random draws of each condition; 1 for a method that draws nothing.
+        objectives: of the searches of the run, whose measures are added.
         **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
     """
 
@@ -71,9 +73,20 @@ class ConditionMeasures(BootstrapMetric):
     drawn_squares: Tensor
     drawn_by_category: Tensor
 
-    def __init__(self, conditions: int, clean: int, num_classes: int, *, draws: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        conditions: int,
+        clean: int,
+        num_classes: int,
+        *,
+        draws: int = 1,
+        objectives: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         check_at_least("draws", draws, 1)
-        measures = tuple(MEASURES.values())
+        for objective in objectives:
+            check_objective(objective, num_classes)
+        measures = tuple(measures_of(objectives).values())
         over_images = [number for number, measure in enumerate(measures) if measure.over == "images"]
         over_categories = [number for number, measure in enumerate(measures) if measure.over == "categories"]
         super().__init__((conditions, len(over_images)), **kwargs)
@@ -93,19 +106,24 @@ class ConditionMeasures(BootstrapMetric):
             dtype = torch.float32 if name in ("sums", "tested") else torch.float64
             self.add_state(name, torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
 
-    def update(self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor) -> None:
+    def update(
+        self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor, *, logits: bool = False
+    ) -> None:
         """Add images.
 
         Args:
             per_draw: for each draw, per condition (images, categories); one draw is held at a time.
             labels: (images,) int64.
             keys: (images,) int64.
+            logits: whether `per_draw` has logits, which the measures of objectives need, and not probabilities.
 
         Raises:
-            NonFiniteError: a label's probability is NaN or infinite.
-            ArgumentError: another number of draws than `draws`, or `keys` has another dtype or length.
+            NonFiniteError: a label's probability, or another objective, is NaN or infinite.
+            ArgumentError: another number of draws than `draws`, probabilities where an objective needs logits, or
+                `keys` has another dtype or length.
         """
-        drawn = torch.stack([self._values(probabilities, labels) for probabilities in per_draw])
+        predicted = PredictedBatch.of_logits if logits else PredictedBatch.of
+        drawn = torch.stack([self._values(predicted(scores, labels, self.clean)) for scores in per_draw])
         if len(drawn) != self.draws:
             raise ArgumentError(f"`per_draw` must yield {self.draws} draws, as many as `draws`, got {len(drawn)}")
         values, weights = drawn.mean(0), self.weights(keys)
@@ -116,9 +134,8 @@ class ConditionMeasures(BootstrapMetric):
         if self.draws > 1:
             self._add_draws(drawn, values.isnan(), labels)
 
-    def _values(self, probabilities: Sequence[Tensor], labels: Tensor) -> Tensor:
+    def _values(self, batch: PredictedBatch) -> Tensor:
         """(images, conditions, measures) float64."""
-        batch = PredictedBatch.of(probabilities, labels, self.clean)
         non_finite = (~batch.probability.isfinite()).any(1).nonzero().flatten().tolist()
         if non_finite:
             raise NonFiniteError("the model gave NaN or infinite probabilities under an edit", non_finite)

@@ -12,7 +12,7 @@ from nplight.errors import ArgumentError, check_choice
 from nplight.metrics.condition_measures import CategoryMeans, ConditionMeasures, MeasuredConditions
 from nplight.metrics.conditions import UNEDITED, Condition, ConditionName
 from nplight.metrics.drawing import Drawing, draw_pruning
-from nplight.metrics.measures import MEASURES, ConditionMeasure
+from nplight.metrics.measures import ConditionMeasure
 from nplight.metrics.replicates import Estimate, Replicates, difference, estimate
 from nplight.neurons import Tokens
 
@@ -81,9 +81,11 @@ class ConditionMetrics(nn.Module):
         seed: of the bootstrap; with the same seed for all methods their differences are paired.
         draws: number of random draws of the method's paths, for a control; values are means over the draws, and the
             spread of the draws is in the intervals.
+        objectives: of the searches of the run, each one of `OBJECTIVES`; those other than `probability` add measures,
+            which are computed from logits.
 
     Raises:
-        ArgumentError: `clean` is missing, or `draws` is below 1.
+        ArgumentError: `clean` is missing, `draws` is below 1, or there is no such objective.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class ConditionMetrics(nn.Module):
         replicates: int = 1000,
         seed: int = 0,
         draws: int = 1,
+        objectives: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.conditions = tuple(conditions)
@@ -106,24 +109,39 @@ class ConditionMetrics(nn.Module):
                 f"got {self.conditions}"
             )
         self.measures = ConditionMeasures(
-            len(self.conditions), unedited[0], num_classes, draws=draws, replicates=replicates, seed=seed
+            len(self.conditions),
+            unedited[0],
+            num_classes,
+            draws=draws,
+            objectives=objectives,
+            replicates=replicates,
+            seed=seed,
         )
 
-    def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor) -> None:
+    @property
+    def measured(self) -> dict[str, ConditionMeasure]:
+        """The measures by name: those of `MEASURES`, then those of the objectives."""
+        return {row.name: row for row in self.measures.measures}
+
+    def update(self, probabilities: Sequence[Tensor], labels: Tensor, keys: Tensor, *, logits: bool = False) -> None:
         """Add images.
 
         Args:
             probabilities: per condition, in order, (images, categories).
             labels: (images,) int64.
             keys: (images,) int64, identifies each image independently of its batch, e.g. its index.
+            logits: whether `probabilities` are logits, from which the measures of objectives are computed.
 
         Raises:
-            ArgumentError: `probabilities` does not match the conditions, or `keys` has another dtype or length.
-            NonFiniteError: a label's probability is NaN or infinite.
+            ArgumentError: `probabilities` does not match the conditions, or has to be logits and is not, or `keys` has
+                another dtype or length.
+            NonFiniteError: a label's probability, or another objective, is NaN or infinite.
         """
-        self.update_draws([probabilities], labels, keys)
+        self.update_draws([probabilities], labels, keys, logits=logits)
 
-    def update_draws(self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor) -> None:
+    def update_draws(
+        self, per_draw: Iterable[Sequence[Tensor]], labels: Tensor, keys: Tensor, *, logits: bool = False
+    ) -> None:
         """Add images under every random draw.
 
         Args:
@@ -131,12 +149,13 @@ class ConditionMetrics(nn.Module):
                 bounds memory to one draw.
             labels: (images,) int64.
             keys: (images,) int64, as for `update`.
+            logits: as for `update`.
 
         Raises:
             ArgumentError: another number of draws than `draws`, or as `update`.
-            NonFiniteError: a label's probability is NaN or infinite.
+            NonFiniteError: as `update`.
         """
-        self.measures.update(map(self._checked, per_draw), labels, keys)
+        self.measures.update(map(self._checked, per_draw), labels, keys, logits=logits)
 
     def compute(self) -> list[ConditionResult]:
         """The results in the order of the conditions, over all devices; all devices must call it."""
@@ -150,21 +169,21 @@ class ConditionMetrics(nn.Module):
         Args:
             val: results; with several methods, one line per method; `None`: the result of `compute`.
             ax: the axes; `None`: a new figure.
-            measure: one of `MEASURES`.
+            measure: one of `measured`.
 
         Raises:
             ArgumentError: unknown measure.
         """
-        check_choice("measure", measure, MEASURES)
+        row, _ = self._row(measure)
         results = self.compute() if val is None else val
-        return draw_pruning([result.to_dict() for result in results], ax, MEASURES[measure])
+        return draw_pruning([result.to_dict() for result in results], ax, row)
 
     def replicates(self, condition: Condition, measure: str) -> Replicates:
         """One measure with its replicates, for `estimate` or `difference`; all devices must call it.
 
         Args:
             condition: one of the conditions.
-            measure: one of `MEASURES`.
+            measure: one of `measured`.
 
         Raises:
             ArgumentError: unknown measure.
@@ -187,7 +206,7 @@ class ConditionMetrics(nn.Module):
 
         Args:
             condition: one of the conditions.
-            measure: one of `MEASURES`.
+            measure: one of `measured`.
             level: of confidence.
 
         Raises:
@@ -203,7 +222,7 @@ class ConditionMetrics(nn.Module):
         Args:
             other: measured on the same images with the same `replicates` and `seed`.
             condition: a condition of both.
-            measure: one of `MEASURES`.
+            measure: one of `measured`.
             level: of confidence.
 
         Raises:
@@ -215,7 +234,7 @@ class ConditionMetrics(nn.Module):
         """The mean of each category under each condition, without intervals; all devices must call it.
 
         Args:
-            measure: one of `MEASURES`.
+            measure: one of `measured`.
 
         Returns:
             `values` and `images`, (conditions, categories) each.

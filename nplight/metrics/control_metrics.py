@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -12,6 +13,7 @@ from nplight.metrics.condition_forward import ConditionForward
 from nplight.metrics.condition_measures import CategoryMeans
 from nplight.metrics.condition_metrics import ConditionMetrics, ConditionResult
 from nplight.metrics.conditions import Condition
+from nplight.metrics.measures import ConditionMeasure
 from nplight.metrics.replicates import Estimate, Replicates
 
 _FEWER = 4
@@ -30,6 +32,7 @@ class ControlMetrics(nn.Module):
         draws: of the main conditions.
         replicates: of the bootstrap.
         seed: of the bootstrap, that of the searches.
+        objectives: of the searches of the run, as of `ConditionMetrics`.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class ControlMetrics(nn.Module):
         draws: int = 20,
         replicates: int = 1000,
         seed: int = 0,
+        objectives: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.conditions = tuple(conditions)
@@ -49,16 +53,27 @@ class ControlMetrics(nn.Module):
         groups = [[one for one in self.conditions if one.main is main] for main in (True, False)]
         groups[1] = [clean, *groups[1]] if groups[1] else []
         counts = (draws, max(1, draws // _FEWER))
+        new = partial(
+            ConditionMetrics,
+            num_classes=num_classes,
+            method=method,
+            replicates=replicates,
+            seed=seed,
+            objectives=objectives,
+        )
         self._modules_of_groups = nn.ModuleList(
-            ConditionMetrics(group, num_classes, method=method, draws=count, replicates=replicates, seed=seed)
-            for group, count in zip(groups, counts)
-            if group
+            new(group, draws=count) for group, count in zip(groups, counts) if group
         )
         self._counts = counts
 
     @property
     def _groups(self) -> list[ConditionMetrics]:
         return [cast(ConditionMetrics, group) for group in self._modules_of_groups]
+
+    @property
+    def measured(self) -> dict[str, ConditionMeasure]:
+        """As `ConditionMetrics.measured`."""
+        return self._groups[0].measured
 
     def update(
         self,
@@ -77,7 +92,7 @@ class ControlMetrics(nn.Module):
         """
         for group, draws in zip(self._groups, self._counts):
             group.update_draws(
-                (forward.probabilities(group.conditions, paths_of(draw)) for draw in range(draws)), labels, keys
+                (forward.logits(group.conditions, paths_of(draw)) for draw in range(draws)), labels, keys, logits=True
             )
 
     def compute(self) -> list[ConditionResult]:

@@ -94,7 +94,7 @@ def pruned_accuracy(
     Args:
         metrics: of one search or control; all devices must call this.
         total: neurons per layer.
-        measure: one of `MEASURES`.
+        measure: one of the metrics' `measured`.
 
     Returns:
         Sizes and accuracies as `faithfulness_curve` and `area_replicates` take them.

@@ -70,6 +70,7 @@ class ConditionMeasure(Measure):
             values without NaN.
         interval: what an image's value is, which determines the interval; a row of `INTERVALS`.
         change: whether it is a change relative to the unedited model, which has no value of its own.
+        normalised: whether its normalised faithfulness is computed.
         compared: names of the conditions under which methods are compared by this measure.
     """
 
@@ -77,6 +78,7 @@ class ConditionMeasure(Measure):
     over: Literal["images", "categories"] = "images"
     interval: Interval = "mean"
     change: bool = False
+    normalised: bool = False
     compared: tuple[str, ...] = ("removed", "enhanced", "kept")
 
 
@@ -111,6 +113,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             description="accuracy over images",
             per_image=_correct,
             interval="share",
+            normalised=True,
             compared=("kept",),
         ),
         ConditionMeasure(
@@ -134,6 +137,7 @@ MEASURES: dict[str, ConditionMeasure] = {
             description="mean probability of the label",
             per_image=_probability,
             interval="fraction",
+            normalised=True,
             compared=(),
         ),
         ConditionMeasure(
@@ -161,7 +165,10 @@ MEASURES: dict[str, ConditionMeasure] = {
         ),
     )
 }
-"""Name -> measure; files, tables, figures and the page show these measures in this order."""
+"""Name -> measure of every run; files, tables, figures and the page show these measures in this order.
+
+Runs with other objectives than the probability have further measures (`measures_of`).
+"""
 
 JOINT_SCORE = Measure(name="joint_score", title="joint score (JAS)", format="+.3g", heading="JAS")
 """The mean joint attribution score of the image paths, on the images they were found with."""

@@ -41,8 +41,7 @@ def predictions(
         references: edited tokens -> the fill of pruned neurons; without, they are 0.
 
     Returns:
-        Method -> per condition the probabilities (images, categories), at least float32; those of conditions without
-        a path are the same tensors for all methods.
+        Method -> per condition the probabilities (images, categories), at least float32.
     """
     partial = any(condition.pruned not in (None, 1) for condition in conditions)
     priority = category_priority(vit.widths, labels, seed) if partial else None

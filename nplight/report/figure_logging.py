@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from nplight.metrics import MEASURES, drawing
+from nplight.report.normalised_faithfulness import draw_normalised
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 from nplight.report.sanity_figures import draw_sanity, draw_stability
@@ -53,6 +54,7 @@ def _plotly(run: Run) -> dict[str, Any]:
     drawn = (
         ("pruning", draw_pruning(run)),
         ("faithfulness", draw_faithfulness(run)),
+        ("normalised", draw_normalised(run)),
         ("selectivity", draw_selectivity(run)),
         ("stability", draw_stability(run)),
         ("sanity", draw_sanity(run)),

@@ -12,14 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nplight.metrics import (
-    MEASURES,
     Condition,
     ConditionMeasure,
     ConditionResult,
     Measure,
+    measures_among,
     whole_conditions,
 )
 from nplight.report.narrow_table import narrow_table
+from nplight.report.normalised_faithfulness import normalised_tables
 from nplight.results import PATH_MEASURES, PROTOCOLS, Claim, ComparedMeasure, Comparison, ComparisonRow, Findings
 
 _EDITED = ("removed", "enhanced")
@@ -32,13 +33,17 @@ T = TypeVar("T")
 def measure_tables(findings: Findings) -> list[RenderableType]:
     """Every measure under every condition, where one search was tested, and the comparison of searches and controls.
 
+    Where a search attributes another objective than the probability, normalised faithfulness is a table as well.
+
     Args:
         findings: of the run.
     """
     tables = []
     if len(findings.searches) == 1:
         tables = _single([result for result in findings.results if result.method in ("", *findings.searches)])
-    return [*tables, *_compared(findings)] if len(findings.comparison.methods) > 1 else tables
+    if len(findings.comparison.methods) > 1:
+        tables += _compared(findings)
+    return [*tables, *normalised_tables(findings)]
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
@@ -54,9 +59,10 @@ def claims_table(claims: Sequence[Claim]) -> Table:
 
 def _single(results: Sequence[ConditionResult]) -> list[RenderableType]:
     """The tables of a single method: the path removed and enhanced, then others pruned."""
-    groups = _side_by_side(list(MEASURES.values()))
+    of_run = list(measures_among(results[0].values).values())
+    groups = _side_by_side(of_run)
     tables = [table(results, measures) for table in (_conditions, _pruned) for measures in groups]
-    return [*tables, _legend("kept: neurons per layer.", MEASURES.values())]
+    return [*tables, _legend("kept: neurons per layer.", of_run)]
 
 
 def _conditions(results: Sequence[ConditionResult], measures: Sequence[ConditionMeasure]) -> Table:
@@ -100,7 +106,7 @@ def _compared(findings: Findings) -> list[RenderableType]:
     )
     tables: list[RenderableType] = [
         *(_deviations(comparison, rows, clean.images) for rows in _side_by_side(comparison.under(None, *_EDITED))),
-        _legend(introduction, [measure for measure in MEASURES.values() if measure.name in compared]),
+        _legend(introduction, [row for name, row in findings.measures.items() if name in compared]),
         *(_prunings(comparison, rows) for rows in _by_measure(comparison.under("kept"))),
     ]
     tables += [_paths(findings), _legend("", PATH_MEASURES)]

@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from nplight.report.normalised_faithfulness import LEGEND, areas
 from nplight.report.page_data import contents, to_json
 from nplight.report.page_values import quadrature_rules, run_again, similar_pairs
 from nplight.report.path_rows import Advance, unseen
-from nplight.report.result_sections import deviations, headline, summary
+from nplight.report.result_sections import deviations, headline, measured_texts, summary
 from nplight.report.run_data import Run, read_run
 from nplight.store import RunFolder
 from nplight.store.file_names import REPORT
@@ -39,6 +40,9 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         headline=headline(run),
         summary=summary(run),
         deviations=deviations(run),
+        measured=measured_texts(run),
+        areas=areas(run),
+        areas_legend=LEGEND,
         similar_pairs=similar_pairs(run, page_contents),
         rules=quadrature_rules(run),
         command=run_again(run),

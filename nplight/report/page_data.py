@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
+from nplight.report.normalised_faithfulness import draw_normalised
 from nplight.report.path_figures import (
     draw_image_map,
     draw_neuron_use,
@@ -60,6 +61,7 @@ class Contents:
 def contents(run: Run, advance: Advance = unseen) -> Contents:
     """Read the rows of a run, once each, and draw its figures; `advance` is called with the number of rows read."""
     figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
+    figures |= {"normalised": draw_normalised(run)}
     figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
     methods: dict[str, Any] = {}
     shared, particular = {}, {}

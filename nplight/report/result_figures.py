@@ -13,7 +13,7 @@ from nplight.methods import is_control
 from nplight.metrics import MEASURES, Measure
 from nplight.metrics.drawing import pruning_rows
 from nplight.report.run_data import Run
-from nplight.report.theme import NEUTRAL, SCALE, distinct_names, line_style, plain_text, template
+from nplight.report.theme import NEUTRAL, SCALE, distinct_names, enumerated, line_style, plain_text, template
 
 _MOST_NAMES = 30
 
@@ -21,12 +21,13 @@ _MOST_NAMES = 30
 def draw_pruning(run: Run) -> go.Figure | None:
     """Measures against neurons kept per layer, one panel per measure and pruned share of the others.
 
-    The measures are those of `MEASURES` that compare methods with a path kept: top-1 accuracy (%). `None` without one.
+    The measures are those that compare methods with a path kept: top-1 accuracy (%), and the run's other objectives.
+    `None` without one.
     """
     results = pruning_rows(run.metrics.get("conditions", ()))
     measures = [
         measure
-        for measure in MEASURES.values()
+        for measure in run.measures.values()
         if "kept" in measure.compared and any(measure.name in result for result in results)
     ]
     if not measures:
@@ -53,7 +54,12 @@ def draw_pruning(run: Run) -> go.Figure | None:
             if panel % columns == 0:
                 figure.update_yaxes(title_text=measure.label, **cell)
     figure.update_xaxes(**_sizes_axis(sorted({result["kept"] for result in results})))
-    return _titled(figure, "Accuracy against neurons kept", height=280 * height * len(measures) + 120)
+    return _titled(figure, pruning_title(run), height=280 * height * len(measures) + 120)
+
+
+def pruning_title(run: Run) -> str:
+    """The title of the figure of measures against neurons kept."""
+    return f"{enumerated(['Accuracy', *(row.title for row in run.objectives)])} against neurons kept"
 
 
 def draw_faithfulness(run: Run) -> go.Figure | None:
@@ -152,7 +158,11 @@ def matrix_figure(
 
 def _hover(method: str, measure: Measure) -> str:
     low, high = (f"%{{customdata[{end}]:{measure.format}}}" for end in (0, 1))
-    return f"{method}: %{{y:{measure.format}}}{measure.unit} [{low}, {high}] with %{{x}} kept<extra></extra>"
+    return f"{method}: %{{y:{measure.format}}}{_unit(measure)} [{low}, {high}] with %{{x}} kept<extra></extra>"
+
+
+def _unit(measure: Measure) -> str:
+    return f" {measure.unit}" if measure.unit not in ("", "%") else measure.unit
 
 
 def _style(method: str, number: int) -> dict[str, str]:
@@ -221,7 +231,7 @@ def _flat(sizes: Sequence[int], clean: Mapping[str, Any], measure: Measure, lege
         legendgroup="clean",
         showlegend=legend,
         line={"color": NEUTRAL, "dash": "longdash", "width": 1},
-        hovertemplate=f"clean: %{{y:{measure.format}}}{measure.unit}<extra></extra>",
+        hovertemplate=f"clean: %{{y:{measure.format}}}{_unit(measure)}<extra></extra>",
     )
 
 

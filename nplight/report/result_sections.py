@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from nplight.methods import is_control
 from nplight.metrics import JOINT_SCORE, MEASURES, Measure
+from nplight.report.result_figures import pruning_title
 from nplight.report.run_data import Run
+from nplight.report.theme import enumerated
 
 Row = Mapping[str, Any]
 
@@ -98,7 +100,7 @@ def _of_random(rows: list[Row], row: Row, measure: Measure) -> str:
 def deviations(run: Run) -> Deviations:
     """The measures with the path removed and enhanced, per search."""
     conditions = [name for name in ("removed", "enhanced") if _results(run, name)]
-    columns = [(name, measure) for name in conditions for measure in MEASURES.values() if name in measure.compared]
+    columns = [(name, measure) for name in conditions for measure in run.measures.values() if name in measure.compared]
     rows = []
     for method in run.tested:
         results = {name: _results(run, name, method) for name in conditions}
@@ -106,6 +108,17 @@ def deviations(run: Run) -> Deviations:
         joint = run.metrics.get("paths", {}).get(method, {}).get("joint_score") or {}
         rows.append(DeviationRow(method, _shown(joint.get("value"), JOINT_SCORE), values))
     return Deviations([f"{name}: {measure.column}" for name, measure in columns], rows)
+
+
+def measured_texts(run: Run) -> dict[str, str]:
+    """Names of the run's measures, for headings and captions: `title` and `kept` of the pruning, `changes`."""
+    objectives = [f"{row.title} ({row.unit})" for row in run.objectives]
+    changes = ["Mean relative change of the label's probability (%)", "change of top-1 accuracy (points)"]
+    return {
+        "title": pruning_title(run),
+        "kept": enumerated(["Top-1 accuracy (%)", *objectives]),
+        "changes": enumerated([*changes, *(f"change of the {name}" for name in objectives)]),
+    }
 
 
 def _results(run: Run, condition: str, method: str | None = None) -> list[Row]:

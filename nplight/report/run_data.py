@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import torch
 
 from nplight.errors import ArgumentError, RunFolderError
+from nplight.metrics import MEASURES, ConditionMeasure, measures_among
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import PathTable, RunFolder, part_files, read_paths
 from nplight.store.atomic_write import remove
@@ -75,6 +76,16 @@ class Run:
     def methods(self) -> list[str]:
         """The compared searches, the main one first."""
         return list(self.metrics.get("methods", self.paths)) or list(self.table.searches if self.table else ())
+
+    @property
+    def measures(self) -> dict[str, ConditionMeasure]:
+        """The measures by name: those of `MEASURES`, and those of the objectives that the run has values of."""
+        return measures_among({name for row in self.metrics.get("conditions", ())[:1] for name in row})
+
+    @property
+    def objectives(self) -> list[ConditionMeasure]:
+        """Of these, the values of the objectives other than the probability."""
+        return [row for name, row in self.measures.items() if name not in MEASURES and not row.change]
 
     @property
     def tested(self) -> list[str]:

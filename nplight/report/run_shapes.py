@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, Strict, TypeAdapter
 from typing_extensions import Required, TypedDict
 
-from nplight.metrics import MEASURES
+from nplight.metrics import OBJECTIVE_MEASURES, measures_of
 
 # Any Python string, including one from a file name that is not valid in any encoding.
 Text = InstanceOf[str]
@@ -64,7 +64,7 @@ def _whole_condition(row: _Condition) -> _Condition:
     missing = {"accuracy", "accuracy_deviation", "probability_deviation"} - set(row)
     if missing:
         raise ValueError(f"a condition must have the measures {', '.join(sorted(missing))}")
-    for name in (measure + end for measure in MEASURES for end in ("", "_low", "_high")):
+    for name in (measure + end for measure in measures_of(OBJECTIVE_MEASURES) for end in ("", "_low", "_high")):
         _MEASURED.validate_python(row.get(name), strict=True)
     if row["condition"] == "kept" and (row["kept"] is None or row["pruned"] is None):
         raise ValueError("a condition that keeps a path must say how much it keeps and prunes")
@@ -84,6 +84,23 @@ class Curve(_Open, total=False):
 
     sizes: Required[Annotated[list[Width], Field(min_length=1)]]
     accuracy: Required[list[Estimate]]
+
+
+class NormalisedCurve(_Open, total=False):
+    """A curve of normalised faithfulness with its areas."""
+
+    measure: Required[Text]
+    tokens: Required[Text]
+    sizes: Required[list[Count]]
+    values: Required[list[Estimate]]
+    cpr: Required[Estimate | None]
+    cmd: Required[Estimate | None]
+
+
+def _whole_curve(curve: NormalisedCurve) -> NormalisedCurve:
+    if curve["values"] and len(curve["values"]) != len(curve["sizes"]):
+        raise ValueError("a curve must have a value for each size")
+    return curve
 
 
 class Pair(Estimate, total=False):
@@ -109,6 +126,7 @@ class Metrics(_Open, total=False):
     faithfulness: dict[Text, Curve]
     images: Count
     methods: list[Text]
+    normalised_faithfulness: dict[Text, list[Annotated[NormalisedCurve, AfterValidator(_whole_curve)]]]
     notes: list[Text]
     paths: dict[Text, Statistics]
 

@@ -53,6 +53,11 @@ def plain_text(text: str, longest: int = 60) -> str:
     return html.escape(shortened(text, longest), quote=False)
 
 
+def enumerated(texts: Sequence[str]) -> str:
+    """Texts joined by commas and a last `and`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
 def shortened(text: str, longest: int) -> str:
     """A text on one line, truncated to `longest` characters."""
     line = " ".join(text.split())

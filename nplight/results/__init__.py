@@ -1,6 +1,6 @@
 """Results of a run: category paths from image paths, the comparison of methods, the paper's claims."""
 
-from nplight.results.by_category import category_rows, condition_fields
+from nplight.results.by_category import category_columns, category_rows, condition_fields
 from nplight.results.claims import PROTOCOLS, Claim, paper_claims
 from nplight.results.comparison import ComparedMeasure, Comparison, ComparisonRow, MethodResult, compare
 from nplight.results.differences import ControlDifference
@@ -29,6 +29,7 @@ __all__ = [
     "category_path_stability",
     "Rationale",
     "MeasuredPaths",
+    "category_columns",
     "category_rows",
     "compare",
     "condition_fields",

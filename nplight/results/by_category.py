@@ -7,27 +7,21 @@ from typing import Any
 
 import torch
 
-from nplight.metrics import MEASURES, Condition
+from nplight.metrics import Condition
 from nplight.results.measured_paths import MeasuredPaths
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
-_CHANGES = tuple(name for name, measure in MEASURES.items() if measure.change)
+_CONDITION = ("method", "condition", "kept", "pruned", "tokens", "layers", "scale", "category", "images")
 
 
-COLUMNS = (
-    "method",
-    "condition",
-    "kept",
-    "pruned",
-    "tokens",
-    "layers",
-    "scale",
-    "category",
-    "images",
-    *_CHANGES,
-)
-"""The columns of the table."""
+def category_columns(tested: MeasuredPaths) -> tuple[str, ...]:
+    """The columns of the table: method, condition, category, number of images, and every measure that is a change.
+
+    Args:
+        tested: what was measured.
+    """
+    return (*_CONDITION, *_changes(tested))
 
 
 def condition_fields(condition: Condition) -> dict[str, Any]:
@@ -50,7 +44,7 @@ def category_rows(tested: MeasuredPaths, num_classes: int) -> Iterator[dict[str,
         num_classes: number of categories.
     """
     for method, metrics in tested.metrics.items():
-        changes = {name: metrics.by_category(name) for name in _CHANGES}
+        changes = {name: metrics.by_category(name) for name in _changes(tested)}
         for position, condition in enumerate(metrics.conditions):
             if condition.kept is None:
                 continue
@@ -74,7 +68,7 @@ def category_quantiles(tested: MeasuredPaths) -> list[dict[str, Any]]:
     """
     rows = []
     for method, metrics in tested.metrics.items():
-        changes = {name: metrics.by_category(name).values for name in _CHANGES}
+        changes = {name: metrics.by_category(name).values for name in _changes(tested)}
         for position, condition in enumerate(metrics.conditions):
             if condition.kept is None:
                 continue
@@ -85,6 +79,10 @@ def category_quantiles(tested: MeasuredPaths) -> list[dict[str, Any]]:
                 row[name] = [_plain(value) for value in values.quantile(levels).tolist()] if len(values) else []
             rows.append(row)
     return rows
+
+
+def _changes(tested: MeasuredPaths) -> list[str]:
+    return [name for name, measure in tested.measured.items() if measure.change]
 
 
 def _plain(value: float) -> float | None:

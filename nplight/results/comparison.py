@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nplight.metrics import (
     JOINT_SCORE,
-    MEASURES,
     Condition,
+    ConditionMeasure,
     ConditionMetrics,
     ConditionResult,
     ControlMetrics,
@@ -145,7 +145,7 @@ def compare(results: Sequence[MethodResult]) -> Comparison:
         methods=tuple(result.method for result in results),
         rows=tuple(
             ComparisonRow(compared, tuple(_estimate(result.replicates(compared)) for result in results))
-            for compared in _compared_measures(_compared_conditions(results))
+            for compared in _compared_measures(_compared_conditions(results), results[0].metrics.measured)
         ),
     )
 
@@ -157,14 +157,16 @@ def _compared_conditions(results: Sequence[MethodResult]) -> list[Condition]:
     return [condition for condition in conditions if condition.layers is None and condition.name != "scaled"]
 
 
-def _compared_measures(conditions: Sequence[Condition]) -> list[ComparedMeasure]:
+def _compared_measures(
+    conditions: Sequence[Condition], measures: Mapping[str, ConditionMeasure]
+) -> list[ComparedMeasure]:
     """The joint score, then the measures of removed and enhanced paths, of images' own paths, and of kept paths."""
     return [
         ComparedMeasure(JOINT_SCORE),
         *(
             ComparedMeasure(measure, condition)
             for names in (("removed", "enhanced"), ("own removed", "own enhanced"), ("kept",))
-            for measure in MEASURES.values()
+            for measure in measures.values()
             for condition in conditions
             if condition.name in names and condition.name.removeprefix("own ") in measure.compared
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nplight.metrics import MEASURES, Condition, ConditionMetrics, ControlMetrics, Estimate, difference
+from nplight.metrics import Condition, ConditionMetrics, ControlMetrics, Estimate, difference
 from nplight.results.measured_paths import MeasuredPaths
 
 
@@ -63,7 +63,7 @@ def _under_conditions(
                 name: difference(
                     metrics.replicates(condition, name), control_metrics.replicates(condition, name)
                 ).rounded()
-                for name in MEASURES
+                for name in metrics.measured
             },
         )
         for condition in metrics.conditions

@@ -19,8 +19,6 @@ from nplight.metrics import (
 from nplight.neurons import Tokens
 from nplight.results.measured_paths import MeasuredPaths
 
-NORMALISED = ("accuracy", "probability")
-
 Metrics = ConditionMetrics | ControlMetrics
 
 
@@ -46,7 +44,10 @@ def area_leads(tested: MeasuredPaths, total: int) -> dict[str, Estimate]:
 
 
 def normalised_curves(tested: MeasuredPaths, total: int) -> dict[str, list[NormalisedFaithfulness]]:
-    """Normalised faithfulness of accuracy and probability at all tested tokens; arguments as `accuracy_curves`."""
+    """Normalised faithfulness of accuracy, probability and the objectives; arguments as `accuracy_curves`.
+
+    There is a curve for every tested set of tokens.
+    """
     return {name: _normalised(metrics, total) for name, metrics in tested.metrics.items()}
 
 
@@ -54,7 +55,7 @@ def _normalised(metrics: Metrics, total: int) -> list[NormalisedFaithfulness]:
     return [
         normalised_faithfulness(_kept(metrics, tokens, measure, total), measure=measure, tokens=tokens)
         for tokens in dict.fromkeys(one.tokens for one in metrics.conditions if one.name == "none")
-        for measure in NORMALISED
+        for measure in (name for name, row in metrics.measured.items() if row.normalised)
     ]
 
 

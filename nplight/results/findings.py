@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from nplight.errors import check_choice
 from nplight.metrics import (
     Agreement,
     Condition,
+    ConditionMeasure,
     ConditionResult,
     Estimate,
     FaithfulnessCurve,
     NormalisedFaithfulness,
     estimate,
+    measures_among,
 )
 from nplight.results.by_category import category_quantiles
 from nplight.results.claims import Claim, paper_claims
@@ -70,6 +73,12 @@ class Findings:
         """Number of tested images."""
         return self.results[0].images
 
+    @property
+    def measures(self) -> dict[str, ConditionMeasure]:
+        """The measures of the run by name."""
+        values = self.results[0].values
+        return {name: row for name, row in measures_among(values).items() if name in values}
+
     def difference(
         self, method: str, condition: Condition, measure: str, *, control: str = "random"
     ) -> Estimate | None:
@@ -78,9 +87,13 @@ class Findings:
         Args:
             method: the search.
             condition: under which both were measured.
-            measure: one of `MEASURES`.
+            measure: one of `measures`.
             control: one of `CONTROLS`.
+
+        Raises:
+            ArgumentError: the run has no such measure.
         """
+        check_choice("measure", measure, self.measures)
         wanted = (method, control, condition)
         for one in self.differences:
             if (one.method, one.control, one.condition) == wanted:

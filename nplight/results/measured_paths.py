@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nplight.metrics import ConditionMetrics, ControlMetrics
+from nplight.metrics import ConditionMeasure, ConditionMetrics, ControlMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class MeasuredPaths:
     def metrics(self) -> dict[str, ConditionMetrics | ControlMetrics]:
         """The metrics of searches and then of controls, by the name of their results."""
         return {**self.searches, **self.distinct_controls}
+
+    @property
+    def measured(self) -> dict[str, ConditionMeasure]:
+        """The measures of the run by name; empty without metrics."""
+        return next((metrics.measured for metrics in self.metrics.values()), {})
 
     def own_of(self, method: str) -> ConditionMetrics | None:
         """The metrics of images' own paths of a search, or of the control; `None` if they were not tested."""

@@ -67,9 +67,13 @@ def controlled_tests(
 
     Args:
         findings: of the run.
-        measure: one of `MEASURES`.
+        measure: one of the run's (`Findings.measures`).
         control: one of `CONTROLS`; without it in the run there are no tests.
+
+    Raises:
+        ArgumentError: the run has no such measure.
     """
+    check_choice("measure", measure.name, findings.measures)
     values = {(result.method, result.key): result.values[measure.name] for result in findings.results}
     tests: dict[Condition, list[ControlledTest]] = {}
     for one in findings.differences:

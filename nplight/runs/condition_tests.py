@@ -61,9 +61,13 @@ class ConditionTests:
         names = settings.names_of_controls
         tested = [name for name in paths.names if not (name in names and CONTROLS[name].drawn)]
         self.searches = {
-            name: ConditionMetrics(self.conditions, vit.num_classes, method=name, replicates=settings.replicates).to(
-                self._device
-            )
+            name: ConditionMetrics(
+                self.conditions,
+                vit.num_classes,
+                method=name,
+                replicates=settings.replicates,
+                objectives=paths.objectives,
+            ).to(self._device)
             for name in tested
         }
         setting = ControlSetting(vit.widths, tuple(paths.sizes), vit.num_classes, settings.seed, activations)
@@ -92,7 +96,7 @@ class ConditionTests:
             category_paths = self._paths.category_paths
             for name, metrics in self.searches.items():
                 paths = {size: category.of(labels) for size, category in category_paths[name].items()}
-                metrics.update(forward.probabilities(self.conditions, paths), labels, keys)
+                metrics.update(forward.logits(self.conditions, paths), labels, keys, logits=True)
             for name, of_searches in self.controls.items():
                 for search, control in _distinct(of_searches).items():
                     control.update(forward, partial(self._drawn, name, category_paths[search], labels), labels, keys)
@@ -131,6 +135,7 @@ class ConditionTests:
             method=method,
             draws=settings.draws,
             replicates=settings.replicates,
+            objectives=self._paths.objectives,
         ).to(self._device)
 
 

@@ -11,8 +11,7 @@ from nplight.data import ImageBatch, ImageDigest, labels_of
 from nplight.metrics import CONTROLS
 from nplight.processes import on_first_process
 from nplight.report.comparison_text import findings_to_markdown, to_latex
-from nplight.results import Findings, MeasuredPaths, category_rows, findings
-from nplight.results.by_category import COLUMNS
+from nplight.results import Findings, MeasuredPaths, category_columns, category_rows, findings
 from nplight.runs.condition_tests import ConditionTests
 from nplight.runs.context import RunContext, check_discover_pass
 from nplight.runs.counted_images import CountedImages
@@ -125,7 +124,7 @@ class EvaluationRun(Run):
         if table is None or self.context.discover_pass is None:
             return None
         tables = {name: table.where(search=name) for name in self.paths.names if name in table.searches}
-        tests = OwnPathTests(self.vit, tables, self.settings, self.paths.top_k)
+        tests = OwnPathTests(self.vit, tables, self.settings, self.paths.top_k, objectives=self.paths.objectives)
         with isolate_rng():
             tests.run(self.context)
         return tests
@@ -170,7 +169,7 @@ class EvaluationRun(Run):
             category_methods=self._category_methods(),
             notes=self._notes(),
         )
-        self.folder.write_csv(BY_CATEGORY, category_rows(tested, self.vit.num_classes), COLUMNS)
+        self.folder.write_csv(BY_CATEGORY, category_rows(tested, self.vit.num_classes), category_columns(tested))
         self.folder.write_metrics(result.rows(), result.to_dict())
         if len(result.comparison.methods) > 1:
             self.folder.write(COMPARISON_MARKDOWN, findings_to_markdown(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -27,13 +27,22 @@ class OwnPathTests:
         tables: search -> its stored rows.
         settings: of the run.
         top_k: neurons per layer of the paths.
+        objectives: of the searches, whose measures are added.
 
     Attributes:
         searches: search -> its metrics, whose conditions are `own_conditions`.
         control: those of random paths, one per image and draw; `None` if `random` is no control of the run.
     """
 
-    def __init__(self, vit: OpenViT, tables: Mapping[str, PathTable], settings: EvaluationSettings, top_k: int) -> None:
+    def __init__(
+        self,
+        vit: OpenViT,
+        tables: Mapping[str, PathTable],
+        settings: EvaluationSettings,
+        top_k: int,
+        *,
+        objectives: Sequence[str] = (),
+    ) -> None:
         self._vit = vit
         self._top_k = top_k
         self._rows = {name: RowLookup(table, ["neurons"]) for name, table in tables.items()}
@@ -41,7 +50,13 @@ class OwnPathTests:
         self._random = RandomPaths(vit.widths, top_k, seed=settings.seed)
         self._draws = settings.own_draws
         device = vit.down[0].linear.weight.device
-        new = partial(ConditionMetrics, self._conditions, vit.num_classes, replicates=settings.replicates)
+        new = partial(
+            ConditionMetrics,
+            self._conditions,
+            vit.num_classes,
+            replicates=settings.replicates,
+            objectives=objectives,
+        )
         self.searches = {name: new(method=name).to(device) for name in tables}
         self.control = (
             new(method=RANDOM, draws=self._draws).to(device) if RANDOM in settings.names_of_controls else None
@@ -68,10 +83,11 @@ class OwnPathTests:
     def _update(self, forward: ConditionForward, labels: Tensor, index: Tensor, keys: Tensor) -> None:
         for name, metrics in self.searches.items():
             neurons = self._rows[name].of(index, keys)["neurons"].to(labels.device)
-            metrics.update(forward.probabilities(self._conditions, {self._top_k: neurons}), labels, keys)
+            logits = forward.logits(self._conditions, {self._top_k: neurons})
+            metrics.update(logits, labels, keys, logits=True)
         if self.control is not None:
             drawn = (
-                forward.probabilities(self._conditions, {self._top_k: self._random.of(keys, draw)})
+                forward.logits(self._conditions, {self._top_k: self._random.of(keys, draw)})
                 for draw in range(self._draws)
             )
-            self.control.update_draws(drawn, labels, keys)
+            self.control.update_draws(drawn, labels, keys, logits=True)

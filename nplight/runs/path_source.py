@@ -8,8 +8,12 @@ from typing import Any, Protocol
 
 from lightning.pytorch.utilities import rank_zero_warn
 
+from nplight.attribution import OBJECTIVES
+from nplight.errors import described
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import PathTable, RunFolder
+from nplight.store.file_names import SETTINGS
+from nplight.store.json_files import damaged
 from nplight.vit import OpenViT
 
 
@@ -29,6 +33,11 @@ class PathSource(Protocol):
     @property
     def sizes(self) -> Sequence[int]:
         """Numbers of neurons per layer for which there are paths."""
+        ...
+
+    @property
+    def objectives(self) -> Sequence[str]:
+        """What the searches attribute, each one of `OBJECTIVES` once."""
         ...
 
     @property
@@ -66,6 +75,20 @@ class StoredPaths:
         self.names = list(self.category_paths)
         self.sizes = sorted(self.category_paths[self.names[0]])
         self.notes: list[str] = []
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What the searches attributed, each one of `OBJECTIVES` once, by the settings of the run.
+
+        Raises:
+            RunFolderError: the folder has no settings, or damaged ones.
+        """
+        sections = self.folder.settings()
+        named = [sections.get(f"search {name}", {}).get("objective", "probability") for name in self.names]
+        for objective in named:
+            if not isinstance(objective, str) or objective not in OBJECTIVES:
+                raise damaged(self.folder.path / SETTINGS, f"there is no objective {described(objective)}")
+        return tuple(dict.fromkeys(named))
 
     def image_paths(self) -> PathTable | None:
         """None: its images are not those of this run."""

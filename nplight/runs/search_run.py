@@ -92,6 +92,11 @@ class SearchRun(Run):
         return self.settings.sizes(self._ranked)
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """What the searches attribute, each one of `OBJECTIVES` once."""
+        return tuple(dict.fromkeys(search.options.objective for search in self.settings.searches))
+
+    @property
     def notes(self) -> list[str]:
         """What a reader of the results must know."""
         notes = []

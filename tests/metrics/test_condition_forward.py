@@ -41,7 +41,7 @@ def test_what_depends_on_no_path_is_predicted_once(images: Tensor) -> None:
     with torch.no_grad(), undisturbed(vit.model):
         forward = ConditionForward(vit, images)
         first, second = (
-            forward.probabilities(conditions, {2: torch.full((len(images), vit.depth, 2), neuron)}) for neuron in (0, 7)
+            forward.logits(conditions, {2: torch.full((len(images), vit.depth, 2), neuron)}) for neuron in (0, 7)
         )
     same = [one is other for one, other in zip(first, second)]
     assert same == [True, True, False, True]

@@ -19,12 +19,12 @@ LABELS, KEYS = torch.arange(12) % 3, torch.arange(12)
 
 
 class Drawn:
-    """Stands in for a `ConditionForward`: the path of a draw is its number, and names the probabilities."""
+    """Stands in for a `ConditionForward`: the path of a draw is its number, and names the logits."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Condition, int]] = []
 
-    def probabilities(self, conditions: tuple[Condition, ...], paths: dict[int, Tensor]) -> list[Tensor]:
+    def logits(self, conditions: tuple[Condition, ...], paths: dict[int, Tensor]) -> list[Tensor]:
         draw = int(paths[1])
         self.asked += [(condition, draw) for condition in conditions]
         return [drawn(condition, draw) for condition in conditions]
@@ -32,7 +32,7 @@ class Drawn:
 
 def drawn(condition: Condition, draw: int) -> Tensor:
     number = 0 if condition.unedited else 1 + CONDITIONS.index(condition) + 100 * draw
-    return torch.rand(12, 3, generator=torch.Generator().manual_seed(number)).softmax(1)
+    return torch.rand(12, 3, generator=torch.Generator().manual_seed(number))
 
 
 def measured(draws: int) -> tuple[ControlMetrics, Drawn]:
@@ -48,7 +48,7 @@ def test_main_conditions_have_all_draws_and_the_others_a_quarter(draws: int, few
     for condition in CONDITIONS[1:]:
         asked = [draw for one, draw in forward.asked if one == condition]
         assert asked == list(range(draws if condition.main else fewer))
-        values = torch.stack([drawn(condition, draw) for draw in asked]).mean(0)
+        values = torch.stack([drawn(condition, draw).softmax(1) for draw in asked]).mean(0)
         probability = values.gather(1, LABELS[:, None]).mean().item()
         assert metrics.estimate(condition, "probability").value == pytest.approx(probability, rel=1e-6)
 
@@ -59,6 +59,6 @@ def test_results_are_in_the_order_of_the_conditions_and_paired_with_those_of_a_s
     means = metrics.by_category("accuracy_deviation")
     assert means.values.shape == means.images.shape == (len(CONDITIONS), 3)
     search = ConditionMetrics(CONDITIONS, 3, replicates=20)
-    search.update([drawn(condition, 0) for condition in CONDITIONS], LABELS, KEYS)
+    search.update([drawn(condition, 0) for condition in CONDITIONS], LABELS, KEYS, logits=True)
     clean = CONDITIONS[0]
     assert torch.equal(metrics.replicates(clean, "probability").values, search.replicates(clean, "probability").values)

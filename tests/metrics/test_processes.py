@@ -23,10 +23,12 @@ def results(places: torch.Tensor) -> dict[str, object]:
     conditions = ConditionMetrics(CONDITIONS, 4, replicates=20)
     control = ConditionMetrics(CONDITIONS, 4, replicates=20, draws=3)
     drawn = [[probabilities[0], *(one.roll(draw, 1) for one in probabilities[1:])] for draw in range(3)]
+    objectives = ConditionMetrics(CONDITIONS, 4, replicates=20, objectives=["log-probability", "margin"])
     frequency, agreement = NeuronFrequency(4, 3, 9), PathAgreement(3, replicates=20)
     selectivity = Selectivity(4, replicates=20)
     for place in places.split(4) if len(places) else ():
         conditions.update([one[place] for one in probabilities], labels[place], place)
+        objectives.update([one[place] for one in probabilities], labels[place], place, logits=True)
         control.update_draws(([one[place] for one in draw] for draw in drawn), labels[place], place)
         frequency.update(neurons[place], labels[place])
         agreement.update(neurons[place], neurons.flip(1)[place], place)
@@ -34,6 +36,7 @@ def results(places: torch.Tensor) -> dict[str, object]:
     counts = frequency.compute()
     return {
         "measures": conditions.measures.compute().replicates.values,
+        "objectives": objectives.measures.compute().replicates.values,
         "control": control.measures.compute().replicates.values,
         "categories": control.by_category("accuracy").values,
         "counts": counts.counts.to_dense(),

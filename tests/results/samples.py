@@ -65,7 +65,7 @@ TESTED = (
 )
 
 
-def drawn_probabilities(condition: Condition, draw: torch.Generator) -> Tensor:
+def drawn_logits(condition: Condition, draw: torch.Generator) -> Tensor:
     """Of 40 images and five categories; those without a path are the same for every generator."""
     same = torch.Generator().manual_seed(0)
     if condition == Condition("clean"):
@@ -73,26 +73,26 @@ def drawn_probabilities(condition: Condition, draw: torch.Generator) -> Tensor:
     return torch.rand(40, 5, generator=same if condition.kept is None else draw)
 
 
-def drawn_metrics(name: str, seed: int) -> ConditionMetrics:
-    """40 images of four of five categories, with drawn probabilities that alone differ between the methods."""
+def drawn_metrics(name: str, seed: int, objectives: Sequence[str] = ()) -> ConditionMetrics:
+    """40 images of four of five categories, with drawn logits that alone differ between the methods."""
     draw = torch.Generator().manual_seed(seed)
-    result = ConditionMetrics(TESTED, 5, method=name, replicates=20)
-    probabilities = [drawn_probabilities(condition, draw).softmax(1) for condition in TESTED]
-    result.update(probabilities, torch.arange(40) % 4, torch.arange(40))
+    result = ConditionMetrics(TESTED, 5, method=name, replicates=20, objectives=objectives)
+    logits = [drawn_logits(condition, draw) for condition in TESTED]
+    result.update(logits, torch.arange(40) % 4, torch.arange(40), logits=True)
     return result
 
 
 class DrawnForward:
-    """Stands in for a `ConditionForward`: a path of size 1 and number d gives the probabilities of seed d."""
+    """Stands in for a `ConditionForward`: a path of size 1 and number d gives the logits of seed d."""
 
-    def probabilities(self, conditions: Sequence[Condition], paths: Mapping[int, Tensor]) -> list[Tensor]:
+    def logits(self, conditions: Sequence[Condition], paths: Mapping[int, Tensor]) -> list[Tensor]:
         draw = torch.Generator().manual_seed(int(paths[1]))
-        return [drawn_probabilities(condition, draw).softmax(1) for condition in conditions]
+        return [drawn_logits(condition, draw) for condition in conditions]
 
 
-def drawn_control(name: str, seed: int) -> ControlMetrics:
+def drawn_control(name: str, seed: int, objectives: Sequence[str] = ()) -> ControlMetrics:
     """Two draws of a control on the images of `drawn_metrics`, one of each secondary condition."""
-    result = ControlMetrics(TESTED, 5, method=name, draws=2, replicates=20)
+    result = ControlMetrics(TESTED, 5, method=name, draws=2, replicates=20, objectives=objectives)
     forward: Any = DrawnForward()
     keys = torch.arange(40)
     result.update(forward, lambda draw: {1: torch.tensor(seed + 100 * draw)}, keys % 4, keys)

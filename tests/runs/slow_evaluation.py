@@ -11,15 +11,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.integrate import trapezoid
 from torch import Tensor, nn
 
 import nplight
+
+VALUES = ("log_probability", "logit", "margin")
+NAMES = (
+    *("accuracy", "probability", "probability_deviation", "accuracy_deviation"),
+    *VALUES,
+    *(f"{name}_deviation" for name in VALUES),
+)
+"""The columns of the recomputed values."""
 
 Change = Callable[[int, Tensor], Tensor]
 
 
 def predicted(model: Any, images: Tensor, changes: list[Change], tokens: slice) -> np.ndarray:
-    """Probabilities of images, each with its own change of (layer, its neurons at the tokens, (tokens, width))."""
+    """Logits of images, each with its own change of (layer, its neurons at the tokens, (tokens, width))."""
 
     def hook(layer: int) -> Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]:
         def edit(_: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
@@ -33,11 +42,38 @@ def predicted(model: Any, images: Tensor, changes: list[Change], tokens: slice) 
     handles = [block.mlp.fc2.register_forward_pre_hook(hook(layer)) for layer, block in enumerate(model.blocks)]
     try:
         with torch.no_grad():
-            probabilities: np.ndarray = model.eval()(images).softmax(1).double().numpy()
-            return probabilities
+            logits: np.ndarray = model.eval()(images).double().numpy()
+            return logits
     finally:
         for handle in handles:
             handle.remove()
+
+
+def of_labels(logits: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Of each image: whether the label is told, its probability, log-probability, logit and margin."""
+    rows = np.arange(len(labels))
+    of_label = logits[rows, labels]
+    log_probability = of_label - np.log(np.exp(logits - logits.max(1)[:, None]).sum(1)) - logits.max(1)
+    margin = of_label - [np.delete(row, label).max() for row, label in zip(logits, labels)]
+    right = 1.0 * (logits.argmax(1) == labels)
+    return [right, np.exp(log_probability), log_probability, of_label, margin]
+
+
+def normalised(rows: list[dict[str, Any]], method: str, measure: str, tokens: str, width: int) -> dict[str, Any]:
+    """The curve of normalised faithfulness from the rows of metrics.json."""
+    whole = [row for row in rows if row["tokens"] == tokens and row["layers"] is None and row["scale"] is None]
+    (none,) = (row[measure] for row in whole if row["condition"] == "none")
+    (clean,) = (row[measure] for row in rows if row["condition"] == "clean")
+    kept = {
+        row["kept"]: row[measure]
+        for row in whole
+        if row["method"] == method and row["condition"] == "kept" and row["pruned"] == 1
+    }
+    sizes = [0, *sorted(kept), width]
+    curve = (np.array([none, *(kept[size] for size in sorted(kept)), clean]) - none) / (clean - none)
+    places = np.log1p(sizes)
+    areas = [trapezoid(values, places) / places[-1] for values in (curve, np.abs(1 - curve))]
+    return {"sizes": sizes, "values": curve.tolist(), "cpr": areas[0], "cmd": areas[1]}
 
 
 def generator(*numbers: int) -> torch.Generator:
@@ -98,22 +134,23 @@ class SlowEvaluation:
         few = 5 if own else self.draws if main else max(1, self.draws // 4)
         draws = range(min(self.draws, few) if row["method"] == "random" else 1)
         values = np.mean([self._of_draw(row, numbers, draw) for draw in draws], 0)
-        names = ("accuracy", "probability", "probability_deviation", "accuracy_deviation")
-        means = dict(zip(names, values.mean(0)))
+        means = dict(zip(NAMES, values.mean(0), strict=True))
         labels = np.array(self.labels)[list(numbers)]
         means["accuracy_macro"] = np.mean([values[labels == label, 0].mean() for label in sorted(set(labels))])
         return means
 
     def _of_draw(self, row: Mapping[str, Any], numbers: range, draw: int) -> np.ndarray:
-        """(images, 4)."""
+        """(images, names)."""
         images, labels = self.images[list(numbers)], np.array(self.labels)[list(numbers)]
-        with torch.no_grad():
-            clean = self.model.eval()(images).softmax(1).double().numpy()
+        clean = predicted(self.model, images, [], slice(None))
         changes = [self._change(row, number, draw) for number in numbers]
         edited = predicted(self.model, images, changes, self.tokens[row["tokens"]])
-        before, after = (values[np.arange(len(labels)), labels] for values in (clean, edited))
-        right, was_right = (1.0 * (values.argmax(1) == labels) for values in (edited, clean))
-        return np.stack([right, after, (after - before) / before, right - was_right], 1)
+        (right, after, *values), (was_right, before, *clean_values) = (
+            of_labels(edited, labels),
+            of_labels(clean, labels),
+        )
+        differences = [value - clean_value for value, clean_value in zip(values, clean_values)]
+        return np.stack([right, after, (after - before) / before, right - was_right, *values, *differences], 1)
 
     def _change(self, row: Mapping[str, Any], number: int, draw: int) -> Change:
         label = self.labels[number]

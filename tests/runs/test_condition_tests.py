@@ -12,8 +12,15 @@ from nplight.runs import EvaluationRun, EvaluationSettings, SearchRun, SearchSet
 from nplight.store import RunFolder
 from tests.conftest import read_reference
 from tests.runs.conftest import Halves
-from tests.runs.slow_evaluation import SlowEvaluation
+from tests.runs.slow_evaluation import SlowEvaluation, normalised
 
+# The paths of all are alike; each objective is a measure of every row.
+SEARCHES = [
+    {"method": "activation", "objective": "margin"},
+    {"name": "by_logit", "method": "activation", "objective": "logit"},
+    {"name": "by_log_probability", "method": "activation", "objective": "log-probability"},
+]
+NORMALISED = ("accuracy", "probability", "log_probability", "logit", "margin")
 SETTINGS = EvaluationSettings((0.5, 1.0), replicates=0, draws=2, depths=(0.5,), scales=(0.0, 0.5, 2.0))
 
 
@@ -34,7 +41,7 @@ def evaluate(halves: Halves, folder: Path, settings: EvaluationSettings, methods
 @pytest.mark.parametrize("name", ["class_token", "patch_mean"])
 def test_every_row_is_what_hooks_and_numpy_give_image_by_image(name: str, tmp_path: Path) -> None:
     halves = Halves(read_reference(name))
-    rows = evaluate(halves, tmp_path, SETTINGS, ["activation"])
+    rows = evaluate(halves, tmp_path, SETTINGS, SEARCHES)
     kinds = {(row["condition"], row["tokens"], row["layers"], row["scale"]) for row in rows}
     everywhere = {("none", "all", None, None), ("kept", "all", None, None), ("removed", "all", None, None)}
     assert kinds == everywhere | {
@@ -44,11 +51,28 @@ def test_every_row_is_what_hooks_and_numpy_give_image_by_image(name: str, tmp_pa
         ("own removed", "path", None, None), ("own enhanced", "path", None, None),
     }  # fmt: skip
     slow = SlowEvaluation(tmp_path, halves.reference, halves.vit.path_tokens, SETTINGS.draws)
-    # One row of every kind of each method; all of them take minutes.
-    chosen = {(row["method"], row["condition"], row["tokens"], row["layers"], row["pruned"]): row for row in rows}
+    # One row of every kind of the first method and the control; all of them take minutes.
+    chosen = {
+        (row["method"], row["condition"], row["tokens"], row["layers"], row["pruned"]): row
+        for row in rows
+        if row["method"] in ("", "activation", "random")
+    }
     for row in chosen.values():
         for measure, value in slow.measures(row).items():
             assert row[measure] == pytest.approx(value, rel=1e-6, abs=1e-9), (row["method"], row["condition"], measure)
+    curves = json.loads((tmp_path / "metrics.json").read_text())["normalised_faithfulness"]
+    for method in ("activation", "random"):
+        kinds = {(curve["measure"], curve["tokens"]): curve for curve in curves[method]}
+        assert list(kinds) == [(measure, tokens) for tokens in ("path", "all") for measure in NORMALISED]
+        for (measure, tokens), curve in kinds.items():
+            if curve["undefined"] is None:
+                slow_curve = normalised(rows, method, measure, tokens, slow.widths[0])
+                assert curve["sizes"] == slow_curve["sizes"]
+                values = [point["value"] for point in curve["values"]]
+                assert values == pytest.approx(slow_curve["values"], rel=1e-4, abs=1e-5)
+                for area in ("cpr", "cmd"):
+                    assert curve[area]["value"] == pytest.approx(slow_curve[area], rel=1e-4, abs=1e-5)
+        assert all(kinds[measure, "all"]["undefined"] is None for measure in ("log_probability", "logit", "margin"))
 
 
 def test_a_search_is_compared_with_the_control_under_every_condition_with_a_path(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from nplight.errors import RunFolderError
-from nplight.runs import SearchRun, StoredPaths
+from nplight.runs import SearchRun, SearchSettings, StoredPaths
 from nplight.store import RunFolder
 from tests.runs.conftest import Halves
 from tests.runs.test_search_run import search
@@ -23,6 +24,7 @@ def test_stored_paths_are_those_of_the_run_that_found_them(halves: Halves, tmp_p
     assert stored.image_paths() is None
     assert run.digest() is None
     assert stored.digest() == RunFolder(tmp_path).category_digest()
+    assert stored.objectives == run.objectives == ("probability",)
 
 
 def test_other_weights_and_other_data_are_told_apart(halves: Halves, tmp_path: Path) -> None:
@@ -42,3 +44,21 @@ def test_other_weights_and_other_data_are_told_apart(halves: Halves, tmp_path: P
 
 def test_a_search_run_is_a_source(halves: Halves, tmp_path: Path) -> None:
     assert isinstance(search(halves, tmp_path), SearchRun)
+
+
+def test_objectives_are_those_that_were_searched_for(halves: Halves, tmp_path: Path) -> None:
+    methods = [
+        {"method": "activation", "objective": "margin"},
+        {"name": "by_logit", "method": "activation", "objective": "logit"},
+        {"name": "again", "method": "activation", "objective": "margin"},
+    ]
+    with SearchRun(halves.vit, RunFolder(tmp_path), SearchSettings.of(methods), halves.context) as run:
+        for batch in halves.batches(0):
+            run.update(batch)
+        run.conclude()
+    assert StoredPaths(tmp_path).objectives == run.objectives == ("margin", "logit")
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    settings["search by_logit"]["objective"] = ["logit"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(RunFolderError, match=r"settings.json is damaged: there is no objective \['logit'\]"):
+        _ = StoredPaths(tmp_path).objectives
