@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+INCREMENT = 0x9E3779B97F4A7C15
+"""Of the state of SplitMix64, odd."""
+
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
@@ -55,8 +58,31 @@ def as_words(values: Tensor) -> Words:
 
 
 def split_mix(words: Words) -> Words:
-    """SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): flipping one input bit flips about half of the output bits."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """The first output of SplitMix64 with each state: flipping one of its bits flips about half of the output's."""
+    states = (words + np.uint64(INCREMENT)).view(np.int64)
+    return finalised(torch.from_numpy(states)).numpy().view(np.uint64)
+
+
+def finalised(states: Tensor) -> Tensor:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), in integers, the same on every device.
+
+    Args:
+        states: (…) int64, the 64 bits of each state.
+
+    Returns:
+        (…) int64, on the device of `states`.
+    """
+    for bits, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        states = (states ^ shifted(states, bits)) * signed(multiplier)
+    return states
+
+
+def shifted(values: Tensor, bits: int) -> Tensor:
+    """The 64 bits of each integer shifted to the right, with zeros on the left: (…) int64."""
+    # `>>` copies the sign bit of an int64; the mask makes it an unsigned shift.
+    return (values >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def signed(value: int) -> int:
+    """The int64 with the same 64 bits."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)

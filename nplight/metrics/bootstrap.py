@@ -24,13 +24,11 @@ from nplight.metrics.drawing import Drawing, draw_estimates
 from nplight.metrics.intervals import Interval
 from nplight.metrics.replicates import Replicates, estimate
 from nplight.processes import sum_over_processes
+from nplight.seeds import INCREMENT, finalised, shifted, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# SplitMix64 (Steele, Lea & Flood 2014): the odd increment, and (shift, multiplier) of the finaliser.
-_INCREMENT = 0x9E3779B97F4A7C15
-_ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 _BITS = 53
 _CDF = [math.fsum(math.exp(-1) / math.factorial(i) for i in range(k + 1)) for k in range(18)]
 _THRESHOLDS = [math.floor(below * (1 << _BITS)) for below in _CDF]
@@ -56,9 +54,9 @@ def poisson_weights(keys: Tensor, *, replicates: int = 1000, seed: int = 0) -> T
     if keys.dtype != torch.int64 or keys.ndim != 1:
         raise ArgumentError(f"`keys` must be (images,) int64, got {tuple(keys.shape)} {keys.dtype}")
     check_at_least("replicates", replicates, 0)
-    state = _mix(keys ^ _mix(torch.tensor(_signed(seed), device=keys.device)))
-    steps = torch.arange(1, replicates + 1, device=keys.device) * _signed(_INCREMENT)
-    uniform = _shifted(_mix(state[:, None] + steps), 64 - _BITS)
+    state = finalised(keys ^ finalised(torch.tensor(signed(seed), device=keys.device)))
+    steps = torch.arange(1, replicates + 1, device=keys.device) * signed(INCREMENT)
+    uniform = shifted(finalised(state[:, None] + steps), 64 - _BITS)
     return torch.bucketize(uniform, torch.tensor(_THRESHOLDS, device=keys.device), right=True, out_int32=True)
 
 
@@ -140,19 +138,3 @@ class BootstrapMean(BootstrapMetric):
         values, images = means.values.reshape(-1, means.values.shape[-1]), means.images.reshape(-1)
         estimates = [estimate(means._replace(values=mean, images=count)) for mean, count in zip(values, images)]
         return draw_estimates(list(map(str, range(len(estimates)))), estimates, ax, unit="mean over images")
-
-
-def _mix(state: Tensor) -> Tensor:
-    for shift, multiplier in _ROUNDS:
-        state = (state ^ _shifted(state, shift)) * _signed(multiplier)
-    return state
-
-
-def _shifted(value: Tensor, bits: int) -> Tensor:
-    # `>>` copies the sign bit of an int64; the mask makes it an unsigned shift.
-    return (value >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same 64 bits."""
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
