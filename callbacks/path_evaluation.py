@@ -33,7 +33,8 @@ class PathEvaluation(RunCallback[EvaluationRun]):
     found with. In `validate` it tests the paths that a `NeuronPathSearch` of the same Trainer has just formed, on the
     second loader (the held-out split); in `test` those of a finished run, on all test loaders, without images' own
     paths. Writes `metrics.json`, `metrics.csv`, `by_category.csv`, `comparison.md` and `comparison.tex`, and prints the
-    tables. In `fit` it tests what the search of the same Trainer finds there; it does nothing in `predict`.
+    tables. Where a search attributes another objective than the probability, that objective is measured as well. In
+    `fit` it tests what the search of the same Trainer finds there; it does nothing in `predict`.
 
     Args:
         fractions: shares of the other neurons that are pruned, in [0, 1].

@@ -44,7 +44,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         steps: quadrature nodes.
         rule: one of `nplight.RULES`.
         tolerance: relative to the score, as in `nplight.search`; 0 or `None` evaluates every node.
-        objective: what is attributed, one of `nplight.OBJECTIVES`.
+        objective: what is attributed, one of `nplight.OBJECTIVES`; a PathEvaluation measures it too.
         patch_stream: `exact`; or `frozen`, an approximation: of several searches those use it whose method can.
         chunk_size: node rows, (image, node) pairs, in flight; `None` picks from the memory there is.
         target: the category that is attributed in `validate`: `label` or `prediction`.
