@@ -19,7 +19,11 @@ from nplight.data import DigitsDataModule, ImageFolderDataModule
 from nplight.modules import ViTClassifier
 from tests.callbacks.foreign_project import OPTIONS, make_trainer
 
-METHODS: list[Any] = ["jas", "activation", {"name": "jointly", "method": "jas", "granularity": "category"}]
+METHODS: list[Any] = [
+    "jas",
+    {"method": "activation", "objective": "margin"},
+    {"name": "jointly", "method": "jas", "granularity": "category"},
+]
 
 
 def model(num_classes: int) -> ViTClassifier:

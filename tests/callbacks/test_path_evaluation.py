@@ -13,9 +13,10 @@ from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.errors import ArgumentError
 from nplight.metrics import Condition, ConditionResult
 from nplight.store import RunFolder
+from tests.callbacks import small_runs
 from tests.callbacks.foreign_project import OPTIONS, Foreign, make_trainer, search_and_evaluate
 from tests.callbacks.several_searches import compare
-from tests.conftest import Reference
+from tests.conftest import Reference, make_vit
 
 
 def whole(results: list[ConditionResult]) -> list[ConditionResult]:
@@ -92,6 +93,25 @@ def test_stored_paths_are_tested_without_a_search(
     held_out = [result.to_dict() for result in evaluation.results if not result.condition.startswith("own")]
     assert [result.to_dict() for result in again.results] == held_out
     assert not (tmp_path / "test" / "paths").exists()
+
+
+def test_the_objectives_of_the_searches_are_measured_again_and_of_stored_paths(tmp_path: Path) -> None:
+    methods = ("activation", {"name": "by_margin", "method": "activation", "objective": "margin"})
+    run, names = tmp_path / "run", ("metrics.json", "metrics.csv", "by_category.csv")
+    small_runs.validate(run, methods=methods)
+    files = {name: (run / name).read_bytes() for name in names}
+    assert all(b"margin_deviation" in content for content in files.values())
+    assert not any(b"logit" in content for content in files.values())
+    small_runs.validate(run, methods=methods)
+    assert files == {name: (run / name).read_bytes() for name in names}
+    again = PathEvaluation(paths=run, fractions=(0.5,), replicates=5, draws=2, run_dir=tmp_path / "test")
+    loader = small_runs.loader(small_runs.HELD_OUT)
+    make_trainer(again).test(Foreign(make_vit(num_classes=4)), loader, verbose=False)
+    rows = {
+        folder.name: json.loads((folder / "metrics.json").read_text())["conditions"]
+        for folder in (run, tmp_path / "test")
+    }
+    assert rows["test"] == [row for row in rows["run"] if not row["condition"].startswith("own")]
 
 
 def test_a_method_that_is_alone_has_the_figures_it_has_among_others(
