@@ -1,6 +1,7 @@
 """Find and test the neuron paths of a Vision Transformer.
 
 usage: train.py COMMAND --config configs/NAME.yaml [options]
+       train.py merge RUN... --run_dir DIR [options]
        train.py report RUN [--figures DIR]
        train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]
        train.py shrink RUN [--keep SHARE] [--by NAME]
@@ -10,6 +11,7 @@ commands:
   test       test the category paths of a finished run on the test images, without a search
   predict    find the neuron paths of images without labels
   fit        train or fine-tune the Vision Transformer
+  merge      put the runs of --shard i/n together, and finish them as one run
   report     write the page of a finished run again, and its figures
   planted    judge methods by models whose neuron paths are known
   shrink     make the model of a finished run smaller, and measure it

@@ -9,13 +9,19 @@ from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.data import PathDataModule
+from nplight.data import PathDataModule, Shard
 
 
 def data_identity(trainer: Trainer) -> dict[str, Any]:
     """What tells the data from others, where the Trainer has a data module of nplight's."""
     data = getattr(trainer, "datamodule", None)
     return data.identity() if isinstance(data, PathDataModule) else {}
+
+
+def data_shard(trainer: Trainer) -> Shard | None:
+    """The share of the images that the run has, where the Trainer has a data module of nplight's."""
+    data = getattr(trainer, "datamodule", None)
+    return data.shard if isinstance(data, PathDataModule) else None
 
 
 def data_limit(trainer: Trainer, part: slice) -> dict[str, Any]:

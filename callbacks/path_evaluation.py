@@ -10,7 +10,7 @@ import rich
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.callbacks.data_settings import data_identity
+from nplight.callbacks.data_settings import data_identity, data_shard
 from nplight.callbacks.run_callback import RunCallback
 from nplight.callbacks.run_folders import fitting, results_folder
 from nplight.callbacks.siblings import search_of
@@ -123,7 +123,7 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         if fitting(trainer):
             search = search_of(trainer, self)
             return search is not None and search.follows(trainer)
-        return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING)
+        return trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING) and data_shard(trainer) is None
 
     def works(self, trainer: Trainer) -> bool:
         search = search_of(trainer, self) if fitting(trainer) else None

@@ -10,6 +10,7 @@ import rich
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from nplight.callbacks.data_settings import data_shard
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.run_callback import RunCallback
 from nplight.callbacks.run_folders import run_folder
@@ -70,7 +71,7 @@ class PathSelectivity(RunCallback[SelectivityRun]):
         return self._generate_state_key(run_dir=str(self.run_dir), vit=self.vit, search=self.search, kept=self.kept)
 
     def follows(self, trainer: Trainer) -> bool:
-        return trainer.state.fn == TrainerFn.VALIDATING
+        return trainer.state.fn == TrainerFn.VALIDATING and data_shard(trainer) is None
 
     works = follows
 

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.callbacks.about import about_run
+from nplight.callbacks.data_settings import data_shard
 from nplight.callbacks.path_evaluation import PathEvaluation
 from nplight.callbacks.path_sample import SampleCallback
 from nplight.callbacks.path_search import NeuronPathSearch
@@ -216,4 +217,4 @@ def _category_paths(trainer: Trainer, report: PathReport) -> CategoryPaths | Non
 
 def _reports(trainer: Trainer) -> bool:
     commands = (TrainerFn.VALIDATING, TrainerFn.TESTING, TrainerFn.PREDICTING)
-    return trainer.state.fn in commands and not trainer.sanity_checking
+    return trainer.state.fn in commands and not trainer.sanity_checking and data_shard(trainer) is None

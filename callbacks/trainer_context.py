@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from nplight.callbacks.data_settings import data_limit
+from nplight.callbacks.data_settings import data_limit, data_shard
 from nplight.callbacks.discover_pass import Reader, discover_pass
 from nplight.runs import RunContext
 
@@ -39,4 +39,5 @@ def trainer_context(
         precision=str(trainer.precision),
         data={**(identity or {}), **data_limit(trainer, loaders)},
         skipped=getattr(getattr(trainer, "datamodule", None), "skipped", ()),
+        shard=data_shard(trainer),
     )

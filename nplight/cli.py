@@ -21,7 +21,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from nplight.command_line_settings import CommandLineSettings
 from nplight.command_options import OPTIONS, add_options, command_help, overview
+from nplight.data import PathDataModule, Shard
 from nplight.errors import ArgumentError, NplightError, UnsupportedModelError, listed
+from nplight.merge_command import merge_command
 from nplight.modules.lightning_checkpoint import check_lightning_checkpoint
 from nplight.report import report_command
 from nplight.report.planted_command import planted_command
@@ -175,7 +177,7 @@ class PathCLI(LightningCLI):
         """Refuse missing options, and choose the run folder."""
         subcommand: str = self.config["subcommand"]
         config = self.config[subcommand]
-        for name in ("images", "paths"):
+        for name in ("images", "paths", "shard"):
             commands = OPTIONS[name].commands
             if config[name] and subcommand not in commands:
                 raise ArgumentError(
@@ -198,7 +200,8 @@ class PathCLI(LightningCLI):
             config.trainer.callbacks = [
                 callback for callback in config.trainer.callbacks or [] if "ProgressBar" not in callback.class_path
             ]
-        self.run_dir = RunFolder(config.run_dir or _default_run_dir(config, subcommand)).path
+        self.shard = None if config.shard is None else _shard_of(config)
+        self.run_dir = RunFolder(config.run_dir or _default_run_dir(config, subcommand, self.shard)).path
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer whose logger, callbacks and files use the run folder."""
@@ -230,6 +233,13 @@ class PathCLI(LightningCLI):
             )
         if self.subcommand == "predict":
             self.datamodule.predict_images = self.config[self.subcommand].images
+        if self.shard is not None:
+            if not isinstance(self.datamodule, PathDataModule):
+                raise ArgumentError(
+                    f"--shard needs a data module of nplight.data, whose images are numbered, got "
+                    f"{type(self.datamodule).__name__}"
+                )
+            self.datamodule.shard = self.shard
         # The link of `num_classes` is ignored silently for a model without this argument.
         data_classes = getattr(self.datamodule, "num_classes", None)
         with contextlib.suppress(UnsupportedModelError):
@@ -251,6 +261,8 @@ def main(args: ArgsType = None) -> None:
     warnings.filterwarnings("error", message=missing)
     words = sys.argv[1:] if args is None else args
     try:
+        if isinstance(words, list) and words[:1] == ["merge"]:
+            words = args = merge_command(words[1:])
         if isinstance(words, list) and words[:1] and words[0] in _WITHOUT_CONFIGURATION:
             _WITHOUT_CONFIGURATION[words[0]](words[1:])
         else:
@@ -293,6 +305,20 @@ def _shown(value: str | list[str]) -> str:
 
 def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
     """Set the methods of every search in a configuration."""
+    for search in _searches(callbacks, "methods"):
+        search.init_args["methods"] = methods
+
+
+def _shard_of(config: Any) -> Shard:
+    """The shard that `--shard` names."""
+    _searches(config.trainer.callbacks or [], "shard")
+    if config.paths is not None:
+        raise ArgumentError("--shard is for searches, and --paths tests paths that are there; leave one out")
+    return Shard.parse(config.shard)
+
+
+def _searches(callbacks: list[Any], option: str) -> list[Any]:
+    """The searches in a configuration, at least one."""
     kinds = [pkgutil.resolve_name(callback.class_path) for callback in callbacks]
     searches = [
         callback
@@ -300,9 +326,8 @@ def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
         if isinstance(kind, type) and issubclass(kind, CommandLineSettings) and "methods" in kind.command_line_settings
     ]
     if not searches:
-        raise ArgumentError("--methods needs a NeuronPathSearch among the callbacks of the configuration, got none")
-    for search in searches:
-        search.init_args["methods"] = methods
+        raise ArgumentError(f"--{option} needs a NeuronPathSearch among the callbacks of the configuration, got none")
+    return searches
 
 
 def with_report(callbacks: list[Any]) -> list[Any]:
@@ -313,9 +338,10 @@ def with_report(callbacks: list[Any]) -> list[Any]:
     return [*callbacks, Namespace(class_path="nplight.callbacks.PathReport", init_args=Namespace())]
 
 
-def _default_run_dir(config: Any, subcommand: str) -> Path:
+def _default_run_dir(config: Any, subcommand: str, shard: Shard | None) -> Path:
     files = config.get("config") or []
     if not files:
         raise ArgumentError("--run_dir must be given when there is no configuration file to name the run after")
     run = Path("runs") / Path(str(files[-1])).stem
-    return run if subcommand == "validate" else run / subcommand
+    run = run if subcommand == "validate" else run / subcommand
+    return run if shard is None else run / f"shard-{shard.number}-of-{shard.count}"

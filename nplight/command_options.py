@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, str] = {
     "test": "test the category paths of a finished run on the test images, without a search",
     "predict": "find the neuron paths of images without labels",
     "fit": "train or fine-tune the Vision Transformer",
+    "merge": "put the runs of --shard i/n together, and finish them as one run",
     "report": "write the page of a finished run again, and its figures",
     "planted": "judge methods by models whose neuron paths are known",
     "shrink": "make the model of a finished run smaller, and measure it",
@@ -73,6 +74,12 @@ OPTIONS: Mapping[str, Option] = {
         "LIST",
         ("validate", "predict"),
         {"type": list[str | dict[str, Any]] | None, "default": None},
+    ),
+    "shard": Option(
+        "search one n-th of the images only, i from 0 to n - 1, in a run folder of its own; `merge` puts them together",
+        "i/n",
+        ("validate", "predict"),
+        {"type": str | None, "default": None},
     ),
     "fit_from_scratch": Option(
         "start from new weights, not from the model's checkpoint",
@@ -141,6 +148,7 @@ def overview() -> str:
             "Find and test the neuron paths of a Vision Transformer.",
             "",
             "usage: train.py COMMAND --config configs/NAME.yaml [options]",
+            "       train.py merge RUN... --run_dir DIR [options]",
             "       train.py report RUN [--figures DIR]",
             "       train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]",
             "       train.py shrink RUN [--keep SHARE] [--by NAME]",

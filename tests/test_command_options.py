@@ -26,7 +26,7 @@ def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
         shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (shown.returncode, shown.stderr) == (status, "set()\n")
         assert shown.stdout == overview()
-    assert {*PathCLI.subcommands(), "report", "planted", "shrink"} == set(COMMANDS)
+    assert {*PathCLI.subcommands(), "merge", "report", "planted", "shrink"} == set(COMMANDS)
     assert all(f"  {name} " in overview() and text in overview() for name, text in COMMANDS.items())
 
 

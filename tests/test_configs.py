@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -109,3 +110,24 @@ def test_the_page_on_the_papers_settings_names_every_setting_of_its_configuratio
         assert f"`{name}" in page, name
         if not isinstance(value, list):
             assert f"`{name}: {value}`" in page, name
+
+
+def test_the_array_script_runs_a_shard_per_job_and_then_the_merge(tmp_path: Path) -> None:
+    script = CONFIGS / "slurm_array.sbatch"
+    for shard in range(2):
+        (tmp_path / "runs" / "mine" / f"shard-{shard}-of-2").mkdir(parents=True)
+    (tmp_path / "srun").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "srun").chmod(0o755)
+
+    def started(**variables: str) -> str:
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **variables}
+        words = ["bash", script, "--config", "configs/mine.yaml"]
+        return subprocess.run(
+            words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    shard = "python train.py validate --shard 3/{} --config configs/mine.yaml"
+    assert started(SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT="8") == shard.format(8)
+    assert started(SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT="1", SHARDS="16") == shard.format(16)
+    runs = "runs/mine/shard-0-of-2 runs/mine/shard-1-of-2"
+    assert started() == f"python train.py merge {runs} --run_dir runs/mine"

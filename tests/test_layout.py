@@ -32,7 +32,7 @@ LAYERS = [
     {"shrinking"},
     {"modules", "run_logger", "terminal"},
     {"planted"},
-    {"command_options", "report"},
+    {"command_options", "merge_command", "report"},
     {"runs"},
     {"cli"},
 ]

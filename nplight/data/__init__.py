@@ -14,6 +14,7 @@ from nplight.data.perturbations import PERTURBATIONS, SEVERITIES, perturbed
 from nplight.data.pixel_scale import PixelScale
 from nplight.data.preprocessing import Preprocessing
 from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
+from nplight.data.shard import Shard
 from nplight.data.split import stratified_split
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Preprocessing",
     "SEVERITIES",
     "SampledImages",
+    "Shard",
     "batch_reader",
     "check_each_once",
     "labels_of",

@@ -22,6 +22,7 @@ from nplight.data.image_files import ImageFiles, shown
 from nplight.data.image_open import MAX_PIXELS, check_max_pixels
 from nplight.data.pixel_scale import PixelScale
 from nplight.data.sampler import EachOnceSampler
+from nplight.data.shard import Shard
 from nplight.data.split import stratified_split
 from nplight.errors import ArgumentError, check_at_least, check_choice, listed, printable
 
@@ -58,6 +59,10 @@ class PathDataModule(LightningDataModule):
         check: for broken image files before work starts: `quick` reads the beginning and the end of each file, `full`
             decodes it.
         max_pixels: larger image files count as broken.
+
+    Attributes:
+        shard: the share of the discover images, or of those to predict, that this run has; `None`: all. The split is
+            that of all images, and the held-out images are those of the run that puts the shards together.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class PathDataModule(LightningDataModule):
         self.on_error = on_error
         self.check = check
         self.max_pixels = max_pixels
+        self.shard: Shard | None = None
         # File and reason of each skipped image: of those to predict (True), and of all others (False).
         self._skipped: dict[bool, tuple[tuple[str, str], ...]] = {}
         self._to_predict: tuple[tuple[str, ...], Subset[Any]] | None = None
@@ -188,13 +194,16 @@ class PathDataModule(LightningDataModule):
         return self._loader(data, sampler=sampler, shuffle=sampler is None, drop_last=True)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
+        if self.shard is not None:
+            return [self._evaluation_loader(self._of_shard(self.splits()[0], self.shard))]
         return [self._evaluation_loader(data) for data in self.splits()]
 
     def test_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader(self.splits()[1])
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        return self._evaluation_loader(self._predicted())
+        data = self._predicted()
+        return self._evaluation_loader(data if self.shard is None else self._of_shard(data, self.shard))
 
     def _predicted(self) -> Subset[Any]:
         """The images to predict, numbered among all image files; the check for broken images runs once."""
@@ -219,6 +228,9 @@ class PathDataModule(LightningDataModule):
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         return stratified_split(labels, DISCOVER_FRACTION, seed=self.split_seed, num_classes=self.num_classes)
+
+    def _of_shard(self, data: Dataset[Any], shard: Shard) -> Subset[Any]:
+        return Subset(data, shard.positions(len(data), self.batch_size))  # type: ignore[arg-type]
 
     def _evaluation_loader(self, data: Dataset[Any]) -> DataLoader[Any]:
         # Lightning's default sampler repeats images to fill the last batch.

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from nplight.data import ImageBatch
+from nplight.data import ImageBatch, Shard
 from nplight.errors import ArgumentError
 
 DataPass = Callable[[str], Iterable[ImageBatch]]
@@ -25,6 +25,7 @@ class RunContext:
         precision: what the run folder's settings call the precision; `None`: the dtype of the weights.
         data: what else the results depend on, as plain values: the identity of the data, limits of the loader.
         skipped: files that the data left out, and why.
+        shard: the share of the images that the loop gives; `None`: all.
     """
 
     discover_pass: DataPass | None = None
@@ -32,6 +33,7 @@ class RunContext:
     precision: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[tuple[str, str]] = ()
+    shard: Shard | None = None
 
 
 def check_discover_pass(context: RunContext, purpose: str) -> DataPass:

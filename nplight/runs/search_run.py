@@ -21,7 +21,15 @@ from nplight.runs.run import Run
 from nplight.runs.search_settings import SearchSettings
 from nplight.searching import SearchOptions
 from nplight.seeds import checksums
-from nplight.store import PathTable, RunFolder, StoredImages, read_searches, stored_images
+from nplight.store import (
+    PathTable,
+    RunFolder,
+    StoredImages,
+    compact,
+    finish_compaction,
+    read_searches,
+    stored_images,
+)
 from nplight.vit import OpenViT, fingerprint, refuse_hooks
 
 
@@ -153,9 +161,10 @@ class SearchRun(Run):
                         rows.search(self.vit, batch, sums, predicted=self.settings.predicted)
 
     def conclude(self) -> dict[str, dict[int, CategoryPaths]]:
-        """Search the categories, where granularity `category` asks for it, and form the category paths.
+        """Search the categories, where granularity `category` asks for it, compact the parts, form the category paths.
 
-        Every process must call it, also one that had no images; more than once does no harm.
+        A shard forms none: `nplight.store.merge_shards` puts the rows of all together. Every process must call it, also
+        one that had no images; more than once does no harm.
 
         Returns:
             `category_paths`.
@@ -164,11 +173,11 @@ class SearchRun(Run):
             ArgumentError: no process had an image, or a category has none.
             RunFolderError: the folder holds paths of other images.
         """
-        if self._concluded or not self.settings.labelled:
+        if self._concluded:
             return self.category_paths
         self._concluded = True
         images = images_of_processes(self._images)
-        if images.images == 0:
+        if images.images == 0 and self.settings.labelled:
             raise ArgumentError("the first validation loader must give images to find paths with, but it gave none")
         for search in self.settings.searches:
             if search.granularity == "category":
@@ -176,7 +185,9 @@ class SearchRun(Run):
                 with isolate_rng():
                     search_categories(self.vit, rows, images, self.context, predicted=self.settings.predicted)
         objects_of_processes(None)  # now every process has written its paths
-        self.category_paths = on_first_process(lambda: self._form_category_paths(images))
+        on_first_process(lambda: self._finish_rows(images))
+        if self.settings.labelled and self.context.shard is None:
+            self.category_paths = on_first_process(lambda: self._form_category_paths(images))
         return self.category_paths
 
     @property
@@ -192,6 +203,8 @@ class SearchRun(Run):
                 f"the model must tell apart the {categories} categories of the data, each of which gets a path, but it "
                 f"knows {vit.num_classes}; give it a head for them, or other data"
             )
+        if context.shard is not None:
+            self._check_shard(context)
         by_category = [search.name for search in self.settings.searches if search.granularity == "category"]
         if by_category:
             check_discover_pass(context, f"granularity 'category' of {listed(by_category)}")
@@ -200,11 +213,26 @@ class SearchRun(Run):
             "precision": self._precision,
             "model": fingerprint(vit.searched),
             **context.data,
+            **({} if context.shard is None else {"shard": str(context.shard)}),
         }
+
+    def _check_shard(self, context: RunContext) -> None:
+        by_category = [search.name for search in self.settings.searches if search.granularity == "category"]
+        if by_category:
+            raise ArgumentError(
+                f"`shard` {context.shard} cannot search with granularity 'category' ({listed(by_category)}), which "
+                f"needs all images of a category at once; search these in a run without shards"
+            )
+        if limits := [name for name in context.data if name.startswith("limit_")]:
+            raise ArgumentError(
+                f"`{limits[0]}` must not be set with `shard` {context.shard}, as it would leave out images of every "
+                f"shard; limit the data, as max_per_category does"
+            )
 
     def _claim(self, settings: dict[str, Any], overwrite: bool) -> dict[str, list[ImageRows]]:
         """Take the folder, list the files that the data left out, and find out which images the folder holds."""
         self.folder.claim("search", settings, overwrite=overwrite)
+        finish_compaction(self.folder)
         for search in self.settings.searches:
             self.folder.claim(f"search {search.name}", search.settings())
         if self.context.skipped:
@@ -228,6 +256,12 @@ class SearchRun(Run):
                 rank_zero_warn(
                     f"{kind} in {self.folder.parts} were set aside as {listed(names)}; their images are searched again"
                 )
+
+    def _finish_rows(self, images: ImageDigest) -> None:
+        for name in (rows.image_search.name for several in self._rows.values() for rows in several):
+            compact(self.folder, name)
+        if self.context.shard is not None:
+            self.folder.write_shard(str(self.context.shard), str(images))
 
     def _form_category_paths(self, images: ImageDigest) -> dict[str, dict[int, CategoryPaths]]:
         names = [rows.image_search.name for several in self._rows.values() for rows in several]

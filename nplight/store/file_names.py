@@ -12,6 +12,8 @@ PATHS = "paths"
 
 CATEGORY_PATHS = "category_paths.json"
 SKIPPED = "skipped_files.csv"
+SHARD = "shard.json"
+"""Which n-th of the images a run of `--shard` has; written when it has ended."""
 
 METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
@@ -49,6 +51,9 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{PATHS}/part-*.parquet",
             f"{PATHS}/damaged-*.parquet",
             f"{PATHS}/foreign-*.parquet",
+            f"{PATHS}/compacted-*/*",
+            f"{PATHS}/.compacting-*/*",
+            SHARD,
         ),
         "evaluation": (
             METRICS_JSON,
@@ -75,6 +80,7 @@ _SAME_COMMAND = "the same command again writes it anew"
 WAYS_OUT: Mapping[str, str] = MappingProxyType(
     {
         SETTINGS: "start anew with --overwrite",
+        SHARD: "the same command in this folder writes it anew",
         CATEGORY_PATHS: "the same validate again forms it anew",
         METRICS_JSON: _SAME_COMMAND,
         SELECTIVITY: _SAME_COMMAND,

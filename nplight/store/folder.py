@@ -17,7 +17,7 @@ from nplight.paths import CategoryPaths
 from nplight.store import lock
 from nplight.store.atomic_write import leftovers, remove, write_whole
 from nplight.store.category_file import from_json, to_json
-from nplight.store.file_names import CATEGORY_PATHS, METRICS_CSV, METRICS_JSON, PATHS, RESULTS, SETTINGS, SKIPPED
+from nplight.store.file_names import CATEGORY_PATHS, METRICS_CSV, METRICS_JSON, PATHS, RESULTS, SETTINGS, SHARD, SKIPPED
 from nplight.store.json_files import check_shape, damaged, read_json
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")  # first characters of spreadsheet formulas
@@ -181,6 +181,23 @@ class RunFolder:
         """Write one row per condition, as `metrics.json` (with `header`) and as `metrics.csv`."""
         self.write(METRICS_JSON, _json({**header, "conditions": list(rows)}))
         self.write_csv(METRICS_CSV, rows)
+
+    def write_shard(self, shard: str, images: str) -> None:
+        """Write that a shard, `i/n`, has ended, and the digest of its images."""
+        self.write(SHARD, _json({"shard": shard, "images": images}))
+
+    def read_shard(self) -> dict[str, str] | None:
+        """What `write_shard` wrote; `None`: nothing yet.
+
+        Raises:
+            RunFolderError: the file is damaged.
+        """
+        if not (self.path / SHARD).exists():
+            return None
+        content = self._read(SHARD)
+        if not all(isinstance(content.get(name), str) for name in ("shard", "images")):
+            raise damaged(self.path / SHARD, "it names no shard and images")
+        return content
 
     def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
         """Write `skipped_files.csv`: files that could not be read, with the reason."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from nplight.paths import PathBatch
 from nplight.store.atomic_write import write_whole
 from nplight.store.folder import RunFolder
 from nplight.store.part_checksums import checked_footer, checksums_of
+from nplight.store.part_listing import listed_files
 
 SCHEMA_VERSION = 2
 _WITH_METHOD = 1
@@ -45,6 +45,7 @@ class Part:
         search: the search that found its paths.
         rows: number of images.
         first: the smallest image index.
+        last: the largest; `None` in parts of older versions.
         index: all image indices if they are equally spaced; else `None`.
         labels: smallest and largest label; `None` without labels.
         columns: a checksum of names, types and shapes of the columns.
@@ -56,6 +57,7 @@ class Part:
     search: str
     rows: int
     first: int
+    last: int | None
     index: range | None
     labels: tuple[int, int] | None
     columns: int
@@ -102,14 +104,33 @@ def write_part(
             f"{existing[0]} is there already: image {first} came twice, from a sampler that repeats "
             f"images or from two runs at once; every image must come once, with an index of its own"
         )
-    table = _table(paths, index, files, labels, checksums, search)
+    write_table(run.parts, _table(paths, index, files, labels, checksums, search), fingerprint)
+
+
+def write_table(folder: Path, table: pa.Table, fingerprint: str | None) -> Path:
+    """Write the rows of a part, in ascending order of their index, atomically.
+
+    Args:
+        folder: of the parts.
+        table: at least one row of one search, with the columns of a part.
+        fingerprint: of the search in its run.
+
+    Returns:
+        The path of the part.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+    index, labels = table["index"].to_numpy(), table["label"].drop_null().to_numpy()
+    search, first = table["search"][0].as_py(), int(index[0])
     about = {
         "version": SCHEMA_VERSION,
         "search": search,
-        "rows": len(paths),
+        "rows": len(index),
         "first": first,
+        "last": int(index[-1]),
         "step": _step(index),
-        "labels": None if labels is None else [int(labels.min()), int(labels.max())],
+        "labels": [int(labels.min()), int(labels.max())] if len(labels) else None,
         "columns": crc32(str(table.schema).encode()),
         "run": fingerprint,
     }
@@ -117,21 +138,19 @@ def write_part(
     content = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
     pq.write_table(content, buffer, compression="zstd", write_page_checksum=True)
     parquet = buffer.getvalue().to_pybytes()
-    path = run.parts / f"{stem}.{checksums_of(parquet)}.parquet"
+    path = folder / f"{_stem(search, first)}.{checksums_of(parquet)}.parquet"
     write_whole(path, lambda temporary: temporary.write_bytes(parquet))
+    return path
 
 
 def part_files(run: RunFolder, search: str | None = None) -> list[Path]:
     """The files named as parts of a run, or of one of its searches; temporary files are left out.
 
     Raises:
-        RunFolderError: the folder cannot be read.
+        RunFolderError: the folder cannot be read, or the list of a compaction is damaged.
     """
-    try:
-        names = sorted(os.listdir(run.parts)) if run.parts.is_dir() else []
-    except OSError as error:
-        raise RunFolderError(f"{run.parts} cannot be read: {error.strerror}; make it readable") from error
-    return [run.parts / name for name in names if (match := _NAME.fullmatch(name)) and search in (None, match[2])]
+    files = listed_files(run.parts)
+    return [path for name, path in files.items() if (match := _NAME.fullmatch(name)) and search in (None, match[2])]
 
 
 def open_part(path: Path, *, check_data: bool = False) -> Part:
@@ -154,7 +173,8 @@ def open_part(path: Path, *, check_data: bool = False) -> Part:
         labels = about["labels"] and (about["labels"][0], about["labels"][1])
         search, rows, first, step = about[search_column], about["rows"], about["first"], about["step"]
         index = step and range(first, first + rows * step, step)
-        part = Part(path, search, rows, first, index, labels, about["columns"], about.get("run"), search_column)
+        last, columns, fingerprint = about.get("last"), about["columns"], about.get("run")
+        part = Part(path, search, rows, first, last, index, labels, columns, fingerprint, search_column)
         if rows != metadata.num_rows or _stem_of(path) != _stem(search, first):
             raise ValueError(f"it holds {metadata.num_rows} rows of {_stem(search, first)}")
     except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
@@ -198,8 +218,8 @@ def _stem_of(path: Path) -> str | None:
     return name and name[1]
 
 
-def _step(index: Tensor) -> int | None:
-    steps = index.sort().values.diff().unique().tolist()
+def _step(index: np.ndarray) -> int | None:
+    steps = np.unique(np.diff(index)).tolist()
     return 1 if not steps else int(steps[0]) if len(steps) == 1 else None
 
 

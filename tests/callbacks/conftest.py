@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
+from nplight.store import sorted_parts
 from tests.callbacks.foreign_project import Foreign, all_callbacks, make_loaders, validate
 from tests.callbacks.several_searches import compare
 from tests.conftest import Reference, read_reference
@@ -26,6 +28,20 @@ def quiet() -> Iterator[None]:
     logger.setLevel(before)
 
 
+@pytest.fixture(autouse=True)
+def _small_parts() -> Iterator[None]:
+    with small_parts():
+        yield
+
+
+@contextmanager
+def small_parts() -> Iterator[None]:
+    """Parts of a finished run hold four rows, so that there are several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorted_parts, "MOST_ROWS", 4)
+        yield
+
+
 @pytest.fixture
 def loaders(reference: Reference) -> list[DataLoader[Any]]:
     """Of the reference images: the discover loader and the held-out loader."""
@@ -36,7 +52,8 @@ def loaders(reference: Reference) -> list[DataLoader[Any]]:
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `all_callbacks` on the reference images, to be read."""
     folder, reference = tmp_path_factory.mktemp("plain"), read_reference("class_token")
-    validate(Foreign(reference.model), make_loaders(reference), *all_callbacks(folder))
+    with small_parts():
+        validate(Foreign(reference.model), make_loaders(reference), *all_callbacks(folder))
     return folder
 
 
@@ -44,7 +61,8 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[NeuronPathSearch, PathEvaluation, Path]:
     """A run of `METHODS` and its folder, to be read."""
     folder, reference = tmp_path_factory.mktemp("compared"), read_reference("class_token")
-    search, evaluation, _ = compare(reference, make_loaders(reference), folder)
+    with small_parts():
+        search, evaluation, _ = compare(reference, make_loaders(reference), folder)
     return search, evaluation, folder
 
 
@@ -52,5 +70,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[NeuronPathSearch
 def jas_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of JAS alone, to be read or copied."""
     folder, reference = tmp_path_factory.mktemp("jas"), read_reference("class_token")
-    compare(reference, make_loaders(reference), folder, ["jas"])
+    with small_parts():
+        compare(reference, make_loaders(reference), folder, ["jas"])
     return folder

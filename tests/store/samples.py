@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 
 from nplight import CategoryPaths, PathBatch
-from nplight.store import RunFolder, write_part
+from nplight.store import RunFolder, read_paths, write_part
 
 
 def batch(count: int, seed: int = 0, dtype: torch.dtype = torch.float32, ranked: int = 3) -> PathBatch:
@@ -149,3 +150,24 @@ def finished_with_link(path: Path) -> RunFolder:
     # The claim of an empty folder would refuse the link as a path of an unknown run.
     (path / "settings.json").write_text(json.dumps({"search": {"nplight": version("nplight"), "steps": 20}}))
     return finished(path)
+
+
+def write_rows(run: RunFolder, index: Sequence[int], *, search: str = "jas", fingerprint: str | None = None) -> None:
+    """A part whose rows depend on the index of each image alone."""
+    draw = batch(64, ranked=3)
+    numbers = torch.tensor(list(index))
+    write_part(
+        run,
+        draw[numbers],
+        index=numbers,
+        files=[f"image {number}" for number in index],
+        labels=numbers % 2,
+        checksums=[number + 7 for number in index],
+        search=search,
+        fingerprint=fingerprint,
+    )
+
+
+def rows_of(run: RunFolder) -> pa.Table:
+    """Every row of a run, in order."""
+    return read_paths(run.path).to_arrow().combine_chunks()
