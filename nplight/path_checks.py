@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, PositionError, check_dense, described
+from nplight.errors import ArgumentError, PositionError, check_dense, described, listed
 
 __all__ = ["check_labels", "check_neurons", "checked_shape", "is_position", "positions_of"]
 
@@ -72,6 +72,20 @@ def check_labels(labels: Tensor, images: int, num_classes: int) -> None:
     if outside:
         raise ArgumentError(
             f"`labels` must be in 0 … {num_classes - 1}, got {labels[outside[0]].item()} for image {outside[0]}"
+        )
+
+
+def check_no_category_empty(images: Tensor) -> None:
+    """Refuse categories without images: (categories,) int64.
+
+    Raises:
+        ArgumentError: naming the categories.
+    """
+    empty = (images == 0).nonzero().flatten().tolist()
+    if empty:
+        raise ArgumentError(
+            f"every category must have at least one image to form its path, "
+            f"but categories {listed(empty)} have none; give them images or leave the categories out"
         )
 
 

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, described, listed
-from nplight.path_checks import check_labels, check_neurons, checked_shape, is_position, positions_of
+from nplight.path_checks import (
+    check_labels,
+    check_neurons,
+    check_no_category_empty,
+    checked_shape,
+    is_position,
+    positions_of,
+)
 from nplight.path_file import PathLike, read_tensors, write_tensors
 from nplight.path_views import category_lines, frame, image_lines, path_figure, summary
 
@@ -207,12 +214,7 @@ class CategoryPaths:
         categories, *_ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
         checked_shape("votes", self.votes, tuple(self.neurons.shape))
         checked_shape("images", self.images, (categories,), integer=True)
-        empty = (self.images == 0).nonzero().flatten().tolist()
-        if empty:
-            raise ArgumentError(
-                f"every category must have at least one image to form its path, "
-                f"but categories {listed(empty)} have none; give them images or leave the categories out"
-            )
+        check_no_category_empty(self.images)
 
     def __len__(self) -> int:
         return len(self.neurons)

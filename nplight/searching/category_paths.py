@@ -40,13 +40,14 @@ class CategoryVotes:
         num_classes: number of categories.
         top_k: neurons per layer of a category path.
         method: one of `CATEGORY_METHODS`.
+        first: the number of the category whose label is 0, for messages.
     """
 
-    def __init__(self, num_classes: int, *, top_k: int = 1, method: str = "frequency") -> None:
+    def __init__(self, num_classes: int, *, top_k: int = 1, method: str = "frequency", first: int = 0) -> None:
         check_num_classes(num_classes)
         check_at_least("top_k", top_k, 1)
         check_choice("method", method, CATEGORY_METHODS)
-        self.num_classes, self.top_k, self.method = num_classes, top_k, method
+        self.num_classes, self.top_k, self.method, self.first = num_classes, top_k, method, first
         self._layers = 0
         self._images = torch.zeros(num_classes, dtype=torch.int64)
         self._keys = torch.empty(0, dtype=torch.int64)
@@ -69,6 +70,18 @@ class CategoryVotes:
         self._images += labels.bincount(minlength=self.num_classes)
         if sum(len(keys) for keys, _ in self._pending) > PENDING:
             self._merge()
+
+    def __len__(self) -> int:
+        """The number of entries, 24 bytes each, but for those of the last few million neurons added."""
+        return len(self._keys)
+
+    def forget_from(self, category: int) -> None:
+        """Drop a category, and those after it, as if none of their images had been added, nor were to be."""
+        self._merge()
+        slots_per_category = max(1, self._layers) * (self.top_k if self._by_rank else 1)
+        kept = self._keys // _MAX_WIDTH // slots_per_category < category
+        self._keys, self._votes, self._scores = (part[kept] for part in (self._keys, self._votes, self._scores))
+        self.num_classes, self._images = category, self._images[:category]
 
     def compute(self) -> CategoryPaths:
         """The category paths of all images added.
@@ -100,7 +113,8 @@ class CategoryVotes:
         if (paths.neurons < 0).any():
             category, layer, _ = (paths.neurons < 0).nonzero()[0].tolist()
             raise ArgumentError(
-                f"`top_k` = {self.top_k} is more than the distinct neurons on the image paths of category {category} "
+                f"`top_k` = {self.top_k} is more than the distinct neurons on the image paths of category "
+                f"{self.first + category} "
                 f"in layer {layer}; rank at least that many for each image, or lower `top_k`"
             )
         return paths

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ import torch
 
 from nplight import category_paths
 from nplight.errors import ArgumentError
-from nplight.results import form_category_paths
+from nplight.results import form_category_paths, forming
 from nplight.searching import CATEGORY_METHODS
-from nplight.store import PathTable, RunFolder, read_paths
-from tests.store.samples import write
+from nplight.store import PathTable, RunFolder, read_paths, write_part
+from tests.store.samples import batch, write
 
 
 @pytest.fixture
@@ -31,6 +32,43 @@ def test_paths_of_each_size_are_those_of_all_rows_together(table: PathTable, met
         assert torch.equal(paths.neurons, expected.neurons)
         torch.testing.assert_close(paths.votes, expected.votes)
         assert paths.images.tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("method", CATEGORY_METHODS)
+@pytest.mark.parametrize("entries", [0, 40, 100])
+def test_paths_formed_in_several_passes_are_those_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, entries: int
+) -> None:
+    run, labels = RunFolder(tmp_path), torch.arange(60) * 7 % 10
+    for start in range(0, 60, 6):
+        index = torch.arange(start, start + 6)
+        write_part(
+            run,
+            batch(6, seed=start),
+            index=index,
+            files=["image"] * 6,
+            labels=labels[index],
+            checksums=[1] * 6,
+            search="jas",
+        )
+    table = read_paths(tmp_path)
+    whole = form_category_paths(table, [1, 3], num_classes=10, category_method=method)
+    passes, real = [], PathTable.batches
+    monkeypatch.setattr(PathTable, "batches", lambda *words: passes.append(1) or real(*words))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(forming, "MOST_ENTRIES", entries)
+    monkeypatch.setattr(import_module("nplight.searching.category_paths"), "PENDING", 0)
+    parts = form_category_paths(table, [1, 3], num_classes=10, category_method=method)
+    # One over the labels, and one per category if no more fit.
+    assert len(passes) == 11 if entries == 0 else 2 < len(passes) < 11
+    for size in (1, 3):
+        assert torch.equal(parts[size].neurons, whole[size].neurons)
+        assert torch.equal(parts[size].votes, whole[size].votes)
+        assert torch.equal(parts[size].images, whole[size].images)
+
+
+def test_a_label_that_is_no_category_is_refused(table: PathTable) -> None:
+    with pytest.raises(ArgumentError, match="`labels` must be in 0 … 0, got 1"):
+        form_category_paths(table, [1], num_classes=1, category_method="frequency")
 
 
 def test_a_category_without_images_is_refused(table: PathTable) -> None:
