@@ -1,7 +1,7 @@
 """Time and memory of a run of more than a million rows: `python -m benchmarks.million_rows`.
 
-The rows are made up: 1,000 categories, 24 layers of 4,096 neurons, of which the images of a category have 40 per layer on
-their paths. Each step runs in a process of its own, whose memory without the step is told too.
+The rows are made up: 1,000 categories, 24 layers of 4,096 neurons, of which the images of a category have 40 per layer
+on their paths. Each step runs in a process of its own, whose memory without the step is told too.
 """
 
 from __future__ import annotations
