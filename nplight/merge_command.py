@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from nplight.errors import RunFolderError
-from nplight.store import RunFolder, merge_shards
+from nplight.runs import merge_shards
+from nplight.store import RunFolder
 from nplight.store.file_names import CONFIG
 
 __all__ = ["merge_command"]

@@ -32,8 +32,9 @@ LAYERS = [
     {"shrinking"},
     {"modules", "run_logger", "terminal"},
     {"planted"},
-    {"command_options", "merge_command", "report"},
+    {"command_options", "report"},
     {"runs"},
+    {"merge_command"},
     {"cli"},
 ]
 

@@ -3,6 +3,7 @@
 from nplight.runs.context import DataPass, RunContext
 from nplight.runs.evaluation_run import EvaluationRun
 from nplight.runs.evaluation_settings import EvaluationSettings
+from nplight.runs.merge import merge_shards
 from nplight.runs.path_source import PathSource, StoredPaths
 from nplight.runs.run import Run
 from nplight.runs.sanity_run import SanityRun
@@ -26,4 +27,5 @@ __all__ = [
     "StabilitySettings",
     "StoredPaths",
     "check_searchable",
+    "merge_shards",
 ]

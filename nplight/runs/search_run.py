@@ -163,7 +163,7 @@ class SearchRun(Run):
     def conclude(self) -> dict[str, dict[int, CategoryPaths]]:
         """Search the categories, where granularity `category` asks for it, compact the parts, form the category paths.
 
-        A shard forms none: `nplight.store.merge_shards` puts the rows of all together. Every process must call it, also
+        A shard forms none: `nplight.runs.merge_shards` puts the rows of all together. Every process must call it, also
         one that had no images; more than once does no harm.
 
         Returns:

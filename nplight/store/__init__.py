@@ -3,7 +3,6 @@
 from nplight.store.atomic_write import write_whole
 from nplight.store.compaction import compact, finish_compaction
 from nplight.store.folder import RunFolder
-from nplight.store.merge import merge_shards
 from nplight.store.parts import part_files, write_part
 from nplight.store.path_table import PathTable, read_paths, read_searches
 from nplight.store.row_lookup import RowLookup
@@ -16,7 +15,6 @@ __all__ = [
     "StoredImages",
     "compact",
     "finish_compaction",
-    "merge_shards",
     "part_files",
     "read_paths",
     "read_searches",

@@ -1,4 +1,4 @@
-"""Compaction of a search's parts at the end of a run, in steps of which each may be the last of a killed process.
+"""Compaction of a search's parts, if they are many, at the end of a run; a process may be killed at any of its steps.
 
 The new parts are written to a hidden folder. Renaming it to `compacted-SEARCH` puts them in the place of the old ones:
 from then on `part_files` lists them. Moving them up and removing the old ones may wait for the next run.
@@ -19,13 +19,14 @@ from nplight.store.folder import RunFolder
 from nplight.store.part_listing import COMPACTED, COMPACTING, REPLACED, replaced
 from nplight.store.parts import Part, open_part, part_files
 from nplight.store.path_table import PathTable
-from nplight.store.sorted_parts import is_sorted, write_sorted
+from nplight.store.sorted_parts import needs_compaction, write_sorted
 
 
 def compact(run: RunFolder, search: str) -> None:
-    """Write the parts of a search anew, sorted by index and of equal size, if they are not.
+    """Write the parts of a search anew, sorted by index and of equal size, if they are many and not so yet.
 
-    Only one process of a run may call it, which has claimed the folder.
+    A finished run that is opened again is left as it is. Only one process of a run may call it, which has claimed the
+    folder.
 
     Args:
         run: the run folder.
@@ -35,10 +36,11 @@ def compact(run: RunFolder, search: str) -> None:
         RunFolderError: an image is stored twice, a part is damaged, or the folder cannot be written.
     """
     finish_compaction(run)
+    files = part_files(run, search)
     with ThreadPoolExecutor() as pool:  # for file systems with high latency
-        parts = list(pool.map(partial(open_part, check_data=True), part_files(run, search)))
-    if not parts or is_sorted(parts):
-        return
+        if not needs_compaction(list(pool.map(open_part, files))):
+            return
+        parts = list(pool.map(partial(open_part, check_data=True), files))
     PathTable(parts)  # refuses an image that is stored twice
     hidden = run.parts / f"{COMPACTING}{search}"
     names = write_sorted(parts, hidden, parts[0].fingerprint)

@@ -45,24 +45,29 @@ class Part:
         search: the search that found its paths.
         rows: number of images.
         first: the smallest image index.
-        last: the largest; `None` in parts of older versions.
         index: all image indices if they are equally spaced; else `None`.
         labels: smallest and largest label; `None` without labels.
         columns: a checksum of names, types and shapes of the columns.
         fingerprint: of the search it was written for; `None` if not stored.
         search_column: name of the column with the search's name.
+        last: the largest image index, where the part is a compacted one; else `None`.
     """
 
     path: Path
     search: str
     rows: int
     first: int
-    last: int | None
     index: range | None
     labels: tuple[int, int] | None
     columns: int
     fingerprint: str | None
     search_column: str
+    last: int | None
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the part was put together from others, in order of the index, when the run ended."""
+        return self.last is not None
 
     def may_hold(self, label: int) -> bool:
         """Whether the part may contain an image of a label."""
@@ -107,13 +112,14 @@ def write_part(
     write_table(run.parts, _table(paths, index, files, labels, checksums, search), fingerprint)
 
 
-def write_table(folder: Path, table: pa.Table, fingerprint: str | None) -> Path:
+def write_table(folder: Path, table: pa.Table, fingerprint: str | None, *, compacted: bool = False) -> Path:
     """Write the rows of a part, in ascending order of their index, atomically.
 
     Args:
         folder: of the parts.
         table: at least one row of one search, with the columns of a part.
         fingerprint: of the search in its run.
+        compacted: whether the rows are put together from other parts.
 
     Returns:
         The path of the part.
@@ -128,11 +134,11 @@ def write_table(folder: Path, table: pa.Table, fingerprint: str | None) -> Path:
         "search": search,
         "rows": len(index),
         "first": first,
-        "last": int(index[-1]),
         "step": _step(index),
         "labels": [int(labels.min()), int(labels.max())] if len(labels) else None,
         "columns": crc32(str(table.schema).encode()),
         "run": fingerprint,
+        **({"last": int(index[-1])} if compacted else {}),
     }
     buffer = pa.BufferOutputStream()
     content = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
@@ -173,8 +179,8 @@ def open_part(path: Path, *, check_data: bool = False) -> Part:
         labels = about["labels"] and (about["labels"][0], about["labels"][1])
         search, rows, first, step = about[search_column], about["rows"], about["first"], about["step"]
         index = step and range(first, first + rows * step, step)
-        last, columns, fingerprint = about.get("last"), about["columns"], about.get("run")
-        part = Part(path, search, rows, first, last, index, labels, columns, fingerprint, search_column)
+        columns, fingerprint, last = about["columns"], about.get("run"), about.get("last")
+        part = Part(path, search, rows, first, index, labels, columns, fingerprint, search_column, last)
         if rows != metadata.num_rows or _stem_of(path) != _stem(search, first):
             raise ValueError(f"it holds {metadata.num_rows} rows of {_stem(search, first)}")
     except (ValueError, KeyError, TypeError, pa.ArrowException) as error:

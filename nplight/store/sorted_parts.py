@@ -16,9 +16,12 @@ import pyarrow.parquet as pq
 
 from nplight.store.parts import Part, write_table
 
+MOST_PARTS = 128
+"""Of a search that are left as they were written: more are compacted when the run ends."""
+
 MOST_ROWS = 4096
 MOST_BYTES = 32 << 20
-"""Of a part, before compression: a reader holds several, and damage to one costs its images."""
+"""Of a compacted part, before compression: a reader holds several, and damage to one costs its images."""
 
 _MOST_READS = 16
 """How often each part may be read: more only where a loader shuffled a great many images."""
@@ -26,21 +29,37 @@ _MOST_READS = 16
 _Index = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def block_rows(schema: pa.Schema) -> int:
-    """Number of rows of each part but the last: a power of two."""
+def block_rows(schema: pa.Schema, rows: int) -> int:
+    """Number of rows of each compacted part but the last: a power of two.
+
+    As few as make at most `MOST_PARTS` parts, so that a damaged part costs at most a 64th of the images; in large runs
+    `MOST_ROWS`, or fewer where they take more than `MOST_BYTES`.
+
+    Args:
+        schema: of the rows.
+        rows: number of rows of the search.
+    """
     tensors = [field.type for field in schema if isinstance(field.type, pa.FixedShapeTensorType)]
     values = sum(int(np.prod(tensor.shape)) * tensor.value_type.bit_width // 8 for tensor in tensors)
     fitting = MOST_BYTES // (values + 8 * len(schema))
-    return min(MOST_ROWS, 1 << max(0, int(fitting).bit_length() - 1))
+    enough = 1 << (-(-rows // MOST_PARTS) - 1).bit_length()
+    return min(MOST_ROWS, enough, 1 << max(0, int(fitting).bit_length() - 1))
+
+
+def needs_compaction(parts: Sequence[Part]) -> bool:
+    """Whether the parts of a search are many, or were compacted once, and are not those `write_sorted` would write."""
+    return (len(parts) > MOST_PARTS or any(part.compacted for part in parts)) and not is_sorted(parts)
 
 
 def is_sorted(parts: Sequence[Part]) -> bool:
-    """Whether the parts of a search are those that `write_sorted` would write."""
+    """Whether the parts of a search, at least one, are those that `write_sorted` would write."""
+    if not all(part.compacted for part in parts):
+        return False
     ordered = sorted(parts, key=lambda part: part.first)
-    rows = block_rows(pq.read_schema(ordered[0].path))
+    rows = block_rows(pq.read_schema(ordered[0].path), sum(part.rows for part in parts))
     full = all(part.rows == rows for part in ordered[:-1]) and ordered[-1].rows <= rows
-    apart = all(one.last is not None and one.last < other.first for one, other in itertools.pairwise(ordered))
-    return full and apart and ordered[-1].last is not None
+    apart = (one.last is not None and one.last < other.first for one, other in itertools.pairwise(ordered))
+    return full and all(apart)
 
 
 def write_sorted(parts: Sequence[Part], folder: Path, fingerprint: str | None) -> list[str] | None:
@@ -58,10 +77,10 @@ def write_sorted(parts: Sequence[Part], folder: Path, fingerprint: str | None) -
     if len({part.columns for part in parts}) > 1 or any(part.search_column != "search" for part in parts):
         return None
     schema = pq.read_schema(parts[0].path)
-    layout = _Layout([_index(part) for part in parts], block_rows(schema))
+    layout = _Layout([_index(part) for part in parts], block_rows(schema, sum(part.rows for part in parts)))
     if layout.reads > _MOST_READS * len(parts):
         return None
-    return [write_table(folder, table, fingerprint).name for table in _blocks(parts, layout)]
+    return [write_table(folder, table, fingerprint, compacted=True).name for table in _blocks(parts, layout)]
 
 
 class _Layout:
@@ -100,7 +119,7 @@ def _blocks(parts: Sequence[Part], layout: _Layout) -> Iterator[pa.Table]:
         held: dict[int, pa.Table] = {}
         for owner in np.unique(owners).tolist():
             table = previous.get(owner)
-            table = _read(parts[owner]) if table is None else table
+            table = read_rows(parts[owner]) if table is None else table
             mine = (owners == owner).nonzero()[0]
             pieces.append(table.take(pa.array(positions[mine])))
             places.append(mine)
@@ -113,7 +132,8 @@ def _blocks(parts: Sequence[Part], layout: _Layout) -> Iterator[pa.Table]:
         yield block.combine_chunks()
 
 
-def _read(part: Part) -> pa.Table:
+def read_rows(part: Part) -> pa.Table:
+    """The rows of a part, as they were given to `write_table`."""
     # Without Arrow's threads, which may deadlock in a forked process.
     with pq.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
         return file.read(use_threads=False).replace_schema_metadata()

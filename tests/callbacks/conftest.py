@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from torch.utils.data import DataLoader
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
-from nplight.store import sorted_parts
 from tests.callbacks.foreign_project import Foreign, all_callbacks, make_loaders, validate
 from tests.callbacks.several_searches import compare
 from tests.conftest import Reference, read_reference
@@ -28,20 +26,6 @@ def quiet() -> Iterator[None]:
     logger.setLevel(before)
 
 
-@pytest.fixture(autouse=True)
-def _small_parts() -> Iterator[None]:
-    with small_parts():
-        yield
-
-
-@contextmanager
-def small_parts() -> Iterator[None]:
-    """Parts of a finished run hold four rows, so that there are several."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sorted_parts, "MOST_ROWS", 4)
-        yield
-
-
 @pytest.fixture
 def loaders(reference: Reference) -> list[DataLoader[Any]]:
     """Of the reference images: the discover loader and the held-out loader."""
@@ -52,8 +36,7 @@ def loaders(reference: Reference) -> list[DataLoader[Any]]:
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `all_callbacks` on the reference images, to be read."""
     folder, reference = tmp_path_factory.mktemp("plain"), read_reference("class_token")
-    with small_parts():
-        validate(Foreign(reference.model), make_loaders(reference), *all_callbacks(folder))
+    validate(Foreign(reference.model), make_loaders(reference), *all_callbacks(folder))
     return folder
 
 
@@ -61,8 +44,7 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[NeuronPathSearch, PathEvaluation, Path]:
     """A run of `METHODS` and its folder, to be read."""
     folder, reference = tmp_path_factory.mktemp("compared"), read_reference("class_token")
-    with small_parts():
-        search, evaluation, _ = compare(reference, make_loaders(reference), folder)
+    search, evaluation, _ = compare(reference, make_loaders(reference), folder)
     return search, evaluation, folder
 
 
@@ -70,6 +52,5 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[NeuronPathSearch
 def jas_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of JAS alone, to be read or copied."""
     folder, reference = tmp_path_factory.mktemp("jas"), read_reference("class_token")
-    with small_parts():
-        compare(reference, make_loaders(reference), folder, ["jas"])
+    compare(reference, make_loaders(reference), folder, ["jas"])
     return folder

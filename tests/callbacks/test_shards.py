@@ -14,8 +14,8 @@ from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.data import DigitsDataModule, Shard
 from nplight.errors import ArgumentError
 from nplight.modules import ViTClassifier
-from nplight.runs import image_rows
-from nplight.store import RunFolder, merge_shards
+from nplight.runs import image_rows, merge_shards
+from nplight.store import RunFolder, sorted_parts
 from tests.callbacks.digits_project import model
 from tests.callbacks.foreign_project import OPTIONS, make_trainer
 
@@ -69,9 +69,12 @@ def results(run: Path) -> dict[str, bytes]:
     return files | {path.name: path.read_bytes() for path in (run / "paths").iterdir()}
 
 
+@pytest.mark.parametrize("most_parts", [2, sorted_parts.MOST_PARTS])
 def test_merged_shards_equal_one_run_also_after_one_was_killed_twice(
-    tmp_path: Path, classifier: ViTClassifier, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, classifier: ViTClassifier, monkeypatch: pytest.MonkeyPatch, most_parts: int
 ) -> None:
+    """Their parts are compacted, or stay as they are."""
+    monkeypatch.setattr(sorted_parts, "MOST_PARTS", most_parts)
     validate(classifier, tmp_path / "whole")
     runs = [tmp_path / f"shard-{number}" for number in range(SHARDS)]
     for number, run in enumerate(runs):
@@ -84,7 +87,7 @@ def test_merged_shards_equal_one_run_also_after_one_was_killed_twice(
     validate(classifier, tmp_path / "merged")
     assert results(tmp_path / "merged") == results(tmp_path / "whole")
     assert rows.items() <= results(tmp_path / "merged").items()
-    assert len(rows) > 10
+    assert len(rows) == 2 * min(most_parts, 20)  # of two searches; 96 images are 20 batches
 
 
 def test_a_finished_shard_searches_nothing_again(tmp_path: Path, classifier: ViTClassifier) -> None:

@@ -35,10 +35,11 @@ def test_paths_of_each_size_are_those_of_all_rows_together(table: PathTable, met
 
 
 @pytest.mark.parametrize("method", CATEGORY_METHODS)
-@pytest.mark.parametrize("entries", [0, 40, 100])
+@pytest.mark.parametrize(("entries", "categories"), [(0, 1), (40, 1), (100, 2), (200, 5), (400, 10)])
 def test_paths_formed_in_several_passes_are_those_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, entries: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, entries: int, categories: int
 ) -> None:
+    """A category has 24 to 40 entries: of six images in two layers, one neuron and three, of nine."""
     run, labels = RunFolder(tmp_path), torch.arange(60) * 7 % 10
     for start in range(0, 60, 6):
         index = torch.arange(start, start + 6)
@@ -58,8 +59,8 @@ def test_paths_formed_in_several_passes_are_those_of_one(
     monkeypatch.setattr(forming, "MOST_ENTRIES", entries)
     monkeypatch.setattr(import_module("nplight.searching.category_paths"), "PENDING", 0)
     parts = form_category_paths(table, [1, 3], num_classes=10, category_method=method)
-    # One over the labels, and one per category if no more fit.
-    assert len(passes) == 11 if entries == 0 else 2 < len(passes) < 11
+    # One over the labels; then 10, 5, 2 or 1 categories at a time.
+    assert len(passes) == 1 + 10 / categories
     for size in (1, 3):
         assert torch.equal(parts[size].neurons, whole[size].neurons)
         assert torch.equal(parts[size].votes, whole[size].votes)

@@ -5,11 +5,21 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 
 from nplight.errors import RunFolderError
-from nplight.store import RunFolder, compact, compaction, finish_compaction, part_files, read_paths, sorted_parts
+from nplight.store import (
+    RunFolder,
+    compact,
+    compaction,
+    finish_compaction,
+    part_files,
+    read_paths,
+    sorted_parts,
+    stored_images,
+)
 from nplight.store.part_listing import COMPACTED, REPLACED
 from nplight.store.parts import open_part
 from tests.store.samples import contents, rows_of, write_rows
@@ -19,19 +29,19 @@ ORDERS = [
     [range(0, 7), range(7, 20)],
     [range(start, start + 1) for start in range(20)],
     [range(12, 20), range(0, 12)],
-    [range(0, 20)],
 ]
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorted_parts, "MOST_PARTS", 1)
     monkeypatch.setattr(sorted_parts, "MOST_ROWS", 8)
 
 
 @pytest.mark.parametrize("parts", ORDERS)
 def test_the_files_depend_on_the_rows_alone(tmp_path: Path, parts: Sequence[Sequence[int]]) -> None:
     first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
-    for run, cut in ((first, [range(20)]), (second, parts)):
+    for run, cut in ((first, [range(10), range(10, 20)]), (second, parts)):
         for index in cut:
             write_rows(run, index)
         before = rows_of(run)
@@ -43,7 +53,8 @@ def test_the_files_depend_on_the_rows_alone(tmp_path: Path, parts: Sequence[Sequ
 
 def test_a_second_compaction_changes_nothing_and_a_later_part_is_taken_in(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    write_rows(run, range(0, 20))
+    write_rows(run, range(0, 10))
+    write_rows(run, range(10, 20))
     compact(run, "jas")
     before = {path: path.stat().st_ino for path in run.parts.iterdir()}
     compact(run, "jas")
@@ -61,6 +72,46 @@ def test_searches_are_compacted_each_by_itself(tmp_path: Path) -> None:
         write_rows(run, index, search="random")
     compact(run, "jas")
     assert (len(part_files(run, "jas")), len(part_files(run, "random"))) == (1, 2)
+
+
+def test_a_few_parts_stay_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorted_parts, "MOST_PARTS", 3)
+    run = RunFolder(tmp_path)
+    for index in (range(0, 3), range(3, 6), range(6, 9)):
+        write_rows(run, index)
+    before = contents(run.path)
+    compact(run, "jas")
+    assert contents(run.path) == before
+    write_rows(run, range(9, 12))
+    compact(run, "jas")
+    assert [open_part(path).rows for path in part_files(run)] == [4, 4, 4]
+
+
+def test_a_damaged_part_that_is_mended_leaves_the_files_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorted_parts, "MOST_PARTS", 8)
+    run = RunFolder(tmp_path)
+    for image in range(20):
+        write_rows(run, [image])
+    compact(run, "jas")
+    before, damaged = contents(run.path), part_files(run)[2]
+    assert len(part_files(run)) == 5
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    stored = stored_images(run, "jas")
+    assert stored.index.tolist() == [*range(8), *range(12, 20)]
+    write_rows(run, range(8, 12))
+    compact(run, "jas")
+    stored.damaged[0].unlink()
+    assert contents(run.path) == before
+
+
+@pytest.mark.parametrize("rows", [1, 129, 1_000, 60_000, 600_000])
+def test_a_compacted_part_holds_a_64th_of_the_rows_at_most(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.undo()
+    block = sorted_parts.block_rows(pa.schema([("index", pa.int64())]), rows)
+    assert block <= max(1, rows / 64)
+    assert -(-rows // block) <= 128 or block == sorted_parts.MOST_ROWS
 
 
 class _KilledError(BaseException):

@@ -8,12 +8,11 @@ from typing import Any
 
 from nplight.data import ImageDigest, Shard
 from nplight.errors import RunFolderError, listed
-from nplight.store.compaction import finish_compaction, put_in_place
-from nplight.store.folder import RunFolder
+from nplight.store import PathTable, RunFolder, finish_compaction, part_files
+from nplight.store.compaction import put_in_place
 from nplight.store.part_listing import COMPACTING
-from nplight.store.parts import Part, open_part, part_files, refuse_foreign
-from nplight.store.path_table import PathTable
-from nplight.store.sorted_parts import is_sorted, write_sorted
+from nplight.store.parts import Part, open_part, refuse_foreign, write_table
+from nplight.store.sorted_parts import needs_compaction, read_rows, write_sorted
 
 _AGAIN = "start the same command for it again, which goes on"
 
@@ -145,14 +144,11 @@ def _digest(parts: Sequence[Part]) -> str:
 
 def _write(merged: RunFolder, search: str, parts: Sequence[Part]) -> None:
     there = [open_part(path) for path in part_files(merged, search)]
-    if there and is_sorted(there) and _digest(there) == _digest(parts):
+    if there and _digest(there) == _digest(parts):
         return
     PathTable(parts)  # refuses an image that is stored twice
-    hidden = merged.parts / f"{COMPACTING}{search}"
-    names = write_sorted(parts, hidden, merged.search_fingerprint(search))
+    hidden, fingerprint = merged.parts / f"{COMPACTING}{search}", merged.search_fingerprint(search)
+    names = write_sorted(parts, hidden, fingerprint) if needs_compaction(parts) else None
     if names is None:
-        raise RunFolderError(
-            f"the parts of the shards, such as {parts[0].path}, were written by different versions of nplight; run the "
-            f"shards again, with one version"
-        )
+        names = [write_table(hidden, read_rows(part), fingerprint).name for part in parts]
     put_in_place(merged, search, names, there)

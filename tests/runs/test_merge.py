@@ -9,16 +9,18 @@ import torch
 
 from nplight.data import ImageDigest
 from nplight.errors import RunFolderError
-from nplight.store import RunFolder, compact, merge_shards, part_files, read_paths, sorted_parts
+from nplight.runs import merge_shards
+from nplight.store import RunFolder, compact, part_files, read_paths, sorted_parts
 from tests.store.samples import contents, write_rows
 
 IMAGES = 20
 SETTINGS = {"command": "validate", "top_k": 1}
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorted_parts, "MOST_ROWS", 8)
+@pytest.fixture(autouse=True, params=[2, sorted_parts.MOST_PARTS])
+def _most_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the smaller number runs are compacted, and with the larger one not."""
+    monkeypatch.setattr(sorted_parts, "MOST_PARTS", request.param)
 
 
 def make_run(path: Path, index: range, shard: str | None = None, **settings: Any) -> RunFolder:
