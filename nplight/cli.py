@@ -186,8 +186,6 @@ class PathCLI(LightningCLI):
                 )
         if subcommand == "test" and config.paths is None:
             raise ArgumentError("test needs --paths, the run folder of a finished validate whose paths are tested")
-        if subcommand == "predict" and not config.images:
-            raise ArgumentError("predict needs --images, files or folders of images")
         if subcommand == "fit" and config.fit_from_scratch:
             config.model.init_args["checkpoint"] = None
         if config.methods is not None:
@@ -232,7 +230,7 @@ class PathCLI(LightningCLI):
                 f"that the head would be random; fit the model first and give its `checkpoint`"
             )
         if self.subcommand == "predict":
-            self.datamodule.predict_images = self.config[self.subcommand].images
+            self._set_images(self.config[self.subcommand].images)
         if self.shard is not None:
             if not isinstance(self.datamodule, PathDataModule):
                 raise ArgumentError(
@@ -248,6 +246,12 @@ class PathCLI(LightningCLI):
                 raise ArgumentError(
                     f"the model tells {model_classes} categories apart, but the data has {data_classes}"
                 )
+
+    def _set_images(self, images: list[str]) -> None:
+        if images:
+            self.datamodule.predict_images = images
+        elif not getattr(self.datamodule, "predicts_own_images", False):
+            raise ArgumentError("predict needs --images, files or folders of images")
 
 
 def main(args: ArgsType = None) -> None:

@@ -16,6 +16,7 @@ from nplight.data.preprocessing import Preprocessing
 from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
 from nplight.data.shard import Shard
 from nplight.data.split import stratified_split
+from nplight.data.stream import StreamDataModule, hashed_split
 
 __all__ = [
     "DATASETS",
@@ -40,8 +41,10 @@ __all__ = [
     "SEVERITIES",
     "SampledImages",
     "Shard",
+    "StreamDataModule",
     "batch_reader",
     "check_each_once",
+    "hashed_split",
     "labels_of",
     "open_source",
     "perturbed",

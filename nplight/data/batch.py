@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nplight.data.dotted_name import imported
 from nplight.errors import ArgumentError
 
 IMAGE_KEYS = ("image", "images", "pixel_values")
@@ -86,7 +84,7 @@ def batch_reader(read: str | Callable[[Any], Any] | None) -> Callable[[Any], Ima
     """
     if read is None:
         return read_batch
-    function = _imported(read) if isinstance(read, str) else read
+    function = imported(read, "read_batch") if isinstance(read, str) else read
     if not callable(function):
         raise ArgumentError(f"`read_batch` must be a function of a batch or its dotted name, got {read!r}")
     return _ProjectReader(function)
@@ -98,29 +96,6 @@ class _ProjectReader:
 
     def __call__(self, batch: Any) -> ImageBatch:
         return read_batch(self.read(batch))
-
-
-def _imported(name: str) -> Any:
-    """The function that a configuration names; functions of the standard library, e.g. `os.system`, are refused."""
-    module, _, function = name.rpartition(".")
-    foreign = f"`read_batch` must be a function of a project, got {name!r}, which comes with Python; name one of yours"
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        raise ArgumentError(foreign)
-    try:
-        value = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ArgumentError(f"`read_batch` must be the dotted name of a function, got {name!r}: {error}") from error
-    if callable(value) and _package(value) in sys.stdlib_module_names:
-        raise ArgumentError(foreign)
-    return value
-
-
-def _package(function: Any) -> str:
-    """The top-level package that defines a function, independent of the module it was imported from."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    module: str = getattr(function, "__module__", None) or type(function).__module__
-    return module.partition(".")[0]
 
 
 def labels_of(batch: ImageBatch, purpose: str) -> Tensor:

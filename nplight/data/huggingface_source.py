@@ -6,6 +6,8 @@ import glob
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
@@ -20,32 +22,38 @@ class HuggingFaceSource(ImageSource):
     Args:
         data: the data set.
         image_key: the column of the images.
-        label_key: the column of the labels.
+        label_key: the column of the labels; `None`: there is none, and all labels are 0.
         max_pixels: maximum number of pixels of an image.
 
     Raises:
         ArgumentError: a column is missing, or a label is no category.
     """
 
-    def __init__(self, data: Any, *, image_key: str = "image", label_key: str = "label", max_pixels: int) -> None:
+    def __init__(
+        self, data: Any, *, image_key: str = "image", label_key: str | None = "label", max_pixels: int
+    ) -> None:
         datasets = _datasets()
         for argument, key in (("image_key", image_key), ("label_key", label_key)):
-            if key not in data.column_names:
+            if key is not None and key not in data.column_names:
                 raise ArgumentError(f"`{argument}` must be one of the columns {listed(data.column_names)}, got {key!r}")
         self._images = data.cast_column(image_key, datasets.Image(decode=False)).select_columns([image_key])
         self._key = image_key
         self.max_pixels = max_pixels
-        labels = data.with_format("numpy").select_columns([label_key])[:][label_key]
-        if labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
-            raise ArgumentError(f"`label_key` {label_key!r} must be a column of whole numbers from 0 on")
-        self.labels = torch.from_numpy(labels.astype("int64"))
+        self.labels = torch.zeros(len(data), dtype=torch.int64) if label_key is None else _labels(data, label_key)
         self.files = [f"{number:09d}" for number in range(len(data))]
-        self.class_names = tuple(getattr(data.features[label_key], "names", ()))
+        self.class_names = () if label_key is None else tuple(getattr(data.features[label_key], "names", ()))
 
     def open(self, number: int) -> Image.Image:
         encoded = self._images[number][self._key]
         content = encoded["bytes"] if encoded["bytes"] is not None else Path(encoded["path"]).read_bytes()
         return decode(content, f"image {number}", self.max_pixels)
+
+
+def _labels(data: Any, key: str) -> torch.Tensor:
+    labels = data.with_format("numpy").select_columns([key])[:][key]
+    if labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
+        raise ArgumentError(f"`label_key` {key!r} must be a column of whole numbers from 0 on")
+    return torch.from_numpy(labels.astype("int64"))
 
 
 def parquet_source(root: str, **options: Any) -> HuggingFaceSource:
@@ -61,6 +69,11 @@ def parquet_source(root: str, **options: Any) -> HuggingFaceSource:
     files = sorted(map(str, Path(root).glob("*.parquet"))) if Path(root).is_dir() else sorted(glob.glob(root))
     if not files:
         raise ArgumentError(f"`root` must name Parquet files, a folder or a pattern of them; {root} names none")
+    for file in files:
+        try:
+            pq.read_metadata(file)
+        except (OSError, pa.ArrowException) as error:
+            raise ArgumentError(f"{file} cannot be read as Parquet: {error}; fetch it again") from error
     return HuggingFaceSource(_loaded(lambda datasets: datasets.Dataset.from_parquet(files), root), **options)
 
 

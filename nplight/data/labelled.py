@@ -70,6 +70,26 @@ class LabelledImages(Dataset[dict[str, Any]]):
         }
 
 
+class UnlabelledImages(Dataset[dict[str, Any]]):
+    """The images of a source without their labels; a sample is a mapping of `image`, `index` and `file`.
+
+    Args:
+        source: of the images.
+        read: converts an image into the model's input tensor.
+    """
+
+    def __init__(self, source: ImageSource, read: Callable[[Image.Image], Tensor]) -> None:
+        self.source = source
+        self.files = source.files
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return {"image": self._read(self.source.open(number)), "index": number, "file": self.files[number]}
+
+
 class LabelledDataModule(PathDataModule):
     """Images with labels on disk, preprocessed as the model's weights expect.
 
@@ -157,6 +177,10 @@ class LabelledDataModule(PathDataModule):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         self._settle(None if self.trainer is None else self.trainer.lightning_module)
+        self.list_images(stage)
+
+    def list_images(self, stage: str) -> None:
+        """List the images of a stage, and refuse what is wrong with them, before any work."""
         if stage == "fit":
             self.train_data()
         if stage != "predict":

@@ -7,7 +7,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator
@@ -61,9 +61,12 @@ class PathDataModule(LightningDataModule):
         max_pixels: larger image files count as broken.
 
     Attributes:
+        predicts_own_images: whether `predict` takes the data set itself where `predict_images` names none.
         shard: the share of the discover images, or of those to predict, that this run has; `None`: all. The split is
             that of all images, and the held-out images are those of the run that puts the shards together.
     """
+
+    predicts_own_images: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class PathDataModule(LightningDataModule):
 
     @property
     def predicting(self) -> bool:
-        """Whether the Trainer runs `predict`, on the images of `predict_images` alone."""
+        """Whether the Trainer runs `predict`."""
         return self.trainer is not None and self.trainer.state.fn == TrainerFn.PREDICTING
 
     @property
@@ -143,6 +146,14 @@ class PathDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage == "predict" and self.predict_images:
             self._predicted()
+
+    def own_images(self) -> Subset[Any]:
+        """The images for `predict` where `predict_images` names none: of a data set with `files`, by number.
+
+        Raises:
+            ArgumentError: the data module has none.
+        """
+        raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
 
     def whole_images(self, folder: Path, files: Sequence[str]) -> list[int]:
         """Find broken image files, and refuse or skip them according to `on_error`.
@@ -208,7 +219,7 @@ class PathDataModule(LightningDataModule):
     def _predicted(self) -> Subset[Any]:
         """The images to predict, numbered among all image files; the check for broken images runs once."""
         if not self.predict_images:
-            raise ArgumentError("`predict_images` must name files or folders of images to predict, got none")
+            return self.own_images()
         paths = tuple(self.predict_images)
         if self._to_predict is None or self._to_predict[0] != paths:
             if self.predicting:
@@ -237,11 +248,11 @@ class PathDataModule(LightningDataModule):
         return self._loader(data, sampler=EachOnceSampler(data))  # type: ignore[arg-type]
 
     def _loader(self, data: Dataset[Any], **options: Any) -> DataLoader[Any]:
-        return DataLoader(
-            data,
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator),
+        settings: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator),
             **options,
-        )
+        }
+        return DataLoader(data, **settings)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from torch.utils.data import Subset
+
 from nplight.data.huggingface_source import hub_source, parquet_source, saved_source
 from nplight.data.image_open import MAX_PIXELS
-from nplight.data.labelled import ImageSource, LabelledDataModule
+from nplight.data.labelled import ImageSource, LabelledDataModule, UnlabelledImages
+from nplight.data.map_source import map_source
 from nplight.data.module import OnError
 from nplight.data.preprocessing import Preprocessing
 from nplight.data.timm_source import folder_source, tar_source
@@ -25,14 +28,14 @@ class Location:
         root: a path or a pattern of paths.
         split: of a data set with several.
         image_key: the column of the images, in tables.
-        label_key: the column of the labels, in tables and in `.json` members.
+        label_key: the column of the labels, in tables and in `.json` members; `None`: there are none.
         max_pixels: maximum number of pixels of an image.
     """
 
     root: str | None
     split: str | None = None
     image_key: str = "image"
-    label_key: str = "label"
+    label_key: str | None = "label"
     max_pixels: int = MAX_PIXELS
 
     @property
@@ -54,23 +57,28 @@ DATASETS: Mapping[str, Callable[[Location], ImageSource]] = {
     "parquet": lambda place: parquet_source(place.path(), **place.keys),
     "saved": lambda place: saved_source(place.path(), split=place.split, **place.keys),
 }
-"""Name -> how its images are opened; `hfds/NAME` beside these is the data set NAME of the Hub."""
+"""Name -> how its images are opened.
+
+Beside these, `hfds/NAME` is the data set NAME of the Hub, and `map/NAME` that of a project, by its dotted name.
+"""
 
 
 def open_source(dataset: str, place: Location) -> ImageSource:
     """The images of a data set by name.
 
     Args:
-        dataset: one of `DATASETS`, or `hfds/NAME`.
+        dataset: one of `DATASETS`, `hfds/NAME` or `map/NAME`.
         place: where they are.
 
     Raises:
         ArgumentError: an unknown name, or the images cannot be opened.
     """
     prefix, _, name = dataset.partition("/")
+    if prefix == "map" and name:
+        return map_source(name, root=place.root, image_key=place.image_key, max_pixels=place.max_pixels)
     if prefix == "hfds" and name:
         return hub_source(name, root=place.root, split=place.split, **place.keys)
-    check_choice("dataset", dataset, (*DATASETS, "hfds/NAME"))
+    check_choice("dataset", dataset, (*DATASETS, "hfds/NAME", "map/NAME"))
     return DATASETS[dataset](place)
 
 
@@ -78,16 +86,20 @@ class NamedDataModule(LabelledDataModule):
     """Labelled images by the name of their form: paths from `root`, training on `train_root`.
 
     An image's `index` is its number in the order of the data set. The split follows from the labels; no image is read.
+    `predict` takes all images, unless `predict_images` names others.
 
     Args:
         dataset: `folder` (of class folders), `tar` (of class folders, or one per category), `wds` (WebDataset shards),
-            `parquet`, `saved` (by `datasets`), or `hfds/NAME`, a data set of the Hub.
-        root: the path of the images, or a pattern such as `val-*.tar`; for `hfds/NAME` where fetched data is kept.
+            `parquet`, `saved` (by `datasets`), `hfds/NAME`, a data set of the Hub, or `map/my_project.data.make`, a
+            map-style data set of a project, or what makes it.
+        root: the path of the images, or a pattern such as `val-*.tar`; for `hfds/NAME` where fetched data is kept; for
+            `map/NAME` an argument of the function, if any.
         train_root: the same for the images to train on; read by `fit` only.
         split: of `root`, where it has several: `saved` and `hfds/NAME`.
         train_split: of `train_root`.
         image_key: the column of the images, in tables.
-        label_key: the column of the labels, in tables and in the `.json` members of shards.
+        label_key: the column of the labels, in tables and in the `.json` members of shards; `None`: the images have no
+            labels, for `predict` alone, and `class_names` must be given.
         class_names: of the categories, in the order of the model's head; `None`: those of the data, else numbers.
         preprocessing: see `LabelledDataModule`.
         preprocessing_overrides: see `LabelledDataModule`.
@@ -95,13 +107,15 @@ class NamedDataModule(LabelledDataModule):
         batch_size: images per batch and device.
         num_workers: loader processes per device; `None`: chosen from the number of processors.
         split_seed: of the discover / held-out split.
-        predict_images: files and folders for `predict`.
-        on_error: see `PathDataModule`; applies to the images to predict.
+        predict_images: files and folders for `predict`; `None`: the images of `root`.
+        on_error: see `PathDataModule`; applies to `predict_images`.
         max_pixels: larger images are refused.
 
     Raises:
         ArgumentError: an argument is invalid, or the images cannot be opened.
     """
+
+    predicts_own_images = True
 
     def __init__(
         self,
@@ -112,7 +126,7 @@ class NamedDataModule(LabelledDataModule):
         split: str | None = None,
         train_split: str | None = None,
         image_key: str = "image",
-        label_key: str = "label",
+        label_key: str | None = "label",
         class_names: Sequence[str] | None = None,
         preprocessing: str | Preprocessing = "weights",
         preprocessing_overrides: dict[str, Any] | None = None,
@@ -139,6 +153,8 @@ class NamedDataModule(LabelledDataModule):
         self._place = Location(root, split, image_key, label_key, max_pixels)
         self._train_place = Location(train_root, train_split, image_key, label_key, max_pixels)
         self._names = class_names
+        if label_key is None and class_names is None:
+            raise ArgumentError("`class_names` must name the categories of the model where `label_key` is None")
         categories = int(self._evaluation_source.labels.max()) + 1
         if class_names is not None and len(class_names) < categories:
             raise ArgumentError(
@@ -161,6 +177,15 @@ class NamedDataModule(LabelledDataModule):
         if self._train_place.root is None and self._train_place.split is None:
             raise ArgumentError("`train_root` or `train_split` must be given to fit; the others are never trained on")
         return open_source(self.dataset, self._train_place)
+
+    def list_images(self, stage: str) -> None:
+        if self._place.label_key is None and stage != "predict":
+            raise ArgumentError("`label_key` None is for images without labels, which `predict` alone takes")
+        super().list_images(stage)
+
+    def own_images(self) -> Subset[Any]:
+        source, numbers = self._evaluation_images
+        return Subset(UnlabelledImages(source, self.read_image), numbers.tolist())
 
     @cached_property
     def _evaluation_source(self) -> ImageSource:

@@ -14,6 +14,7 @@ from timm.data.readers.reader_image_in_tar import ReaderImageInTar
 
 from nplight.data.encoded_image import decode
 from nplight.data.labelled import ImageSource
+from nplight.data.tar_check import check_whole
 from nplight.errors import ArgumentError
 
 
@@ -79,8 +80,11 @@ def tar_source(root: str, max_pixels: int) -> TarSource:
     """The images of a tar file of class folders, or of a folder with a tar file per category, as timm reads them.
 
     Raises:
-        ArgumentError: there is no tar file, it cannot be read, or it holds no image.
+        ArgumentError: there is no tar file, one cannot be read or is cut short, or they hold no image.
     """
+    for path in sorted(Path(root).glob("*.tar")) if Path(root).is_dir() else [Path(root)]:
+        if path.is_file():
+            check_whole(path)
     try:
         # No file that stays open, and no pickle of the members beside the data.
         reader: Any = ReaderImageInTar(root, cache_tarfiles=False, cache_tarinfo=False)  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from nplight.data.encoded_image import decode
 from nplight.data.labelled import ImageSource
+from nplight.data.tar_check import has_end
 from nplight.errors import ArgumentError, listed
 
 LABEL_EXTENSIONS = ("cls", "json")
@@ -38,14 +39,15 @@ class WebDatasetSource(ImageSource):
 
     Args:
         pattern: of the shards' paths, with `*` and `?`; or one shard; or a folder of shards.
-        label_key: of the label in a `.json` member; a `.cls` member is the label itself.
+        label_key: of the label in a `.json` member; a `.cls` member is the label itself. `None`: labels are not read,
+            and all are 0.
         max_pixels: maximum number of pixels of an image.
 
     Raises:
         ArgumentError: there is no shard, one cannot be read or is compressed, or a sample lacks an image or a label.
     """
 
-    def __init__(self, pattern: str, *, label_key: str = "label", max_pixels: int) -> None:
+    def __init__(self, pattern: str, *, label_key: str | None = "label", max_pixels: int) -> None:
         self.shards = _shards(pattern)
         self.max_pixels = max_pixels
         files, labels, places = [], [], []
@@ -87,7 +89,7 @@ def _shards(pattern: str) -> list[Path]:
     return paths
 
 
-def _samples(shard: Path, label_key: str) -> Iterator[tuple[str, _Sample]]:
+def _samples(shard: Path, label_key: str | None) -> Iterator[tuple[str, _Sample]]:
     samples: dict[str, _Sample] = {}
     try:
         with tarfile.open(shard, "r:") as archive:
@@ -98,17 +100,16 @@ def _samples(shard: Path, label_key: str) -> Iterator[tuple[str, _Sample]]:
                 stem, _, extension = name.partition(".")
                 if not stem:
                     continue  # a hidden file
-                sample = samples.setdefault(f"{folder}/{stem}" if folder else stem, _Sample())
+                sample = samples.setdefault(
+                    f"{folder}/{stem}" if folder else stem, _Sample(label=None if label_key is not None else 0)
+                )
                 if f".{extension.lower()}" in IMG_EXTENSIONS:
                     sample.image = (member.offset_data, member.size)
-                elif extension in LABEL_EXTENSIONS:
+                elif extension in LABEL_EXTENSIONS and label_key is not None:
                     content = archive.extractfile(member)
                     sample.label = _label(b"" if content is None else content.read(), extension, label_key)
             end = archive.offset
-        with shard.open("rb") as file:
-            file.seek(end)
-            # tarfile takes a header that is cut for the end, which is a block of zeros.
-            whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
+        whole = has_end(shard, end)
     except (tarfile.TarError, OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(f"{shard} cannot be read as a shard of a WebDataset: {error}") from error
     if not whole or not samples:

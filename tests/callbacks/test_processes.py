@@ -14,13 +14,14 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
-from nplight.data import EachOnceSampler
+from nplight.data import EachOnceSampler, StreamDataModule
 from nplight.errors import ArgumentError
 from nplight.store import RunFolder
-from tests.callbacks.digits_project import FewDigits, Folder, assert_same, folder, model, validate
+from tests.callbacks.digits_project import Doubled, FewDigits, Folder, assert_same, folder, model, validate
 from tests.callbacks.foreign_project import OPTIONS, Foreign, make_trainer, search_and_evaluate, shared_by_two
 from tests.callbacks.several_searches import compare
 from tests.conftest import Reference
+from tests.data.forms import PREPROCESSING, SAMPLES
 
 __all__ = ["folder"]
 
@@ -52,6 +53,21 @@ def test_unequal_categories_give_the_same_on_one_two_and_three_processes(folder:
         validate(model(4), data(), tmp_path / f"{devices}", devices)
     assert_same(tmp_path / "1", tmp_path / "2")
     assert_same(tmp_path / "1", tmp_path / "3")
+
+
+def test_a_stream_gives_the_same_on_one_process_and_two(tmp_path: Path) -> None:
+    class Streamed(Doubled, StreamDataModule):
+        pass
+
+    def stream() -> Iterator[dict[str, Any]]:
+        for number in torch.randperm(60, generator=torch.Generator().manual_seed(0)).tolist():
+            category, name, content = SAMPLES[number * 3]
+            yield {"image": content, "label": int(category[1:]), "index": number, "file": name}
+
+    for devices in (1, 2):
+        data = Streamed(stream=stream, images=60, class_names=list("abcd"), preprocessing=PREPROCESSING, batch_size=7)
+        validate(model(4), data, tmp_path / f"{devices}", devices)
+    assert_same(tmp_path / "1", tmp_path / "2")
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -1,102 +1,21 @@
 from __future__ import annotations
 
-import io
-import json
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 
 from nplight.callbacks import NeuronPathSearch
-from nplight.data import NamedDataModule, Preprocessing
+from nplight.data import NamedDataModule, StreamDataModule
 from nplight.errors import ArgumentError
 from tests.callbacks.digits_project import model
 from tests.callbacks.foreign_project import make_trainer
-
-PREPROCESSING = Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3)
-IMAGES, CATEGORIES = 200, 4
-
-
-def encoded(number: int) -> bytes:
-    pixels = np.random.default_rng(number).integers(0, 256, (18, 20, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-# Ordered by category and by name, so that every form numbers them alike.
-SAMPLES = [(f"c{number * CATEGORIES // IMAGES}", f"{number:03d}", encoded(number)) for number in range(IMAGES)]
-
-
-def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(member, io.BytesIO(content))
-
-
-def as_folder(root: Path) -> str:
-    for category, name, content in SAMPLES:
-        (root / category).mkdir(parents=True, exist_ok=True)
-        (root / category / f"{name}.png").write_bytes(content)
-    return str(root)
-
-
-def as_tar(root: Path) -> str:
-    with tarfile.open(root.with_suffix(".tar"), "w") as archive:
-        for category, name, content in SAMPLES:
-            add(archive, f"{category}/{name}.png", content)
-    return str(root.with_suffix(".tar"))
-
-
-def as_shards(root: Path) -> str:
-    root.mkdir()
-    for shard in range(3):
-        with tarfile.open(root / f"part-{shard}.tar", "w") as archive:
-            for category, name, content in SAMPLES[shard * 70 : (shard + 1) * 70]:
-                add(archive, f"{name}.png", content)
-                if int(name) % 2:
-                    add(archive, f"{name}.cls", category[1:].encode())
-                else:
-                    add(archive, f"{name}.json", json.dumps({"label": int(category[1:])}).encode())
-    return str(root / "part-*.tar")
-
-
-def columns() -> dict[str, list[Any]]:
-    images = [{"bytes": content, "path": name} for _, name, content in SAMPLES]
-    return {"image": images, "label": [int(category[1:]) for category, *_ in SAMPLES]}
-
-
-def as_parquet(root: Path) -> str:
-    root.mkdir()
-    table = pa.table(columns())
-    for shard in range(2):
-        pq.write_table(table.slice(shard * 120, 120), root / f"{shard}.parquet")
-    return str(root)
-
-
-def as_saved(root: Path) -> str:
-    features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=[f"c{number}" for number in range(CATEGORIES)])}
-    )
-    datasets.Dataset.from_dict(columns(), features=features).save_to_disk(str(root))
-    return str(root)
-
-
-FORMS: dict[str, Callable[[Path], str]] = {
-    "folder": as_folder,
-    "tar": as_tar,
-    "wds": as_shards,
-    "parquet": as_parquet,
-    "saved": as_saved,
-}
+from tests.data.forms import CATEGORIES, FORMS, IMAGES, MAP, PREPROCESSING, SAMPLES, add, as_shards
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +24,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "cache"))
         datasets.disable_progress_bars()
-        return {form: make(folder / form) for form, make in FORMS.items()}
+        return {form: make(folder / form.replace("/", "-")) for form, make in FORMS.items()}
 
 
 def data_of(roots: dict[str, str], form: str, **options: Any) -> NamedDataModule:
@@ -130,6 +49,49 @@ def test_every_form_gives_the_same_rows_by_index(roots: dict[str, str], tmp_path
     assert tables["folder"].num_rows == IMAGES * 0.8
     for form, table in tables.items():
         assert table.equals(tables["folder"]), form
+
+
+def test_predict_takes_all_images_of_a_form_without_their_labels(roots: dict[str, str], tmp_path: Path) -> None:
+    classifier, tables = model(CATEGORIES).float(), {}
+    for form in FORMS:
+        search = NeuronPathSearch(run_dir=tmp_path / form, method="activation", kept=(2,))
+        make_trainer(search).predict(classifier, data_of(roots, form), return_predictions=False)
+        tables[form] = pq.read_table(tmp_path / form / "paths").drop(["file"]).replace_schema_metadata()
+    assert tables["folder"].num_rows == IMAGES
+    assert tables["folder"]["label"].null_count == IMAGES
+    for form, table in tables.items():
+        assert table.equals(tables["folder"]), form
+    stream = StreamDataModule(
+        stream=lambda: ({"image": content, "index": number} for number, (*_, content) in enumerate(SAMPLES)),
+        images=IMAGES,
+        class_names=[str(number) for number in range(CATEGORIES)],
+        preprocessing=PREPROCESSING,
+        batch_size=16,
+        num_workers=0,
+    )
+    search = NeuronPathSearch(run_dir=tmp_path / "stream", method="activation", kept=(2,))
+    make_trainer(search).predict(classifier, stream, return_predictions=False)
+    assert pq.read_table(tmp_path / "stream" / "paths").drop(["file"]).equals(tables["folder"])
+
+
+@pytest.mark.parametrize("form", ["wds", "parquet"])
+def test_images_without_labels_are_for_predict_alone(form: str, roots: dict[str, str], tmp_path: Path) -> None:
+    if form == "wds":
+        with tarfile.open(tmp_path / "one.tar", "w") as archive:
+            add(archive, "a.png", SAMPLES[0][2])
+        root = tmp_path / "one.tar"
+    else:
+        root = tmp_path / "one.parquet"
+        pq.write_table(pa.table({"image": [{"bytes": SAMPLES[0][2], "path": "a"}]}), root)
+    settings: dict[str, Any] = {"dataset": form, "root": str(root), "preprocessing": PREPROCESSING, "label_key": None}
+    with pytest.raises(ArgumentError, match="`class_names` must name the categories of the model"):
+        NamedDataModule(**settings)
+    data = NamedDataModule(**settings, class_names=["a", "b"])
+    assert data.num_classes == 2
+    (batch,) = data.predict_dataloader()
+    assert batch.keys() == {"image", "index", "file"}
+    with pytest.raises(ArgumentError, match="`label_key` None is for images without labels"):
+        data.setup("validate")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -161,12 +123,15 @@ def test_loader_processes_read_what_one_process_reads(roots: dict[str, str], for
 def test_what_is_not_there_is_refused_by_name(form: str, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="`root`"):
         NamedDataModule(dataset=form, root=str(tmp_path / "nowhere"), preprocessing=PREPROCESSING)
-    with pytest.raises(ArgumentError, match="`root` must be given"):
-        NamedDataModule(dataset=form, preprocessing=PREPROCESSING)
+    if form != MAP:
+        with pytest.raises(ArgumentError, match="`root` must be given"):
+            NamedDataModule(dataset=form, preprocessing=PREPROCESSING)
 
 
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match=r"`dataset` must be one of 'folder', 'tar', .*'hfds/NAME', got 'zip'"):
+    with pytest.raises(
+        ArgumentError, match=r"`dataset` must be one of 'folder', 'tar', .*'hfds/NAME', 'map/NAME', got 'zip'"
+    ):
         NamedDataModule(dataset="zip", root=str(tmp_path))
     with pytest.raises(ArgumentError, match="`split` must be given for a data set of the Hub"):
         NamedDataModule(dataset="hfds/someone/something")
@@ -183,6 +148,55 @@ def test_too_few_names_and_training_without_images_are_refused(roots: dict[str, 
     assert data_of(roots, "wds", class_names=["a", "b", "c", "d", "e"]).num_classes == 5
     with pytest.raises(ArgumentError, match="`train_root` or `train_split` must be given to fit"):
         data_of(roots, "wds").source(train=True)
+
+
+@pytest.mark.parametrize("cut", [30_000, 3072, 3072 + 200])
+def test_a_tar_file_that_is_cut_short_is_named(roots: dict[str, str], tmp_path: Path, cut: int) -> None:
+    (tmp_path / "torn.tar").write_bytes(Path(roots["tar"]).read_bytes()[:cut])
+    for root in (tmp_path, tmp_path / "torn.tar"):
+        with pytest.raises(ArgumentError, match=r"torn\.tar (is cut short|cannot be read)"):
+            NamedDataModule(dataset="tar", root=str(root), preprocessing=PREPROCESSING)
+
+
+def test_a_parquet_file_that_is_cut_short_is_named(roots: dict[str, str], tmp_path: Path) -> None:
+    first = Path(roots["parquet"], "0.parquet").read_bytes()
+    (tmp_path / "torn.parquet").write_bytes(first[: len(first) // 2])
+    with pytest.raises(ArgumentError, match=r"torn\.parquet"):
+        NamedDataModule(dataset="parquet", root=str(tmp_path), preprocessing=PREPROCESSING)
+
+
+def test_nothing_is_lost_where_a_shard_is_cut_in_the_middle_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_shards(tmp_path / "shards")
+    middle, classifier = tmp_path / "shards" / "part-1.tar", model(CATEGORIES).float()
+    whole = middle.read_bytes()
+
+    def predict(run: str) -> dict[str, bytes]:
+        data = data_of({"wds": str(tmp_path / "shards")}, "wds")
+        search = NeuronPathSearch(run_dir=tmp_path / run, method="activation", kept=(2,))
+        make_trainer(search).predict(classifier, data, return_predictions=False)
+        return {path.name: path.read_bytes() for path in (tmp_path / run / "paths").iterdir()}
+
+    # Listed while it was whole: the images behind the cut cannot be read.
+    real = NeuronPathSearch.on_predict_start
+    monkeypatch.setattr(
+        NeuronPathSearch,
+        "on_predict_start",
+        lambda *words: (middle.write_bytes(whole[: len(whole) // 2]), real(*words)),
+    )
+    with pytest.raises(ArgumentError, match=r"part-1\.tar/[0-9]+ cannot be read as an image"):
+        predict("run")
+    monkeypatch.undo()
+    stored = {path.name: path.read_bytes() for path in (tmp_path / "run" / "paths").iterdir()}
+    assert len(stored) > 4
+    with pytest.raises(ArgumentError, match=r"part-1\.tar (is cut short|cannot be read)"):
+        predict("run")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run" / "paths").iterdir()} == stored
+    middle.write_bytes(whole)
+    after = predict("run")
+    assert stored.items() <= after.items()
+    assert after == predict("whole")
 
 
 @pytest.mark.parametrize("cut", [100, 30_000, 3072, 3072 + 200])
