@@ -9,6 +9,7 @@ from nplight.callbacks.path_stability import PathStability
 from nplight.callbacks.progress import PathProgressBar
 from nplight.callbacks.pytorch_lightning_twins import for_pytorch_lightning
 from nplight.callbacks.report import PathReport
+from nplight.callbacks.strange_paths import StrangePaths
 
 __all__ = [
     "NeuronPathSearch",
@@ -18,6 +19,7 @@ __all__ = [
     "PathSanity",
     "PathSelectivity",
     "PathStability",
+    "StrangePaths",
     "WeightsExport",
     "for_pytorch_lightning",
 ]

@@ -177,7 +177,7 @@ class PathCLI(LightningCLI):
         """Refuse missing options, and choose the run folder."""
         subcommand: str = self.config["subcommand"]
         config = self.config[subcommand]
-        for name in ("images", "paths", "shard"):
+        for name in ("images", "paths", "shard", "top", "reference"):
             commands = OPTIONS[name].commands
             if config[name] and subcommand not in commands:
                 raise ArgumentError(
@@ -190,6 +190,10 @@ class PathCLI(LightningCLI):
             config.model.init_args["checkpoint"] = None
         if config.methods is not None:
             _set_methods(config.trainer.callbacks or [], config.methods)
+        if config.reference is not None and config.top is None:
+            raise ArgumentError("--reference is for --top, the number of images to list; give it too")
+        if config.top is not None:
+            config.trainer.callbacks = with_strange_paths(config.trainer.callbacks or [], config.top, config.reference)
         if config.report and subcommand != "fit":
             config.trainer.callbacks = with_report(config.trainer.callbacks or [])
         if config.quiet:
@@ -303,8 +307,8 @@ def _end_with(text: str) -> NoReturn:
     raise SystemExit(2) from None
 
 
-def _shown(value: str | list[str]) -> str:
-    return listed([value] if isinstance(value, str) else value)
+def _shown(value: int | str | list[str]) -> str:
+    return listed(value if isinstance(value, list) else [value])
 
 
 def _set_methods(callbacks: list[Any], methods: list[Any]) -> None:
@@ -340,6 +344,14 @@ def with_report(callbacks: list[Any]) -> list[Any]:
     if "PathReport" in names or not {"NeuronPathSearch", "PathEvaluation"} & set(names):
         return callbacks
     return [*callbacks, Namespace(class_path="nplight.callbacks.PathReport", init_args=Namespace())]
+
+
+def with_strange_paths(callbacks: list[Any], top: int, reference: str | None) -> list[Any]:
+    """The callbacks, and a `StrangePaths` after them."""
+    _searches(callbacks, "top")
+    kept = [callback for callback in callbacks if callback.class_path.rpartition(".")[2] != "StrangePaths"]
+    settings = Namespace(top=top, reference=reference)
+    return [*kept, Namespace(class_path="nplight.callbacks.StrangePaths", init_args=settings)]
 
 
 def _default_run_dir(config: Any, subcommand: str, shard: Shard | None) -> Path:

@@ -81,6 +81,18 @@ OPTIONS: Mapping[str, Option] = {
         ("validate", "predict"),
         {"type": str | None, "default": None},
     ),
+    "top": Option(
+        "list the N images whose paths are least like those of their predicted category, in strangest.csv",
+        "N",
+        ("predict",),
+        {"type": int | None, "default": None},
+    ),
+    "reference": Option(
+        "for --top: compare the paths with those of this finished validate, not with each other",
+        "RUN",
+        ("predict",),
+        {"type": str | None, "default": None},
+    ),
     "fit_from_scratch": Option(
         "start from new weights, not from the model's checkpoint",
         commands=("fit",),

@@ -11,6 +11,7 @@ from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 from nplight.results.rationales import Rationale
+from nplight.results.strange_paths import StrangePath, strangeness, strangest_paths
 from nplight.results.verdict import ControlledTest, controlled_tests, verdict
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Rationale",
     "MeasuredPaths",
     "category_columns",
+    "StrangePath",
     "category_rows",
     "compare",
     "condition_fields",
@@ -39,6 +41,8 @@ __all__ = [
     "paper_claims",
     "path_statistics",
     "selectivity_to_dict",
+    "strangeness",
+    "strangest_paths",
     "table_agreement",
     "verdict",
 ]

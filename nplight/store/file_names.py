@@ -15,6 +15,9 @@ SKIPPED = "skipped_files.csv"
 SHARD = "shard.json"
 """Which n-th of the images a run of `--shard` has; written when it has ended."""
 
+STRANGEST = "strangest.csv"
+"""The images of `predict` whose paths are least like those of their category."""
+
 METRICS_JSON = "metrics.json"
 METRICS_CSV = "metrics.csv"
 BY_CATEGORY = "by_category.csv"
@@ -48,6 +51,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "search": (
             CATEGORY_PATHS,
             SKIPPED,
+            STRANGEST,
             f"{PATHS}/part-*.parquet",
             f"{PATHS}/damaged-*.parquet",
             f"{PATHS}/foreign-*.parquet",
