@@ -17,12 +17,16 @@ from nplight.callbacks.lightning_private import OpenProgressBar
 from nplight.errors import ArgumentError
 from nplight.terminal import ImagesPerSecond, ticks_per_second
 
+WAITING = 0.5
+"""Share of the time from which on the loader is called the brake."""
+
 
 class PathProgressBar(OpenProgressBar):
     """Lightning's rich progress bar with images/s in place of batches/s, beside the time left.
 
     Where there is no terminal, as in the log file of a job, a stage prints one line when it ends, and one now and then
-    while it lasts.
+    while it lasts. Where most of a stage's time is spent waiting for the loader of a data module of nplight's, and not
+    searching, the line says so: more loader processes, `num_workers`, would help.
 
     Args:
         every: least time between two such lines of a stage that lasts, seconds.
@@ -49,10 +53,10 @@ class PathProgressBar(OpenProgressBar):
     def configure_columns(self, trainer: Trainer) -> list[Any]:
         """Lightning's columns, the speed in images."""
         *columns, _ = super().configure_columns(trainer)
-        return [*columns, ImagesPerSecond(self.speed)]
+        return [*columns, ImagesPerSecond(self.speed, self.brake)]
 
-    def images_a_batch(self) -> int:
-        """Images that all processes together handle between two ticks of the bar."""
+    def loader(self) -> Any:
+        """The loader of the loop at hand."""
         trainer = self.trainer
         loaders = {
             TrainerFn.FITTING: trainer.train_dataloader,
@@ -63,11 +67,21 @@ class PathProgressBar(OpenProgressBar):
         loader: Any = None if trainer.state.fn is None else loaders[trainer.state.fn]
         if isinstance(loader, (list, tuple)):
             loader = loader[self.loader_number]
-        return (getattr(loader, "batch_size", None) or 1) * trainer.world_size
+        return loader
+
+    def images_a_batch(self) -> int:
+        """Images that all processes together handle between two ticks of the bar."""
+        return (getattr(self.loader(), "batch_size", None) or 1) * self.trainer.world_size
 
     def speed(self, task: Task) -> float:
         """Images a second; of a task that has ended its mean."""
         return ticks_per_second(task) * (task.fields.get("each") or self.images_a_batch())
+
+    def brake(self, task: Task) -> str:
+        """Where the loader is the brake, its share of the time, for people; else nothing."""
+        outside = "each" in task.fields  # of Lightning's loops, whose loader is idle
+        waiting: float = 0.0 if outside else getattr(self.loader(), "waiting", 0.0)
+        return f"{100 * waiting:.0f}% waiting for images" if waiting > WAITING else ""
 
     @contextmanager
     def stage(self, description: str, *, total: int, each: int | None = None) -> Iterator[Callable[[int], None]]:
@@ -114,6 +128,8 @@ class PathProgressBar(OpenProgressBar):
         self._printed_at = time.monotonic()
         name, rate = Text.from_markup(task.description).plain, ticks_per_second(task)
         words = [f"{name}: {task.percentage:.0f}% in {_clock(task.elapsed)}", f"{self.speed(task):.1f} images/s"]
+        if brake := self.brake(task):
+            words.append(brake)
         if not ended and rate and task.remaining is not None:
             words.append(f"{_clock(task.remaining / rate)} left")
         progress.console.print(", ".join(words), highlight=False)

@@ -25,15 +25,18 @@ class ImagesPerSecond(ProgressColumn):
 
     Args:
         speed: function of a task, in images per second.
+        brake: function of a task: what slows it down, where something does; `None`: nothing is said of that.
     """
 
-    def __init__(self, speed: Callable[[Task], float]) -> None:
+    def __init__(self, speed: Callable[[Task], float], brake: Callable[[Task], str] | None = None) -> None:
         super().__init__()
         self._speed = speed
+        self._brake = brake
 
     def render(self, task: Task) -> Text:
         """The speed as text."""
-        return Text(f"{self._speed(task):,.1f} images/s")
+        brake = self._brake(task) if self._brake is not None else ""
+        return Text(f"{self._speed(task):,.1f} images/s" + (f", {brake}" if brake else ""))
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from nplight.data.pixel_scale import PixelScale
 from nplight.data.sampler import EachOnceSampler
 from nplight.data.shard import Shard
 from nplight.data.split import stratified_split
+from nplight.data.timed_loader import TimedLoader
 from nplight.errors import ArgumentError, check_at_least, check_choice, listed, printable
 
 Result = TypeVar("Result")
@@ -247,7 +248,7 @@ class PathDataModule(LightningDataModule):
         # Lightning's default sampler repeats images to fill the last batch.
         return self._loader(data, sampler=EachOnceSampler(data))  # type: ignore[arg-type]
 
-    def _loader(self, data: Dataset[Any], **options: Any) -> DataLoader[Any]:
+    def _loader(self, data: Dataset[Any], **options: Any) -> TimedLoader:
         settings: dict[str, Any] = {
             "batch_size": self.batch_size,
             "num_workers": self.num_workers,
@@ -255,4 +256,4 @@ class PathDataModule(LightningDataModule):
             "pin_memory": self.trainer is not None and isinstance(self.trainer.accelerator, CUDAAccelerator),
             **options,
         }
-        return DataLoader(data, **settings)
+        return TimedLoader(data, **settings)

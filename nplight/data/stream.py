@@ -17,6 +17,7 @@ from nplight.data.labelled import ImageSource, LabelledDataModule
 from nplight.data.module import DISCOVER_FRACTION, OnError
 from nplight.data.preprocessing import Preprocessing
 from nplight.data.stream_batches import Samples, Stream, StreamBatches
+from nplight.data.timed_loader import TimedLoader
 from nplight.errors import ArgumentError, check_at_least, described
 from nplight.seeds import hashes
 
@@ -54,19 +55,27 @@ class StreamLoader:
 
     Args:
         loader: of `StreamBatches`, without batches of its own.
+        batch_size: images per batch.
 
     Attributes:
         loader: the same.
+        batch_size: the same.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: TimedLoader, batch_size: int) -> None:
         self.loader = loader
+        self.batch_size = batch_size
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.loader)
+
+    @property
+    def waiting(self) -> float:
+        """See `TimedLoader`."""
+        return self.loader.waiting
 
 
 class StreamDataModule(LabelledDataModule):
@@ -204,4 +213,4 @@ class StreamDataModule(LabelledDataModule):
         return StreamBatches(self._stream, chosen, self.batch_size, read, labelled=labelled, positions=positions)
 
     def _stream_loader(self, batches: StreamBatches) -> StreamLoader:
-        return StreamLoader(self._loader(batches, batch_size=None))
+        return StreamLoader(self._loader(batches, batch_size=None), self.batch_size)

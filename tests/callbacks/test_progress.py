@@ -11,7 +11,9 @@ from lightning.pytorch import Callback
 from torch.utils.data import DataLoader
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathProgressBar, PathReport
+from nplight.data.timed_loader import TimedLoader
 from nplight.errors import ArgumentError
+from tests.callbacks.digits_project import FewDigits, model
 from tests.callbacks.foreign_project import OPTIONS, Foreign, make_trainer
 from tests.conftest import Reference
 
@@ -104,3 +106,22 @@ def test_the_progress_bar_counts_images_of_all_processes(reference: Reference, l
     trainer.validate(Foreign(reference.model), loaders, verbose=False)
     assert [(name, size) for name, size, _ in seen] == [("Searching paths", 7)] * 6 + [("Testing paths", 7)] * 6
     assert all(text.endswith(" images/s") for _, _, text in seen)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("waiting", [0.4, 0.63])
+def test_a_loader_that_is_the_brake_is_named(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    waiting: float,
+    terminal: bool,
+) -> None:
+    monkeypatch.setattr(TimedLoader, "waiting", waiting)
+    bar = PathProgressBar(console_kwargs={"force_terminal": True, "width": 160} if terminal else {})
+    trainer = make_trainer(NeuronPathSearch(run_dir=tmp_path, **OPTIONS), bar, enable_progress_bar=True)
+    trainer.validate(model(10), FewDigits(batch_size=20), verbose=False)
+    out = capsys.readouterr().out
+    assert "Searching paths" in out
+    assert ("images/s, 63% waiting for images" in out) == (waiting > 0.5)
+    assert "40%" not in out
