@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-PENDING = 4_000_000
+PENDING = 2_000_000
 """Keys that are collected before equal ones are merged, since merging sorts all keys."""
 
 
