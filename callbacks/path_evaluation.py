@@ -41,7 +41,8 @@ class PathEvaluation(RunCallback[EvaluationRun]):
         fill: what stands in a pruned neuron: `zero`; or, gathered over the discover images, its `mean` or `peak`, or
             `resample`, its value in another image.
         tokens: the tokens that are edited: `path`, as the paper; `all`; or `both`: those of `path`, and all tokens
-            with the path removed, with all other neurons pruned, and with every neuron pruned.
+            with the path removed, with all other neurons pruned, and with every neuron pruned. Paths that were searched
+            at all tokens are edited at all tokens: `both` is then `all`, and `path` is refused.
         paths: a finished run whose category paths are tested instead, needed in `test`.
         seed: chooses the neurons that a fraction below 1 prunes, those of the controls, and the images of `resample`.
         replicates: of the bootstrap over images that gives every measure its 95% interval.

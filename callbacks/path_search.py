@@ -23,6 +23,7 @@ from nplight.callbacks.run_folders import fitting, results_folder
 from nplight.callbacks.trainer_context import trainer_context
 from nplight.data import ImageBatch
 from nplight.errors import check_at_least
+from nplight.neurons import Tokens
 from nplight.paths import CategoryPaths
 from nplight.runs import SearchRun, SearchSettings, check_searchable
 from nplight.searching import NamedSearch
@@ -45,13 +46,15 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         rule: one of `nplight.RULES`.
         tolerance: relative to the score, as in `nplight.search`; 0 or `None` evaluates every node.
         objective: what is attributed, one of `nplight.OBJECTIVES`; a PathEvaluation measures it too.
+        tokens: at which neurons are read and edited: `path`, the model's path tokens, as the paper; or `all`, every
+            token, as a model that shrinks to the path needs it.
         patch_stream: `exact`; or `frozen`, an approximation: of several searches those use it whose method can.
         chunk_size: node rows, (image, node) pairs, in flight; `None` picks from the memory there is.
         target: the category that is attributed in `validate`: `label` or `prediction`.
         category_method: `frequency`, `rank-mode` or `mean-score`.
         methods: several searches to compare, in place of `method`: names of `nplight.METHODS`, or mappings of `method`
             and, where wanted, `name`, `granularity` (`image` or `category`), `search_per_t`, `steps`, `rule`,
-            `tolerance`, `objective`, `patch_stream`, `candidates` and `seed`.
+            `tolerance`, `objective`, `tokens`, `patch_stream`, `candidates` and `seed`.
         every_n_epochs: in `fit`, search at the first validation of every n-th epoch, into `epoch-NNNN/` of the run
             folder, counted from 0; a PathEvaluation of the same Trainer then tests there. `None`: not in `fit`.
         read_batch: a function, or its dotted name, that turns the project's batches into ones that
@@ -83,6 +86,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
         rule: str = "riemann-left",
         tolerance: float | None = 1e-6,
         objective: str = "probability",
+        tokens: Tokens = "path",
         patch_stream: str = "exact",
         chunk_size: int | None = None,
         target: Literal["label", "prediction"] = "label",
@@ -100,6 +104,7 @@ class NeuronPathSearch(RunCallback[SearchRun]):
             "rule": rule,
             "tolerance": tolerance,
             "objective": objective,
+            "tokens": tokens,
         }
         self.settings = SearchSettings.of(
             [method] if methods is None else methods,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, PositionError, check_dense, described, listed
 
-__all__ = ["check_labels", "check_neurons", "checked_shape", "is_position", "positions_of"]
+__all__ = ["TOKENS", "Tokens", "check_labels", "check_neurons", "checked_shape", "is_position", "positions_of"]
+
+Tokens = Literal["path", "all"]
+"""The tokens at which neurons are read and edited: the model's path tokens, as in the paper, or every token."""
+
+TOKENS: tuple[Tokens, ...] = ("path", "all")
 
 
 def check_neurons(neurons: Tensor, widths: Sequence[int], *, images: int | None = None, distinct: bool = False) -> None:

@@ -48,8 +48,16 @@ def write_tensors(path: PathLike, tensors: Mapping[str, Tensor], kind: str) -> N
             temporary.unlink()
 
 
-def read_tensors(path: PathLike, names: Collection[str], kind: str) -> dict[str, Tensor]:
+def read_tensors(
+    path: PathLike, names: Collection[str], kind: str, *, optional: Collection[str] = ()
+) -> dict[str, Tensor]:
     """Read a file of `write_tensors` onto the CPU, without running code from it.
+
+    Args:
+        path: of the file.
+        names: of the tensors that it must hold.
+        kind: name of the type that they form.
+        optional: names of those that it may hold.
 
     Raises:
         ArgumentError: the file is missing, damaged, or of another kind.
@@ -70,7 +78,7 @@ def read_tensors(path: PathLike, names: Collection[str], kind: str) -> dict[str,
         raise ArgumentError(f"`path` must be a file that holds a {kind}, but {source} was not written by {kind}.save")
     if metadata.get("checksum") != _checksum(tensors):
         raise ArgumentError(f"`path` must be an undamaged {kind}, but {source} is not what was written; write it again")
-    if set(tensors) != set(names):
+    if set(tensors) - set(optional) != set(names):
         raise ArgumentError(
             f"`path` must be a {kind} of this version of nplight, with {listed(sorted(names), 20)}, "
             f"but {source} has {listed(sorted(tensors), 20)}"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError, described, listed
+from nplight.errors import ArgumentError, check_choice, described, listed
 from nplight.path_checks import (
+    TOKENS,
+    Tokens,
     check_labels,
     check_neurons,
     check_no_category_empty,
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["CategoryPaths", "PathBatch", "check_labels", "check_neurons", "one_path_per_image"]
+__all__ = ["CategoryPaths", "PathBatch", "check_labels", "check_neurons", "one_path_per_image", "tokens_of_paths"]
+
+
+# In a file of `save`; left out for the path tokens, as in files of older versions.
+_ALL_TOKENS = "all_tokens"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,6 +62,7 @@ class PathBatch:
             0 of `jas` layers times `steps`. Left out: 0.
         margin: (images, layers), the K-th largest score of the layer minus the next one; infinite where all neurons
             are chosen. Left out: NaN.
+        tokens: at which the neurons were read and edited: `path`, the model's path tokens; or `all`.
     """
 
     neurons: Tensor
@@ -69,6 +76,7 @@ class PathBatch:
     effect: Tensor
     evaluations: Tensor = None  # type: ignore[assignment]
     margin: Tensor = None  # type: ignore[assignment]
+    tokens: Tokens = "path"
 
     def __post_init__(self) -> None:
         images, layers, _ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
@@ -85,6 +93,7 @@ class PathBatch:
         checked_shape("ranking", self.ranking, (images, layers, None), integer=True)
         checked_shape("margin", self.margin, (images, layers))
         checked_shape("ranking_scores", self.ranking_scores, tuple(self.ranking.shape))
+        check_choice("tokens", self.tokens, TOKENS)
 
     def __len__(self) -> int:
         return len(self.neurons)
@@ -92,7 +101,8 @@ class PathBatch:
     def __repr__(self) -> str:
         images, layers, size = self.neurons.shape
         mean = f", mean score {self.scores.mean().item():.4g}" if images else ""
-        title = f"PathBatch: {images} images, {layers} layers, K = {size}, R = {self.ranking.shape[-1]}{mean}"
+        title = f"PathBatch: {images} images, {layers} layers, K = {size}, R = {self.ranking.shape[-1]}"
+        title += f"{_at_tokens(self.tokens)}{mean}"
         lines = image_lines(self.neurons, self.targets, self.probability, self.scores)
         return summary(title, lines, images - len(lines))
 
@@ -107,7 +117,8 @@ class PathBatch:
             ArgumentError: `images` is of another kind.
         """
         chosen = positions_of(images, len(self))
-        return PathBatch(**{name: values[chosen.to(values.device)] for name, values in self._tensors().items()})
+        tensors = {name: values[chosen.to(values.device)] for name, values in self._tensors().items()}
+        return PathBatch(**tensors, tokens=self.tokens)
 
     def __iter__(self) -> Iterator[PathBatch]:
         """Each image as a batch of one."""
@@ -148,7 +159,8 @@ class PathBatch:
         Raises:
             ArgumentError: the file cannot be written.
         """
-        write_tensors(path, self._tensors(), "PathBatch")
+        marked = {_ALL_TOKENS: torch.tensor(True)} if self.tokens == "all" else {}
+        write_tensors(path, {**self._tensors(), **marked}, "PathBatch")
 
     @staticmethod
     def load(path: PathLike) -> PathBatch:
@@ -157,10 +169,13 @@ class PathBatch:
         Raises:
             ArgumentError: the file is missing, damaged, or holds something else.
         """
-        return PathBatch(**read_tensors(path, [field.name for field in fields(PathBatch)], "PathBatch"))
+        names = [field.name for field in fields(PathBatch) if field.name != "tokens"]
+        tensors = read_tensors(path, names, "PathBatch", optional=[_ALL_TOKENS])
+        tokens: Tokens = "path" if tensors.pop(_ALL_TOKENS, None) is None else "all"
+        return PathBatch(**tensors, tokens=tokens)
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "tokens"}
 
     def to(self, device: torch.device | str) -> PathBatch:
         """The same paths on another device."""
@@ -168,14 +183,15 @@ class PathBatch:
             target = torch.device(device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ArgumentError(f"`device` must be a device, such as 'cpu', got {described(device)}") from error
-        return PathBatch(**{name: values.to(target) for name, values in self._tensors().items()})
+        tensors = {name: values.to(target) for name, values in self._tensors().items()}
+        return PathBatch(**tensors, tokens=self.tokens)
 
     @staticmethod
     def cat(batches: Sequence[PathBatch]) -> PathBatch:
         """Concatenate batches, in order.
 
         Raises:
-            ArgumentError: there is no batch, or their layers, K or R differ.
+            ArgumentError: there is no batch, or their layers, K, R or tokens differ.
         """
         if (
             not isinstance(batches, (list, tuple))
@@ -188,9 +204,11 @@ class PathBatch:
             raise ArgumentError(
                 f"`batches` must be of the same layers, K and R, got ((layers, K), R) of {listed(sorted(shapes))}"
             )
-        return PathBatch(
-            **{field.name: torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(PathBatch)}
-        )
+        if len({batch.tokens for batch in batches}) > 1:
+            raise ArgumentError("`batches` must be of one kind of `tokens`, got paths at path tokens and at all tokens")
+        parts = [batch._tensors() for batch in batches]
+        tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return PathBatch(**tensors, tokens=batches[0].tokens)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -203,17 +221,20 @@ class CategoryPaths:
             (`frequency`, `rank-mode`) or its mean score over the category's images (`mean-score`, `joint`).
         images: (categories,) int64, the number of images that each path was formed from.
         method: `frequency`, `rank-mode` or `mean-score`; `joint` for one path of a category's images together.
+        tokens: at which the neurons were read and edited: `path`, the model's path tokens; or `all`.
     """
 
     neurons: Tensor
     votes: Tensor
     images: Tensor
     method: str
+    tokens: Tokens = "path"
 
     def __post_init__(self) -> None:
         categories, *_ = checked_shape("neurons", self.neurons, (None, None, None), integer=True)
         checked_shape("votes", self.votes, tuple(self.neurons.shape))
         checked_shape("images", self.images, (categories,), integer=True)
+        check_choice("tokens", self.tokens, TOKENS)
         check_no_category_empty(self.images)
 
     def __len__(self) -> int:
@@ -222,6 +243,7 @@ class CategoryPaths:
     def __repr__(self) -> str:
         categories, layers, size = self.neurons.shape
         title = f"CategoryPaths: {categories} categories, {layers} layers, K = {size}, by {self.method}"
+        title += _at_tokens(self.tokens)
         lines = category_lines(self.neurons, self.images)
         return summary(title, lines, categories - len(lines))
 
@@ -246,6 +268,11 @@ class CategoryPaths:
         return self.neurons.to(labels.device)[labels]
 
 
+def tokens_of_paths(neurons: object) -> Tokens:
+    """The tokens at which paths were searched; the path tokens for neurons that do not say."""
+    return neurons.tokens if isinstance(neurons, (PathBatch, CategoryPaths)) else "path"
+
+
 def one_path_per_image(neurons: Tensor | PathBatch | CategoryPaths) -> Tensor:
     """The neurons of one path per image, (images, layers, K), or of one path for all images, (layers, K).
 
@@ -262,3 +289,7 @@ def one_path_per_image(neurons: Tensor | PathBatch | CategoryPaths) -> Tensor:
             f"give those of the images' categories, category_paths.of(labels)"
         )
     return neurons.neurons[0]
+
+
+def _at_tokens(tokens: Tokens) -> str:
+    return ", at all tokens" if tokens == "all" else ""

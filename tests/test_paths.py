@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
@@ -28,6 +32,23 @@ def test_paths_are_indexed_and_iterated_by_image(paths: PathBatch) -> None:
     copied = paths[0]
     copied.scores[0] = 99
     assert paths.scores[0] != 99
+
+
+def test_paths_say_at_which_tokens_they_were_searched(vit: VisionTransformer, images: Tensor, tmp_path: Path) -> None:
+    path, every = (search(vit, images, method="activation", tokens=tokens) for tokens in ("path", "all"))
+    assert ", at all tokens" in repr(every)
+    assert ", at all tokens" not in repr(path)
+    every.save(tmp_path / "all")
+    path.save(tmp_path / "path")
+    assert PathBatch.load(tmp_path / "all").tokens == every[0].tokens == every.to("cpu").tokens == "all"
+    assert PathBatch.load(tmp_path / "path").tokens == "path"
+    with safe_open(tmp_path / "path", framework="pt") as file:
+        assert set(file.keys()) == {field.name for field in fields(PathBatch)} - {"tokens"}
+    categories = category_paths(every, torch.zeros(4, dtype=torch.int64), num_classes=1)
+    assert categories.tokens == "all"
+    assert repr(categories).splitlines()[0].endswith("by frequency, at all tokens")
+    with pytest.raises(ArgumentError, match="`batches` must be of one kind of `tokens`"):
+        PathBatch.cat([path, every])
 
 
 def test_paths_stand_wherever_their_neurons_do(vit: VisionTransformer, images: Tensor, targets: Tensor) -> None:

@@ -16,6 +16,7 @@ from nplight.attribution.mapped_rule import mapped_rule
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import ObjectiveFunction, at_least_float32, target_probability
 from nplight.attribution.quadrature import integral
+from nplight.path_checks import Tokens
 from nplight.vit import OpenViT
 
 Result = TypeVar("Result")
@@ -26,7 +27,7 @@ class Problem:
     """The search for the paths of one group of images, for any method.
 
     Attributes:
-        vit: the opened model, undisturbed.
+        vit: the opened model, undisturbed; its path tokens are those at which neurons are read and edited.
         clean: the clean pass of the images; a `FrozenPass` for a frozen patch stream.
         targets: (images,) int64, the category that is attributed.
         nodes: (m,) quadrature nodes, of the dtype and device of the clean neurons; (images, n) with
@@ -42,6 +43,7 @@ class Problem:
         tolerance: relative error of the scores up to which fewer nodes may stand for all of them; 0: every node.
         polynomials: (…, n, n), where `nodes` are the n of a Gauss rule; see `GaussRule`.
         steps: nodes of the rule, m, also where `nodes` are those of a Gauss rule.
+        tokens: what the path tokens of `vit` are: `path`, the model's own; or `all`.
     """
 
     vit: OpenViT
@@ -59,6 +61,7 @@ class Problem:
     tolerance: float = 0.0
     polynomials: Tensor | None = None
     steps: int = 0
+    tokens: Tokens = "path"
 
     def __post_init__(self) -> None:
         if not self.steps:

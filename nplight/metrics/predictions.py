@@ -65,7 +65,7 @@ def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tens
         The predicted categories, (paths, images) int64.
     """
     with undisturbed(vit.model), torch.no_grad():
-        forward = EditedForward(vit, images)
+        forward = EditedForward(vit, images, paths.tokens)
         pruned = (pruned_masks(path_masks(path[None], vit.widths), 1.0) for path in paths.neurons.to(images.device))
         edited_logits = forward.edited(scaling(masks, 0.0, shared=True) for masks in pruned)
         return torch.stack([logits.argmax(1) for logits in edited_logits])

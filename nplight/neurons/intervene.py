@@ -14,7 +14,7 @@ from nplight.neurons.edits import edited, replacing, scaling
 from nplight.neurons.fills import Fill, References, check_values, resolve
 from nplight.neurons.masks import path_masks, prune_order, pruned_masks, random_priority
 from nplight.neurons.sites import TOKENS, Tokens
-from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image
+from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image, tokens_of_paths
 from nplight.vit import OpenViT, open_vit
 
 Operation = Literal["remove", "enhance", "keep"]
@@ -31,7 +31,7 @@ def intervene(
     fraction: float = 1.0,
     generator: torch.Generator | None = None,
     references: References | Mapping[int, Tensor] | None = None,
-    tokens: Tokens = "path",
+    tokens: Tokens | None = None,
 ) -> AbstractContextManager[None]:
     """Edit the neurons of a path in every forward pass inside the `with`.
 
@@ -52,7 +52,8 @@ def intervene(
             image otherwise; `None`: torch's global generator.
         references: the values of a fill other than `zero`, from `nplight.references`; or a mapping layer -> (1 or
             images, 1 or tokens, width). For `resample`, `references.of(images)` of the images of the forward passes.
-        tokens: `path` edits the path tokens, as the paper does; `all` edits every token.
+        tokens: `path` edits the path tokens, as the paper does; `all` edits every token; `None`: those at which
+            `neurons` were searched, the path tokens for a tensor.
 
     Returns:
         The context manager.
@@ -64,6 +65,7 @@ def intervene(
         EditNotAppliedError: on leaving the context, if a layer never ran.
     """
     vit = open_vit(model)
+    tokens = tokens_of_paths(neurons) if tokens is None else tokens
     neurons = one_path_per_image(neurons)
     check_choice("operation", operation, OPERATIONS)
     check_choice("tokens", tokens, TOKENS)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from nplight.errors import EditNotAppliedError, check_choice, listed
+from nplight.path_checks import TOKENS, Tokens
 from nplight.vit import OpenViT, SiteHook, Uncompiled, one_thread
+
+__all__ = ["TOKENS", "SiteFunction", "Tokens", "at_sites", "overwrite", "replace_tokens", "tokens_of"]
 
 SiteFunction = Callable[[Tensor], Tensor]
 """The neurons at the tokens of a site, (images, tokens, width) -> their replacement, of the same shape."""
-
-Tokens = Literal["path", "all"]
-
-TOKENS: tuple[Tokens, ...] = ("path", "all")
 
 
 def tokens_of(vit: OpenViT, tokens: Tokens) -> slice:

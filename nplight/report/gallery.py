@@ -96,7 +96,7 @@ class Gallery:
         self.grid: tuple[int, int] | None = None
         self.samples: dict[int, list[Ranked]] = {}
         self.drivers: dict[Neuron, list[Ranked]] = {neuron: [] for neuron in self.neurons}
-        self._vit, self._paths = vit, paths
+        self._vit, self._paths = vit.with_all_tokens() if paths.tokens == "all" else vit, paths
         self._colours = None if mean is None or std is None else (torch.tensor(mean), torch.tensor(std))
 
     def update(self, batch: ImageBatch) -> None:
@@ -158,7 +158,7 @@ class Gallery:
             return
         positions = torch.tensor(chosen, device=targets.device)
         targets = targets[positions]
-        conditions = all_conditions(self._paths.top_k, (), ())
+        conditions = all_conditions(self._paths.top_k, (), (), tokens=self._paths.tokens)
         paths = {"": {self._paths.top_k: self._paths}}
         probabilities = predictions(self._vit, batch.select(positions).images, targets, conditions, paths)[""]
         of_targets = torch.stack([scores.gather(1, targets[:, None])[:, 0] for scores in probabilities], 1).tolist()

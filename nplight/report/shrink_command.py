@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from nplight.shrinking import export_onnx, save_model
 from nplight.shrinking.comparison import RANDOM, Shrinker, ShrinkSettings, compare, count_of_models
 from nplight.shrinking.rankings import (
     CONTROLS,
+    holds_at_all_tokens,
     known_rankings,
     magnitude_scores,
     random_scores,
@@ -32,6 +34,7 @@ from nplight.store import RunFolder, read_paths
 from nplight.store.file_names import SHRUNK, SHRUNK_JSON, SHRUNK_MODEL, SHRUNK_ONNX, SHRUNK_PAGE
 
 _MAGNITUDE = "magnitude"
+_RUN = "run"
 _FILLS = ("zero", "mean", "peak")
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
@@ -49,6 +52,8 @@ def shrink_command(arguments: Sequence[str]) -> None:
     chosen = _parser().parse_args(arguments)
     settings = _settings(chosen)
     run = model_of_run(chosen.run, chosen.device)
+    if chosen.by is None:
+        settings = replace(settings, by=next(iter(_at_all_tokens(run, _stored_searches(run))), _MAGNITUDE))
     rankings = _rankings(run, settings)
     fill = None if chosen.fill == "zero" else references(run.vit, _Images(run.discover), chosen.fill, tokens="all")
     shrinker = Shrinker(run.vit, fill, settings.across)
@@ -86,16 +91,17 @@ def _rankings(run: ModelOfRun, settings: ShrinkSettings) -> dict[str, Sequence[T
     """The ranking of the model that is written, and magnitude beside it."""
     stored = _stored_searches(run)
     by = settings.by
-    if by == "run":
+    if by == _RUN:
         if not stored:
             raise RunFolderError(f"{run.folder.path} must hold the paths of a search for --by run, but has none")
-        by = stored[0]
-    check_choice("--by", by, [*known_rankings(stored), "run"])
+        by = next(iter(_at_all_tokens(run, stored)), stored[0])
+    check_choice("--by", by, [*known_rankings(stored), _RUN])
     scores: Sequence[Tensor] | None = None
     if by == RANDOM:
         scores = random_scores(run.vit.widths, settings.seed)
     elif by != _MAGNITUDE:
-        if by in stored:
+        anew = by in METHODS and settings.by != _RUN and by not in _at_all_tokens(run, stored)
+        if by in stored and not anew:
             scores = stored_scores(run.vit, by, read_paths(run.folder.path).where(search=by), settings.keep)
         if scores is None and by not in METHODS:
             raise ArgumentError(
@@ -106,6 +112,12 @@ def _rankings(run: ModelOfRun, settings: ShrinkSettings) -> dict[str, Sequence[T
             scores = search_scores(run.vit, by, run.discover)
     magnitude = magnitude_scores(run.vit, run.discover)
     return {_MAGNITUDE: magnitude} if scores is None else {settings.by: scores, _MAGNITUDE: magnitude}
+
+
+def _at_all_tokens(run: ModelOfRun, stored: Sequence[str]) -> list[str]:
+    """The stored searches whose paths hold at all tokens."""
+    table = read_paths(run.folder.path) if stored else None
+    return [name for name in stored if table is not None and holds_at_all_tokens(run.vit, table.where(search=name))]
 
 
 def _stored_searches(run: ModelOfRun) -> list[str]:
@@ -130,7 +142,7 @@ def _settings(chosen: argparse.Namespace) -> ShrinkSettings:
         ) from error
     return ShrinkSettings(
         keep=chosen.keep,
-        by=chosen.by,
+        by=chosen.by or _MAGNITUDE,
         shares=tuple(chosen.shares),
         across=chosen.across,
         draws=chosen.draws,
@@ -150,10 +162,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", type=float, default=default.keep, metavar="SHARE", help="kept share of the neurons")
     parser.add_argument(
         "--by",
-        default=default.by,
         metavar="NAME",
-        help=f"what ranks the neurons: {', '.join(CONTROLS)}, a search of the run, run for its first, or a method; by "
-        "default %(default)s",
+        help=f"what ranks the neurons: {', '.join(CONTROLS)}, a search of the run with `tokens: all`, run for the "
+        "first of these, or a method, which then searches at all tokens; by default the first such search of the run, "
+        f"or {_MAGNITUDE}",
     )
     parser.add_argument("--fill", choices=_FILLS, default="zero", help="what stands in the removed neurons")
     parser.add_argument(

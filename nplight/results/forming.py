@@ -36,7 +36,10 @@ def form_category_paths(
     start, most = 0, num_classes
     while start < num_classes:
         count = min(most, num_classes - start)
-        votes = {size: CategoryVotes(count, top_k=size, method=category_method, first=start) for size in sizes}
+        votes = {
+            size: CategoryVotes(count, top_k=size, method=category_method, first=start, tokens=table.tokens)
+            for size in sizes
+        }
         most = _count_votes(table, votes, start)
         groups.append({size: votes[size].compute() for size in sizes})
         start += most
@@ -79,4 +82,5 @@ def _joined(groups: Sequence[CategoryPaths]) -> CategoryPaths:
         torch.cat([group.votes for group in groups]),
         torch.cat([group.images for group in groups]),
         groups[0].method,
+        groups[0].tokens,
     )

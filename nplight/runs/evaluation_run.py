@@ -63,7 +63,7 @@ class EvaluationRun(Run):
     ) -> None:
         super().__init__(vit, folder)
         self.paths = paths
-        self.settings = settings or EvaluationSettings()
+        self.settings = (settings or EvaluationSettings()).for_paths(paths.tokens)
         self.context = context or RunContext()
         if self.settings.fill != "zero":
             check_discover_pass(self.context, f"`fill` {self.settings.fill!r}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from nplight.errors import ArgumentError, check_at_least, check_choice, described
+from nplight.errors import ArgumentError, check_at_least, check_choice, described, listed
 from nplight.metrics import (
     CONTROLS,
     Condition,
@@ -31,7 +31,8 @@ class EvaluationSettings:
         fill: what stands in a pruned neuron: `zero`; or, gathered over the discover images, its `mean` or `peak`, or
             `resample`, its value in another image.
         tokens: the tokens that are edited: `path`, as the paper; `all`; or `both`: those of `path`, and all tokens
-            with the path removed, with all other neurons pruned, and with every neuron pruned.
+            with the path removed, with all other neurons pruned, and with every neuron pruned. Paths that were searched
+            at all tokens are edited at all tokens (`for_paths`).
         seed: chooses the neurons that a fraction below 1 prunes, the neurons of the controls, and the images of
             `resample`.
         replicates: of the bootstrap over images that gives every measure its 95% interval.
@@ -89,10 +90,33 @@ class EvaluationSettings:
         """Draws of the control of images' own paths: a random path of each image's own, so that few are enough."""
         return min(self.draws, 5)
 
+    def for_paths(self, tokens: Mapping[str, Tokens]) -> EvaluationSettings:
+        """The settings for paths that may have been searched at all tokens, which are edited at all tokens.
+
+        Args:
+            tokens: search -> the tokens at which its paths were searched.
+
+        Returns:
+            With `both`, and all paths searched at all tokens, the settings with `all`; else themselves.
+
+        Raises:
+            ArgumentError: paths that were searched at all tokens would be edited at the path tokens.
+        """
+        at_all = [name for name, searched in tokens.items() if searched == "all"]
+        if not at_all or self.tokens == "all":
+            return self
+        if self.tokens == "both" and len(at_all) == len(tokens):
+            return replace(self, tokens="all")
+        raise ArgumentError(
+            f"`tokens` must be 'all' to evaluate paths that were searched at all tokens, those of {listed(at_all)}, "
+            f"got {self.tokens!r}"
+            + ("" if self.tokens == "path" else ", which edits the paths of all searches at the path tokens first")
+            + "; paths of other searches are then edited at all tokens too, or evaluate them in a run of their own"
+        )
+
     def edited_tokens(self, vit: OpenViT) -> tuple[Tokens, ...]:
         """The tokens that are edited, the main ones first; `all` is left out where every token is a path token."""
-        all_are_path_tokens = vit.path_tokens.start in (None, 0) and vit.path_tokens.stop is None
-        return ("path", "all") if self.tokens == "both" and not all_are_path_tokens else (self.main_tokens,)
+        return ("path", "all") if self.tokens == "both" and not vit.has_all_path_tokens else (self.main_tokens,)
 
     def conditions(self, vit: OpenViT, top_k: int, sizes: Sequence[int]) -> tuple[Condition, ...]:
         """The conditions under which category paths are tested.

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from nplight.attribution import OBJECTIVES
 from nplight.errors import described
+from nplight.path_checks import Tokens
 from nplight.paths import CategoryPaths, check_neurons
 from nplight.store import PathTable, RunFolder
 from nplight.store.file_names import SETTINGS
@@ -46,6 +47,11 @@ class PathSource(Protocol):
         ...
 
     @property
+    def tokens(self) -> Mapping[str, Tokens]:
+        """Search -> the tokens at which its paths were searched."""
+        ...
+
+    @property
     def notes(self) -> Sequence[str]:
         """What a reader of the results must know of the paths."""
         ...
@@ -74,6 +80,7 @@ class StoredPaths:
         self.category_paths, self.top_k = self.folder.read_category_paths()
         self.names = list(self.category_paths)
         self.sizes = sorted(self.category_paths[self.names[0]])
+        self.tokens = {name: next(iter(sizes.values())).tokens for name, sizes in self.category_paths.items()}
         self.notes: list[str] = []
 
     @property

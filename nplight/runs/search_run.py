@@ -9,6 +9,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from nplight.data import ImageBatch, ImageDigest, labels_of, with_index
 from nplight.errors import ArgumentError, RunFolderError, listed
+from nplight.path_checks import Tokens
 from nplight.paths import CategoryPaths
 from nplight.processes import objects_of_processes, on_first_process, process_count
 from nplight.results import form_category_paths
@@ -105,6 +106,11 @@ class SearchRun(Run):
         return tuple(dict.fromkeys(search.options.objective for search in self.settings.searches))
 
     @property
+    def tokens(self) -> dict[str, Tokens]:
+        """Search -> the tokens at which it reads and edits neurons."""
+        return {search.name: search.options.tokens for search in self.settings.searches}
+
+    @property
     def notes(self) -> list[str]:
         """What a reader of the results must know."""
         notes = []
@@ -115,6 +121,9 @@ class SearchRun(Run):
         frozen = [search.name for search in self.settings.searches if search.options.patch_stream == "frozen"]
         if frozen:
             notes.append(f"{listed(frozen)}: an approximation, with the patch tokens frozen at their clean values")
+        at_all = [name for name, tokens in self.tokens.items() if tokens == "all"]
+        if at_all:
+            notes.append(f"{listed(at_all)}: neurons were read and edited at every token, not at the path tokens alone")
         for search in self.settings.searches:
             if search.options.objective != SearchOptions().objective:
                 notes.append(f"{search.name}: its scores are of the {search.options.objective}, not of the probability")

@@ -66,7 +66,8 @@ class SearchSettings:
             target: as the attribute.
             category_method: as the attribute.
             labelled: as the attribute.
-            **options: `steps`, `rule`, `patch_stream`, `chunk_size` and `seed` of `SearchOptions`, for every search.
+            **options: `steps`, `rule`, `tokens`, `patch_stream`, `chunk_size` and `seed` of `SearchOptions`, for every
+                search.
 
         Raises:
             ArgumentError: a setting is wrong.

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nplight.errors import ArgumentError, check_at_least, check_choice, check_dense
-from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons
+from nplight.path_checks import TOKENS, Tokens
+from nplight.paths import CategoryPaths, PathBatch, check_labels, check_neurons, tokens_of_paths
 from nplight.searching.neuron_counts import PENDING, merged, neuron_keys
 
 CategoryMethod = Literal["frequency", "rank-mode", "mean-score"]
@@ -41,13 +42,24 @@ class CategoryVotes:
         top_k: neurons per layer of a category path.
         method: one of `CATEGORY_METHODS`.
         first: the number of the category whose label is 0, for messages.
+        tokens: at which the paths were searched, `path` or `all`.
     """
 
-    def __init__(self, num_classes: int, *, top_k: int = 1, method: str = "frequency", first: int = 0) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        top_k: int = 1,
+        method: str = "frequency",
+        first: int = 0,
+        tokens: Tokens = "path",
+    ) -> None:
         check_num_classes(num_classes)
         check_at_least("top_k", top_k, 1)
         check_choice("method", method, CATEGORY_METHODS)
-        self.num_classes, self.top_k, self.method, self.first = num_classes, top_k, method, first
+        check_choice("tokens", tokens, TOKENS)
+        self.num_classes, self.top_k, self.method = num_classes, top_k, method
+        self.first, self.tokens = first, tokens
         self._layers = 0
         self._images = torch.zeros(num_classes, dtype=torch.int64)
         self._keys = torch.empty(0, dtype=torch.int64)
@@ -109,7 +121,7 @@ class CategoryVotes:
         votes = torch.zeros(shape, dtype=torch.float64).flatten()
         position = slot[chosen] * per_slot + rank[chosen]
         neurons[position], votes[position] = neuron[chosen], primary[chosen]
-        paths = CategoryPaths(neurons.view(shape), votes.view(shape), self._images.clone(), self.method)
+        paths = CategoryPaths(neurons.view(shape), votes.view(shape), self._images.clone(), self.method, self.tokens)
         if (paths.neurons < 0).any():
             category, layer, _ = (paths.neurons < 0).nonzero()[0].tolist()
             raise ArgumentError(
@@ -185,7 +197,7 @@ def category_paths(
     Raises:
         ArgumentError: wrong shapes, labels outside the categories, an empty category, too few distinct neurons.
     """
-    votes = CategoryVotes(num_classes, top_k=top_k, method=method)
+    votes = CategoryVotes(num_classes, top_k=top_k, method=method, tokens=tokens_of_paths(neurons))
     if isinstance(neurons, PathBatch) and scores is None and method == "mean-score":
         scores = neurons.neuron_scores
     votes.update(neurons.neurons if isinstance(neurons, (PathBatch, CategoryPaths)) else neurons, labels, scores)

@@ -165,7 +165,7 @@ class CategorySearch:
                 )
             ranking = torch.cat([self.chosen.neurons, ranking], 1)
             scores = torch.cat([self.chosen.votes, scores], 1)
-        self.chosen = CategoryPaths(ranking, scores, images, "joint")
+        self.chosen = CategoryPaths(ranking, scores, images, "joint", self.options.tokens)
         self._start_layer()
 
     def paths(self, top_k: int | None = None) -> CategoryPaths:
@@ -179,7 +179,7 @@ class CategorySearch:
             raise ArgumentError(f"`top_k` must be at most `ranked` = {self.options.ranked}, got {size}")
         paths = self._complete()
         neurons, votes = (values[..., :size].cpu().clone() for values in (paths.neurons, paths.votes))
-        return CategoryPaths(neurons, votes, paths.images.cpu(), paths.method)
+        return CategoryPaths(neurons, votes, paths.images.cpu(), paths.method, paths.tokens)
 
     def image_paths(self, images: Tensor, labels: Tensor, targets: Tensor | None = None) -> PathBatch:
         """Each image with the path of its category and its joint attribution score of that path: arguments as `update`.
@@ -274,10 +274,14 @@ class CategorySearch:
         expected = (self.num_classes, min(shape[1], self.depth), self.options.ranked)
         if shape != expected:
             raise ArgumentError(f"`chosen` must be of shape (categories, layers, R) like {expected}, got {shape}")
+        if chosen.tokens != self.options.tokens:
+            raise ArgumentError(
+                f"`chosen` must be of a search with `tokens` {self.options.tokens!r}, got one with {chosen.tokens!r}"
+            )
         check_neurons(chosen.neurons, self._vit.widths[: shape[1]], distinct=True)
         device = self._vit.down[0].linear.weight.device
         values = (chosen.neurons.to(device), chosen.votes.to(device), chosen.images.to(device))
-        return CategoryPaths(*values, chosen.method)
+        return CategoryPaths(*values, chosen.method, chosen.tokens)
 
 
 def joint_search(

@@ -54,6 +54,7 @@ def in_groups(
     """
     check_objective(options.objective, vit.num_classes)
     results, frozen = [], options.patch_stream == "frozen"
+    vit = vit.with_all_tokens() if options.tokens == "all" else vit
     nodes_and_weights = quadrature(options.steps, options.rule)
     with undisturbed(vit.model), gradients(), named_dtypes(vit.model):
         # Autograd cannot use tensors that were made under inference_mode.
@@ -84,6 +85,7 @@ def in_groups(
                     options.candidates,
                     OBJECTIVES[options.objective],
                     tolerance,
+                    tokens=options.tokens,
                 )
                 results.append(run(problem, part))
             except NonFiniteError as error:
@@ -117,4 +119,5 @@ def as_paths(problem: Problem, best: PathScores) -> PathBatch:
         ranking_scores=best.ranking_scores,
         evaluations=best.evaluations,
         margin=best.margin,
+        tokens=problem.tokens,
     )

@@ -16,9 +16,9 @@ from nplight.searching.options import SearchOptions, check_patch_stream, frozen_
 from nplight.searching.search import GRANULARITIES, search
 from nplight.vit import OpenViT
 
-_OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective", "tolerance")
+_OPTIONS = ("steps", "rule", "patch_stream", "seed", "candidates", "objective", "tolerance", "tokens")
 # Settings that the first run folders lack, and what they imply: recorded where they differ.
-_IMPLIED = {"candidates": 20, "objective": "probability", "tolerance": 0}
+_IMPLIED = {"candidates": 20, "objective": "probability", "tolerance": 0, "tokens": "path"}
 _KEYS = ("name", "method", "granularity", "search_per_t", *_OPTIONS)
 
 
@@ -96,7 +96,7 @@ class NamedSearch:
 
     def settings(self) -> dict[str, Any]:
         """The settings that its results depend on, as plain values; one that the method ignores has its default."""
-        defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity)
+        defaults, unused = asdict(SearchOptions()), ignored(self.method, self.granularity, self.options.tokens)
         values = {name: defaults[name] if name in unused else value for name, value in asdict(self.options).items()}
         values["tolerance"] = self.options.tolerance or 0
         recorded = [name for name in ("top_k", *_OPTIONS) if values[name] != _IMPLIED.get(name)]
@@ -110,7 +110,7 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
     Args:
         entries: names of `METHODS`, or mappings with `method` and optionally `name` (default: the method),
             `granularity`, `search_per_t`, `steps`, `rule`, `patch_stream`, `seed`,
-            `candidates`, `objective`, `tolerance`.
+            `candidates`, `objective`, `tolerance`, `tokens`.
         defaults: the settings that an entry does not give; a `patch_stream` other than `exact` applies to the searches
             that support it.
 
@@ -147,7 +147,7 @@ def _named_search(entry: str | Mapping[str, Any], defaults: SearchOptions) -> Na
     granularity = values.get("granularity", "image")
     check_choice("method", values["method"], METHODS)
     check_choice("granularity", granularity, GRANULARITIES)
-    if "patch_stream" in ignored(values["method"], granularity):
+    if "patch_stream" in ignored(values["method"], granularity, values.get("tokens", defaults.tokens)):
         values = {"patch_stream": "exact", **values}
     options = replace(defaults, **{key: values[key] for key in _OPTIONS if key in values})
     return NamedSearch(

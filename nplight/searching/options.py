@@ -10,6 +10,7 @@ import torch
 from nplight.attribution import check_objective, quadrature
 from nplight.errors import ArgumentError, check_at_least, check_choice, described, listed
 from nplight.methods import METHODS
+from nplight.path_checks import TOKENS, Tokens
 
 PATCH_STREAMS = ("exact", "frozen")
 
@@ -23,13 +24,15 @@ class SearchOptions:
         ranked: candidates per layer to return, R; at least `top_k`.
         steps: quadrature nodes, m.
         rule: one of `RULES`.
-        patch_stream: `exact`; or `frozen`, for methods that support it (`Method.frozen`), with granularity `image`.
+        patch_stream: `exact`; or `frozen`, for methods that support it (`Method.frozen`), with granularity `image` and
+            the path tokens.
         chunk_size: node rows in flight; `None`: chosen from the available memory.
         seed: for methods that draw random numbers (`Method.seeded`); at least 0.
         candidates: per layer, for methods that measure them (`Method.measures`).
         objective: what is attributed, one of `OBJECTIVES`.
         tolerance: relative error of the scores up to which fewer nodes may stand for all of them; 0 or `None`: every
             node.
+        tokens: at which neurons are read and edited: `path`, the model's path tokens; or `all`.
     """
 
     top_k: int = 1
@@ -42,6 +45,7 @@ class SearchOptions:
     candidates: int = 20
     objective: str = "probability"
     tolerance: float | None = 1e-6
+    tokens: Tokens = "path"
 
     def __post_init__(self) -> None:
         quadrature(self.steps, self.rule)
@@ -56,6 +60,12 @@ class SearchOptions:
         check_at_least("candidates", self.candidates, 1)
         check_objective(self.objective)
         check_tolerance(self.tolerance)
+        check_choice("tokens", self.tokens, TOKENS)
+        if self.tokens == "all" and self.patch_stream != "exact":
+            raise ArgumentError(
+                f"`patch_stream` must be 'exact' for `tokens` 'all', which edits the other tokens too, "
+                f"got {self.patch_stream!r}"
+            )
 
     def tolerance_for(self, dtype: torch.dtype) -> float:
         """The tolerance in a model that computes in `dtype`; 0, every node, where it is below the dtype's rounding.
@@ -90,11 +100,11 @@ def check_tolerance(tolerance: float | None) -> None:
         )
 
 
-def ignored(method: str, granularity: str = "image") -> tuple[str, ...]:
-    """The settings that a method ignores; a search with granularity `category` has no frozen patch stream."""
+def ignored(method: str, granularity: str = "image", tokens: str = "path") -> tuple[str, ...]:
+    """The settings that a method ignores; with granularity `category` or `tokens` `all` no patch stream is frozen."""
     row = METHODS[method]
     used = {
-        "patch_stream": row.frozen and granularity == "image",
+        "patch_stream": row.frozen and granularity == "image" and tokens == "path",
         "seed": row.seeded,
         "candidates": row.measures,
     }

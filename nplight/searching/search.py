@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 from nplight.attribution import Problem, check_finite, path_score
 from nplight.errors import ArgumentError, check_choice
 from nplight.methods import METHODS
-from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image
+from nplight.path_checks import Tokens
+from nplight.paths import CategoryPaths, PathBatch, check_neurons, one_path_per_image, tokens_of_paths
 from nplight.searching.category_search import joint_search
 from nplight.searching.groups import as_paths, in_groups
 from nplight.searching.loader import TARGETS, Target, over_batches
@@ -39,6 +40,7 @@ def search(
     rule: str = "riemann-left",
     tolerance: float | None = 1e-6,
     objective: str = "probability",
+    tokens: Tokens = "path",
     patch_stream: str = "exact",
     chunk_size: int | None = None,
     seed: int = 0,
@@ -80,6 +82,9 @@ def search(
             dtype, as the default is in half precision, every node is evaluated; in float32 and float64 with a warning.
         objective: what is attributed, one of `OBJECTIVES`: `probability`, as the paper; `log-probability`; `logit`; or
             `margin`, the target's logit minus the largest other.
+        tokens: at which neurons are read and edited: `path`, the model's path tokens, as the paper; or `all`, every
+            token, as a model that shrinks to the path needs it: scores that are sums or means over the path tokens are
+            then over all tokens. Where every token is a path token the two are the same.
         patch_stream: `exact`; or `frozen`, an approximation, for methods that have it (`Method.frozen`) and for models
             that classify from the class token: the other tokens keep their clean keys and values, for 1/tokens of the
             work.
@@ -107,7 +112,7 @@ def search(
     check_patch_stream(patch_stream, method, granularity)
     ranked = top_k if ranked is None else ranked
     options = SearchOptions(
-        top_k, ranked, steps, rule, patch_stream, chunk_size, seed, candidates, objective, tolerance
+        top_k, ranked, steps, rule, patch_stream, chunk_size, seed, candidates, objective, tolerance, tokens
     )
     vit = open_vit(model)
     vit.check_top_k(top_k)
@@ -161,6 +166,7 @@ def joint_score(
     rule: str = "riemann-left",
     tolerance: float | None = 1e-6,
     objective: str = "probability",
+    tokens: Tokens | None = None,
     chunk_size: int | None = None,
 ) -> Tensor:
     """The joint attribution score of given paths (Wang et al., ICLR 2025, Eq. 3).
@@ -179,6 +185,8 @@ def joint_score(
         rule: one of `RULES`.
         tolerance: relative to the score, as in `search`; 0 or `None`: every node.
         objective: what is attributed, one of `OBJECTIVES`.
+        tokens: at which the path is scaled, `path` or `all`; `None`: those at which `neurons` were searched, the path
+            tokens for a tensor.
         chunk_size: node rows in flight; `None`: chosen from the available memory.
 
     Returns:
@@ -189,7 +197,10 @@ def joint_score(
         ArgumentError: an argument is wrong.
         NonFiniteError: NaN or infinite values occurred, naming the images.
     """
-    options = SearchOptions(steps=steps, rule=rule, chunk_size=chunk_size, objective=objective, tolerance=tolerance)
+    tokens = tokens_of_paths(neurons) if tokens is None else tokens
+    options = SearchOptions(
+        steps=steps, rule=rule, chunk_size=chunk_size, objective=objective, tolerance=tolerance, tokens=tokens
+    )
     vit = open_vit(model)
     vit.check_images(images)
     if targets is not None:

@@ -73,11 +73,6 @@ def removed_neurons(vit: OpenViT, kept: Sequence[Tensor]) -> list[Tensor]:
     return [mask.nonzero().flatten() for mask in masks]
 
 
-def has_all_path_tokens(vit: OpenViT) -> bool:
-    """Whether every token of the model is a path token, so that its paths hold at all tokens."""
-    return vit.path_tokens.start in (None, 0) and vit.path_tokens.stop is None
-
-
 def _of_layer(layer: int, chosen: Tensor, width: int) -> Tensor:
     check_dense("neurons", chosen)
     if chosen.dtype == torch.bool and chosen.shape == (width,):
@@ -106,12 +101,12 @@ def _union(vit: OpenViT, paths: PathBatch | CategoryPaths | PathTable) -> list[T
     return [_of_layer(layer, mask, vit.widths[layer]) for layer, mask in enumerate(masks)]
 
 
-def _refuse_path_tokens(vit: OpenViT, paths: object) -> None:
-    if not has_all_path_tokens(vit):
+def _refuse_path_tokens(vit: OpenViT, paths: PathBatch | CategoryPaths | PathTable) -> None:
+    if paths.tokens == "path" and not vit.has_all_path_tokens:
         start, stop = vit.path_tokens.start or 0, vit.path_tokens.stop
         tokens = f"tokens {start} and later" if stop is None else f"tokens {listed(range(start, stop))}"
         raise ArgumentError(
             f"`neurons` are a {type(paths).__name__}, whose paths were searched at the model's path tokens alone, "
             f"{tokens}: its other tokens still use every neuron, so that these paths hold for no edit at all tokens. "
-            f"Give neurons that were chosen at all tokens; a tensor (layers, K) is taken as such"
+            f"Search with tokens='all'; or give neurons that were chosen at all tokens, a tensor (layers, K)"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from nplight.errors import ArgumentError, listed
 from nplight.methods import METHODS
 from nplight.searching import search
 from nplight.seeds import seeded_generator
-from nplight.shrinking.layer_neurons import has_all_path_tokens
 from nplight.shrinking.neuron_load import neuron_loads
 from nplight.store import PathTable
 from nplight.vit import OpenViT
@@ -35,15 +35,10 @@ def random_scores(widths: Sequence[int], seed: int) -> list[Tensor]:
 
 
 def search_scores(vit: OpenViT, by: str, batches: Batches) -> list[Tensor]:
-    """The mean score of every neuron over images, searched anew with rankings of all neurons.
-
-    Raises:
-        ArgumentError: some tokens of the model are no path tokens, so that the scores are not of all tokens.
-    """
-    _check_tokens(vit, by)
+    """The mean score of every neuron over images, searched anew at all tokens with rankings of all neurons."""
     sums = _Sums(vit.widths)
     for batch in batches():
-        paths = search(vit, batch.images, batch.labels, method=by, ranked=min(vit.widths))
+        paths = search(vit, batch.images, batch.labels, method=by, ranked=min(vit.widths), tokens="all")
         sums.add(paths.ranking, paths.ranking_scores)
     return sums.means()
 
@@ -61,9 +56,10 @@ def stored_scores(vit: OpenViT, by: str, table: PathTable, share: float) -> list
         Per layer (width,); `None` if the stored rankings hold too few neurons of a layer for the share.
 
     Raises:
-        ArgumentError: some tokens of the model are no path tokens, so that the scores are not of all tokens.
+        ArgumentError: the search was at the path tokens, and these are not all tokens.
     """
-    _check_tokens(vit, by)
+    if not holds_at_all_tokens(vit, table):
+        _refuse_path_tokens(vit, by)
     sums = _Sums(vit.widths)
     for batch in table.batches(["ranking", "ranking_scores"]):
         sums.add(batch["ranking"], batch["ranking_scores"])
@@ -100,13 +96,16 @@ class _Sums:
         return [torch.where(ranked, mean, low) for mean, ranked, low in zip(means, self._ranked, lowest)]
 
 
-def _check_tokens(vit: OpenViT, by: str) -> None:
-    if has_all_path_tokens(vit):
-        return
+def holds_at_all_tokens(vit: OpenViT, table: PathTable) -> bool:
+    """Whether stored paths were searched at all tokens of the model."""
+    return table.tokens == "all" or vit.has_all_path_tokens
+
+
+def _refuse_path_tokens(vit: OpenViT, by: str) -> NoReturn:
     start, stop = vit.path_tokens.start or 0, vit.path_tokens.stop
     tokens = f"tokens {start} and later" if stop is None else f"tokens {listed(range(start, stop))}"
     raise ArgumentError(
         f"`--by` {by} ranks the neurons of this model at its path tokens alone, {tokens}, while its other tokens use "
         f"neurons too: a model that shrinks to it would be another than the one that was searched. "
-        f"Rank at all tokens, with --by magnitude"
+        f"Rank at all tokens, by a search with tokens: all, or with --by magnitude"
     )

@@ -29,6 +29,8 @@ def to_json(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> str
                 "images": category.images.tolist(),
                 "neurons": category.neurons.tolist(),
                 "votes": category.votes.tolist(),
+                # Left out for the path tokens, as in files of older versions.
+                **({"tokens": category.tokens} if category.tokens != "path" else {}),
             }
             for size, category in sizes.items()
         }
@@ -61,7 +63,10 @@ def from_json(content: Mapping[str, Any]) -> tuple[dict[str, dict[int, CategoryP
 
 def _category_paths(fields: Mapping[str, Any]) -> CategoryPaths:
     votes = torch.tensor(fields["votes"], dtype=torch.float64)
-    return CategoryPaths(_integers(fields["neurons"]), votes, _integers(fields["images"]), str(fields["method"]))
+    tokens = fields.get("tokens", "path")
+    return CategoryPaths(
+        _integers(fields["neurons"]), votes, _integers(fields["images"]), str(fields["method"]), tokens
+    )
 
 
 def _refuse_disagreeing(paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:

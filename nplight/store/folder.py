@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from nplight.errors import RunFolderError
+from nplight.path_checks import Tokens
 from nplight.paths import CategoryPaths
 from nplight.store import lock
 from nplight.store.atomic_write import leftovers, remove, write_whole
@@ -147,6 +148,19 @@ class RunFolder:
         if search not in sections:
             return None
         return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]
+
+    def search_tokens(self, name: str) -> Tokens:
+        """The tokens at which a search reads and edits neurons; `path` where the folder does not say.
+
+        Args:
+            name: of the search, or of its rows of one size, `NAME@SIZE`.
+
+        Raises:
+            RunFolderError: the settings are damaged.
+        """
+        stored = self.settings() if os.path.lexists(self.path / SETTINGS) else {}
+        section = stored.get(f"search {name.partition('@')[0]}")
+        return "all" if isinstance(section, dict) and section.get("tokens") == "all" else "path"
 
     def write_category_paths(self, paths: Mapping[str, Mapping[int, CategoryPaths]], top_k: int) -> None:
         """Write the category paths of every method, for every number of neurons per layer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nplight.errors import ArgumentError, RunFolderError, check_choice, described, listed
 from nplight.methods import METHODS
+from nplight.path_checks import Tokens
 from nplight.store.folder import RunFolder
 from nplight.store.parts import Part, open_part, part_files, refuse_foreign
 
@@ -42,6 +43,7 @@ class PathTable:
     Args:
         parts: the parts, at least one.
         label: restricts the table to the images of a label; `None`: all images.
+        at_all_tokens: the searches that read and edited neurons at all tokens.
 
     Attributes:
         searches: the names of the searches, in order.
@@ -50,9 +52,12 @@ class PathTable:
         RunFolderError: a part is damaged, or an image is stored twice for a search.
     """
 
-    def __init__(self, parts: Sequence[Part], label: int | None = None) -> None:
+    def __init__(
+        self, parts: Sequence[Part], label: int | None = None, at_all_tokens: Collection[str] = frozenset()
+    ) -> None:
         self._parts = sorted(parts, key=lambda part: (_rank(part.search), part.search, part.first))
         self._label = label
+        self._at_all_tokens = frozenset(at_all_tokens)
         self.searches = tuple(dict.fromkeys(part.search for part in self._parts))
         with self._reading():
             self._schema = _common_schema(parts)
@@ -64,6 +69,11 @@ class PathTable:
     def __repr__(self) -> str:
         rows = f"{len(self)} rows" + ("" if self._label is None else f" of label {self._label}")
         return f"PathTable: {rows}, searches {listed(self.searches)}; columns {listed(self.columns, 20)}"
+
+    @property
+    def tokens(self) -> Tokens:
+        """At which the paths were searched: `all`, if those of every search of the table were; else `path`."""
+        return "all" if self._at_all_tokens.issuperset(self.searches) else "path"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -90,7 +100,7 @@ class PathTable:
         if None not in (label, self._label) and label != self._label:
             raise ArgumentError(f"`label` must be {self._label}, the only one of this table, got {label}")
         parts = [part for part in self._parts if search in (None, part.search)]
-        return PathTable(parts, self._label if label is None else label)
+        return PathTable(parts, self._label if label is None else label, self._at_all_tokens)
 
     def __getitem__(self, column: str) -> Tensor | list[str]:
         """A column as a tensor (images, …), or as a list of strings for `file` and `search`."""
@@ -242,7 +252,8 @@ def _table(run: RunFolder, files: Sequence[Path]) -> PathTable:
         raise RunFolderError(
             f"`directory` must be a run folder with a {run.parts.name}/ folder of parts, got {run.path}"
         )
-    return PathTable(parts)
+    searches = {part.search for part in parts}
+    return PathTable(parts, at_all_tokens=[search for search in searches if run.search_tokens(search) == "all"])
 
 
 def _rank(search: str) -> int:

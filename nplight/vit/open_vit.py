@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
@@ -76,6 +77,19 @@ class OpenViT(ABC):
     def image_multiple(self) -> tuple[int, int]:
         """The numbers of which the height and the width must be multiples, where `image_shape` leaves them open."""
         return (1, 1)
+
+    @property
+    def has_all_path_tokens(self) -> bool:
+        """Whether every token is a path token."""
+        return self.path_tokens.start in (None, 0) and self.path_tokens.stop is None
+
+    def with_all_tokens(self) -> OpenViT:
+        """The same model with every token as a path token; itself, where they all are."""
+        if self.has_all_path_tokens:
+            return self
+        opened = copy(self)
+        opened.path_tokens = slice(None)
+        return opened
 
     @property
     def transformer(self) -> nn.Module:

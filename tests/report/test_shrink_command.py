@@ -16,7 +16,9 @@ from nplight.cli import main
 from nplight.data import DigitsDataModule
 from nplight.modules import ViTClassifier
 from nplight.modules.model_of_run import ModelOfRun, model_of_run
-from nplight.store import RunFolder
+from nplight.runs import SearchSettings
+from nplight.seeds import checksums
+from nplight.store import RunFolder, write_part
 from nplight.vit import fingerprint
 
 MODEL: dict[str, Any] = {
@@ -98,11 +100,45 @@ def test_other_rankings_fills_and_shares(run: Path, capsys: pytest.CaptureFixtur
     assert open_vit(ViTClassifier(num_classes=10, **arguments)).widths == tuple(widths)
 
 
+def add_paths(run: Path, *methods: Any) -> None:
+    """Store paths of a few discover images."""
+    model = model_of_run(run)
+    folder = RunFolder(run)
+    settings = SearchSettings.of(list(methods), kept=(256,), labelled=False)
+    for search in settings.searches:
+        folder.claim(f"search {search.name}", search.settings())
+        (image_search,) = search.image_searches((1, 256))
+        batch = next(iter(model.discover())).select(torch.arange(2))
+        paths = image_search.paths(model.vit, batch.images, None)
+        write_part(
+            folder, paths, index=torch.arange(2), files=["", ""], labels=None, checksums=checksums(batch.images),
+            search=search.name, fingerprint=folder.search_fingerprint(search.name),
+        )  # fmt: skip
+    folder.release()
+
+
 def test_a_search_of_the_class_token_is_refused_with_the_way_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = refused([str(run), "--by", "joint_integrated_gradients"], capsys)
+    add_paths(run, "activation")
+    message = refused([str(run), "--by", "run"], capsys)
     assert "at its path tokens alone, tokens 0" in message
-    assert "--by magnitude" in message
+    assert "tokens: all, or with --by magnitude" in message
     assert not (run / "shrunk").exists()
+
+
+def test_a_search_of_all_tokens_is_the_default(run: Path) -> None:
+    add_paths(run, "activation", {"name": "everywhere", "method": "activation", "tokens": "all"})
+    main(["shrink", str(run), *FEW, "--quiet"])
+    stored = json.loads((run / "shrunk" / "everywhere-0.5" / "shrink.json").read_text())
+    main(["shrink", str(run), *FEW, "--quiet", "--by", "run"])
+    again = json.loads((run / "shrunk" / "run-0.5" / "shrink.json").read_text())
+    assert stored["settings"]["by"] == "everywhere"
+    assert stored["models"][1]["accuracy"] == again["models"][1]["accuracy"]
+
+
+def test_a_method_searches_at_all_tokens(run: Path) -> None:
+    add_paths(run, "activation")
+    main(["shrink", str(run), *FEW, "--by", "activation", "--quiet"])
+    assert (run / "shrunk" / "activation-0.5" / "model.safetensors").exists()
 
 
 def test_a_method_ranks_a_model_whose_tokens_are_all_path_tokens(tmp_path: Path) -> None:

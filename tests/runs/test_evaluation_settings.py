@@ -21,6 +21,20 @@ def test_all_tokens_are_tested_beside_the_path_tokens_where_they_are_others() ->
     assert len(set(conditions)) == len(conditions)
 
 
+def test_paths_that_were_searched_at_all_tokens_are_edited_at_all_tokens() -> None:
+    settings = EvaluationSettings()
+    assert settings.for_paths({"jas": "path"}) == settings
+    assert settings.for_paths({"jas": "all", "random": "all"}).tokens == "all"
+    every = EvaluationSettings(tokens="all")
+    assert every.for_paths({"jas": "path", "wide": "all"}) == every
+    with pytest.raises(
+        ArgumentError, match=r"`tokens` must be 'all' .* those of wide, got 'both', which edits .* first"
+    ):
+        settings.for_paths({"jas": "path", "wide": "all"})
+    with pytest.raises(ArgumentError, match=r"`tokens` must be 'all' .* those of jas, got 'path'; "):
+        EvaluationSettings(tokens="path").for_paths({"jas": "all"})
+
+
 def test_results_depend_on_every_setting() -> None:
     values = EvaluationSettings().to_dict()
     assert values["controls"] == ["random"]

@@ -12,7 +12,7 @@ import nplight
 from nplight.callbacks import NeuronPathSearch, PathEvaluation
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, RunFolderError
-from nplight.runs import EvaluationRun, EvaluationSettings, RunContext, SearchRun, SearchSettings
+from nplight.runs import EvaluationRun, EvaluationSettings, RunContext, SearchRun, SearchSettings, StoredPaths
 from nplight.store import RunFolder
 from tests.callbacks.foreign_project import Foreign, contents, make_trainer
 from tests.runs.conftest import METHODS, Halves
@@ -121,6 +121,34 @@ def test_a_search_of_another_objective_says_so(halves: Halves, tmp_path: Path) -
     table = run.image_paths()
     scores = [torch.as_tensor(table.where(search=name)["score"]) for name in ("jas", "by_logit")]
     assert not torch.allclose(*scores)
+
+
+def test_a_run_at_all_tokens_is_evaluated_at_all_tokens(halves: Halves, tmp_path: Path) -> None:
+    settings = SearchSettings.of(["activation"], top_k=2, kept=(), tokens="all")
+    with SearchRun(halves.vit, RunFolder(tmp_path), settings, halves.context) as run:
+        for batch in halves.batches(0):
+            run.update(batch)
+        category_paths = run.conclude()
+    assert category_paths["activation"][2].tokens == "all"
+    assert run.notes == ["activation: neurons were read and edited at every token, not at the path tokens alone"]
+    stored = StoredPaths(tmp_path)
+    assert stored.tokens == {"activation": "all"}
+    assert nplight.read_paths(tmp_path).tokens == "all"
+    nplight.shrink(halves.vit, nplight.read_paths(tmp_path))
+    evaluation = EvaluationSettings((1.0,), replicates=0, draws=2)
+    with EvaluationRun(halves.vit, RunFolder(tmp_path), run, evaluation, halves.context) as tested:
+        for batch in halves.batches(1):
+            tested.update(batch)
+        results = tested.conclude().results
+    assert {result.tokens for result in results} == {None, "all"}
+    images, labels = halves.reference.images[1::2], halves.reference.labels[1::2]
+    paths = category_paths["activation"][2].of(labels)
+    with torch.no_grad(), nplight.intervene(halves.vit, paths, "remove", tokens="all"):
+        expected = halves.vit.forward(images).softmax(1).gather(1, labels[:, None]).mean().item()
+    (removed,) = [
+        one for one in results if one.condition == "removed" and one.method == "activation" and not one.layers
+    ]
+    assert removed.value("probability") == pytest.approx(expected, abs=1e-6)
 
 
 def test_only_the_searches_that_froze_the_patch_stream_are_called_an_approximation(

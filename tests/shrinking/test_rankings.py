@@ -29,8 +29,8 @@ def batches(images: Tensor, labels: Tensor) -> list[ImageBatch]:
 
 
 def test_a_search_ranks_by_its_mean_score(images: Tensor, targets: Tensor) -> None:
-    model = make_vit(global_pool="avg", class_token=False)
-    paths = search(model, images, targets, method="gradient_activation", ranked=64)
+    model = make_vit()
+    paths = search(model, images, targets, method="gradient_activation", ranked=64, tokens="all")
     scores = search_scores(open_vit(model), "gradient_activation", lambda: batches(images, targets))
     for layer in range(3):
         means = torch.zeros(64, dtype=torch.float64)
@@ -66,13 +66,25 @@ def test_magnitude_and_random(images: Tensor, targets: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("pool", "tokens"), [("token", "tokens 0"), ("avg", "tokens 1 and later")])
-def test_scores_of_some_tokens_are_refused(pool: str, tokens: str, images: Tensor, targets: Tensor) -> None:
+def test_stored_scores_of_some_tokens_are_refused(
+    pool: str, tokens: str, images: Tensor, targets: Tensor, tmp_path: Path
+) -> None:
     vit = open_vit(make_vit(global_pool=pool))
-    message = f"`--by` jas ranks .* path tokens alone, {tokens}, .* with --by magnitude"
-    with pytest.raises(ArgumentError, match=message):
-        search_scores(vit, "jas", lambda: batches(images, targets))
-    with pytest.raises(ArgumentError, match=message):
-        stored_scores(vit, "jas", None, 0.5)  # type: ignore[arg-type]
+    at_all = {"name": "everywhere", "method": "activation", "tokens": "all"}
+    settings = SearchSettings.of(["activation", at_all], top_k=1, kept=(64,), labelled=False)
+    with SearchRun(vit, RunFolder(tmp_path), settings) as run:
+        for batch in batches(images, targets):
+            run.update(batch)
+    table = read_paths(tmp_path)
+    assert [table.where(search=name).tokens for name in table.searches] == ["path", "all"]
+    assert table.tokens == "path"
+    with pytest.raises(ArgumentError, match=f"path tokens alone, {tokens}, .* tokens: all, or with --by magnitude"):
+        stored_scores(vit, "activation", table.where(search="activation"), 0.5)
+    stored = stored_scores(vit, "everywhere", table.where(search="everywhere"), 0.5)
+    anew = search_scores(vit, "activation", lambda: batches(images, targets))
+    assert stored is not None
+    for one, other in zip(stored, anew):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)  # stored in float32
 
 
 def test_names_are_listed_once() -> None:
