@@ -2,6 +2,7 @@
 
 from nplight.callbacks.export import WeightsExport
 from nplight.callbacks.path_evaluation import PathEvaluation
+from nplight.callbacks.path_pruning import PathPruning
 from nplight.callbacks.path_sanity import PathSanity
 from nplight.callbacks.path_search import NeuronPathSearch
 from nplight.callbacks.path_selectivity import PathSelectivity
@@ -15,6 +16,7 @@ __all__ = [
     "NeuronPathSearch",
     "PathEvaluation",
     "PathProgressBar",
+    "PathPruning",
     "PathReport",
     "PathSanity",
     "PathSelectivity",

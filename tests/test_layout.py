@@ -30,6 +30,7 @@ LAYERS = [
     {"store"},
     {"results"},
     {"shrinking"},
+    {"pruning"},
     {"modules", "run_logger", "terminal"},
     {"planted"},
     {"command_options", "report"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from nplight.data import ImageBatch
 from nplight.errors import ArgumentError, listed
 from nplight.methods import METHODS
+from nplight.processes import objects_of_processes, sum_over_processes
 from nplight.searching import search
 from nplight.seeds import seeded_generator
 from nplight.shrinking.neuron_load import neuron_loads
@@ -34,16 +35,25 @@ def random_scores(widths: Sequence[int], seed: int) -> list[Tensor]:
     return [torch.rand(width, generator=seeded_generator(seed, layer)) for layer, width in enumerate(widths)]
 
 
-def search_scores(vit: OpenViT, by: str, batches: Batches) -> list[Tensor]:
-    """The mean score of every neuron over images, searched anew at all tokens with rankings of all neurons."""
+def search_scores(vit: OpenViT, by: str, batches: Batches, **options: Any) -> list[Tensor]:
+    """The mean score of every neuron over images, searched anew at all tokens with rankings of all neurons.
+
+    Args:
+        vit: the opened model.
+        by: one of `METHODS`.
+        batches: gives the images; of several processes each gives its share.
+        **options: further ones of `nplight.search`.
+    """
     sums = _Sums(vit.widths)
     for batch in batches():
-        paths = search(vit, batch.images, batch.labels, method=by, ranked=min(vit.widths), tokens="all")
+        paths = search(vit, batch.images, batch.labels, method=by, ranked=min(vit.widths), tokens="all", **options)
         sums.add(paths.ranking, paths.ranking_scores)
-    return sums.means()
+    return sums.means(vit.down[0].linear.weight.device)
 
 
-def stored_scores(vit: OpenViT, by: str, table: PathTable, share: float) -> list[Tensor] | None:
+def stored_scores(
+    vit: OpenViT, by: str, table: PathTable, share: float, *, argument: str = "--by"
+) -> list[Tensor] | None:
     """The mean score of every neuron over the images of a stored search, 0 where an image does not rank it.
 
     Args:
@@ -51,6 +61,7 @@ def stored_scores(vit: OpenViT, by: str, table: PathTable, share: float) -> list
         by: the name of the search.
         table: the stored paths of the search.
         share: of the neurons that are to be kept.
+        argument: that names the search, for messages.
 
     Returns:
         Per layer (width,); `None` if the stored rankings hold too few neurons of a layer for the share.
@@ -59,11 +70,11 @@ def stored_scores(vit: OpenViT, by: str, table: PathTable, share: float) -> list
         ArgumentError: the search was at the path tokens, and these are not all tokens.
     """
     if not holds_at_all_tokens(vit, table):
-        _refuse_path_tokens(vit, by)
+        _refuse_path_tokens(vit, by, argument)
     sums = _Sums(vit.widths)
     for batch in table.batches(["ranking", "ranking_scores"]):
         sums.add(batch["ranking"], batch["ranking_scores"])
-    return sums.means() if sums.covers(share) else None
+    return sums.means(vit.down[0].linear.weight.device) if sums.covers(share) else None
 
 
 def known_rankings(searches: Iterable[str]) -> list[str]:
@@ -89,11 +100,12 @@ class _Sums:
     def covers(self, share: float) -> bool:
         return all(ranked.sum() >= max(1, round(share * len(ranked))) for ranked in self._ranked)
 
-    def means(self) -> list[Tensor]:
-        """Neurons that no image ranks come after those that one does."""
-        means = [total / max(1, self._images) for total in self._sums]
-        lowest = [mean.min() - 1 for mean in means]
-        return [torch.where(ranked, mean, low) for mean, ranked, low in zip(means, self._ranked, lowest)]
+    def means(self, device: torch.device) -> list[Tensor]:
+        """Over all processes, which talk by tensors on a device; neurons that no image ranks come after the others."""
+        images = max(1, sum(objects_of_processes(self._images)))
+        means = [(sum_over_processes(total.to(device)) / images).cpu() for total in self._sums]
+        ranked = [sum_over_processes(ranked.long().to(device)).cpu() > 0 for ranked in self._ranked]
+        return [torch.where(known, mean, mean.min() - 1) for mean, known in zip(means, ranked)]
 
 
 def holds_at_all_tokens(vit: OpenViT, table: PathTable) -> bool:
@@ -101,11 +113,11 @@ def holds_at_all_tokens(vit: OpenViT, table: PathTable) -> bool:
     return table.tokens == "all" or vit.has_all_path_tokens
 
 
-def _refuse_path_tokens(vit: OpenViT, by: str) -> NoReturn:
+def _refuse_path_tokens(vit: OpenViT, by: str, argument: str) -> NoReturn:
     start, stop = vit.path_tokens.start or 0, vit.path_tokens.stop
     tokens = f"tokens {start} and later" if stop is None else f"tokens {listed(range(start, stop))}"
     raise ArgumentError(
-        f"`--by` {by} ranks the neurons of this model at its path tokens alone, {tokens}, while its other tokens use "
-        f"neurons too: a model that shrinks to it would be another than the one that was searched. "
-        f"Rank at all tokens, by a search with tokens: all, or with --by magnitude"
+        f"`{argument}` {by} ranks the neurons of this model at its path tokens alone, {tokens}, while its other tokens "
+        f"use neurons too: a model that shrinks to it would be another than the one that was searched. "
+        f"Rank at all tokens, by a search with tokens: all, or by magnitude"
     )

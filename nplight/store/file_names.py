@@ -41,6 +41,9 @@ PLANTED_PAGE = "planted.html"
 SHRUNK = "shrunk"
 """The folder of smaller models: the command `shrink`. Each has a folder of its own there, such as `magnitude-0.5`."""
 
+PRUNED = "pruned"
+"""The folder of the smaller model that a training under masks ends in."""
+
 SHRUNK_MODEL = "model.safetensors"
 SHRUNK_ONNX = "model.onnx"
 SHRUNK_JSON = "shrink.json"

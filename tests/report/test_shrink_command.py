@@ -121,7 +121,7 @@ def test_a_search_of_the_class_token_is_refused_with_the_way_out(run: Path, caps
     add_paths(run, "activation")
     message = refused([str(run), "--by", "run"], capsys)
     assert "at its path tokens alone, tokens 0" in message
-    assert "tokens: all, or with --by magnitude" in message
+    assert "tokens: all, or by magnitude" in message
     assert not (run / "shrunk").exists()
 
 

@@ -78,7 +78,7 @@ def test_stored_scores_of_some_tokens_are_refused(
     table = read_paths(tmp_path)
     assert [table.where(search=name).tokens for name in table.searches] == ["path", "all"]
     assert table.tokens == "path"
-    with pytest.raises(ArgumentError, match=f"path tokens alone, {tokens}, .* tokens: all, or with --by magnitude"):
+    with pytest.raises(ArgumentError, match=f"path tokens alone, {tokens}, .* tokens: all, or by magnitude"):
         stored_scores(vit, "activation", table.where(search="activation"), 0.5)
     stored = stored_scores(vit, "everywhere", table.where(search="everywhere"), 0.5)
     anew = search_scores(vit, "activation", lambda: batches(images, targets))

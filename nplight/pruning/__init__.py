@@ -1,0 +1,17 @@
+"""Pruning of neurons while a model trains, the load on those that remain, and merging of tokens."""
+
+from nplight.pruning.criteria import CRITERIA, CriterionSettings, criterion_scores
+from nplight.pruning.masks import NeuronMasks
+from nplight.pruning.pruner import REACTIVATIONS, Pruner
+from nplight.pruning.schedule import SCHEDULES, PruningSchedule
+
+__all__ = [
+    "CRITERIA",
+    "REACTIVATIONS",
+    "SCHEDULES",
+    "CriterionSettings",
+    "NeuronMasks",
+    "Pruner",
+    "PruningSchedule",
+    "criterion_scores",
+]
