@@ -1,6 +1,7 @@
 """Lightning callbacks, for any LightningModule that holds a Vision Transformer."""
 
 from nplight.callbacks.export import WeightsExport
+from nplight.callbacks.path_burden import PathBurden
 from nplight.callbacks.path_evaluation import PathEvaluation
 from nplight.callbacks.path_pruning import PathPruning
 from nplight.callbacks.path_sanity import PathSanity
@@ -14,6 +15,7 @@ from nplight.callbacks.strange_paths import StrangePaths
 
 __all__ = [
     "NeuronPathSearch",
+    "PathBurden",
     "PathEvaluation",
     "PathProgressBar",
     "PathPruning",

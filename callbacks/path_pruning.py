@@ -186,15 +186,11 @@ class PathPruning(ViTCallback):
     def _batches(self, trainer: Trainer, pl_module: LightningModule) -> Callable[[], Iterator[ImageBatch]]:
         """This process's share of the images that rank neurons."""
 
-        def first_images() -> Iterator[ImageBatch]:
-            remaining = -(-self.criterion.images // trainer.world_size)
-            for batch in discover_pass(trainer, pl_module, self.read, "Ranking neurons"):
-                yield batch if len(batch) <= remaining else _first(batch, remaining)
-                remaining -= len(batch)
-                if remaining <= 0:
-                    return
+        def images() -> Iterator[ImageBatch]:
+            batches = discover_pass(trainer, pl_module, self.read, "Ranking neurons")
+            return first_images(batches, -(-self.criterion.images // trainer.world_size))
 
-        return first_images
+        return images
 
     def _refuse_copies(self, trainer: Trainer, *, made: bool) -> None:
         """Refuse averaged copies of the model without masks, into which masked weights would be mixed up."""
@@ -206,8 +202,13 @@ class PathPruning(ViTCallback):
                 )
 
 
-def _first(batch: ImageBatch, count: int) -> ImageBatch:
-    return batch.select(torch.arange(count, device=batch.images.device))
+def first_images(batches: Iterator[ImageBatch], count: int) -> Iterator[ImageBatch]:
+    """The first `count` images of batches; no further batch is read."""
+    for batch in batches:
+        yield batch if len(batch) <= count else batch.select(torch.arange(count, device=batch.images.device))
+        count -= len(batch)
+        if count <= 0:
+            return
 
 
 def _has_images(trainer: Trainer) -> bool:

@@ -1,5 +1,6 @@
 """Pruning of neurons while a model trains, the load on those that remain, and merging of tokens."""
 
+from nplight.pruning.burden import Burden, NeuralBurden, burden
 from nplight.pruning.criteria import CRITERIA, CriterionSettings, criterion_scores
 from nplight.pruning.masks import NeuronMasks
 from nplight.pruning.pruner import REACTIVATIONS, Pruner
@@ -9,9 +10,12 @@ __all__ = [
     "CRITERIA",
     "REACTIVATIONS",
     "SCHEDULES",
+    "Burden",
     "CriterionSettings",
+    "NeuralBurden",
     "NeuronMasks",
     "Pruner",
     "PruningSchedule",
+    "burden",
     "criterion_scores",
 ]

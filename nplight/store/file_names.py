@@ -44,6 +44,10 @@ SHRUNK = "shrunk"
 PRUNED = "pruned"
 """The folder of the smaller model that a training under masks ends in."""
 
+LOADS = "loads.safetensors"
+BURDEN_JSON = "burden.json"
+BURDEN_PAGE = "burden.html"
+
 SHRUNK_MODEL = "model.safetensors"
 SHRUNK_ONNX = "model.onnx"
 SHRUNK_JSON = "shrink.json"
