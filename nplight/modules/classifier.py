@@ -19,6 +19,7 @@ from nplight.data.batch import ImageBatch, read_batch
 from nplight.errors import ArgumentError, UnsupportedModelError, listed
 from nplight.modules.checkpoint import load_weights
 from nplight.modules.weight_checks import check_values, short
+from nplight.pruning import TokenMerging
 from nplight.vit import open_vit
 
 
@@ -37,6 +38,8 @@ class ViTClassifier(LightningModule):
         learning_rate: maximum, reached after the warm-up.
         weight_decay: of AdamW.
         warmup: fraction of all steps in the warm-up.
+        merge_tokens: patch tokens that are merged away before the first block, in training and evaluation
+            (`nplight.pruning.TokenMerging`).
         compile_blocks: whether to compile the model's blocks (`torch.compile`), which takes a minute once; searches and
             the steps of this module then run compiled.
 
@@ -60,6 +63,7 @@ class ViTClassifier(LightningModule):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.05,
         warmup: float = 0.1,
+        merge_tokens: int = 0,
         compile_blocks: bool = False,
     ) -> None:
         super().__init__()
@@ -91,6 +95,8 @@ class ViTClassifier(LightningModule):
         self.head_is_new = pretrained and published != num_classes
         if checkpoint:
             load_weights(self.model, checkpoint)
+        if merge_tokens:
+            TokenMerging(self.model, merge_tokens)
         if compile_blocks:
             for block in vit.blocks():
                 block.compile()

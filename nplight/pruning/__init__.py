@@ -5,6 +5,7 @@ from nplight.pruning.criteria import CRITERIA, CriterionSettings, criterion_scor
 from nplight.pruning.masks import NeuronMasks
 from nplight.pruning.pruner import REACTIVATIONS, Pruner
 from nplight.pruning.schedule import SCHEDULES, PruningSchedule
+from nplight.pruning.token_merging import TokenMerging, merge_tokens
 
 __all__ = [
     "CRITERIA",
@@ -16,6 +17,8 @@ __all__ = [
     "NeuronMasks",
     "Pruner",
     "PruningSchedule",
+    "TokenMerging",
     "burden",
     "criterion_scores",
+    "merge_tokens",
 ]

@@ -137,6 +137,11 @@ class HuggingFaceViT(OpenViT):
         if len(set(self.widths)) == 1:
             cast(Any, self.model).config.intermediate_size = self.widths[0]
 
+    def merging_site(self) -> tuple[nn.Module, int]:
+        """The embeddings; a class token, in DeiT also a distillation token."""
+        embeddings = self._backbone.embeddings
+        return embeddings, 1 if getattr(embeddings, "distillation_token", None) is None else 2
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """The size of the model's configuration: positions are interpolated only on request of the caller."""
         patches = self._backbone.embeddings.patch_embeddings

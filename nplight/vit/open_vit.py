@@ -137,6 +137,13 @@ class OpenViT(ABC):
         """The modules of the FFN of a block, by which it can be made smaller; `None` if they are not known."""
         return None
 
+    def merging_site(self) -> tuple[nn.Module, int] | None:
+        """The module whose output enters block 0, and how many leading tokens are no patches.
+
+        `None` if the logits depend on the number or the positions of the patch tokens.
+        """
+        return None
+
     def record_widths(self) -> None:
         """Write the widths of the layers into the model's own configuration, if it has one that can hold them."""
         return

@@ -73,6 +73,11 @@ class TimmViT(OpenViT):
     def feed_forward(self, layer: int) -> FeedForward | None:
         return mlp_modules(cast(Block, self.model.blocks[layer]).mlp)
 
+    def merging_site(self) -> tuple[nn.Module, int] | None:
+        if self.model.global_pool != "token":
+            return None
+        return self.model.norm_pre, self.model.num_prefix_tokens
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         patch_embed = self.model.patch_embed
         channels = cast(nn.Conv2d, patch_embed.proj).in_channels

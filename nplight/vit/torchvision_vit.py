@@ -77,6 +77,10 @@ class TorchvisionViT(OpenViT):
         mlp = self._vit.encoder.layers[layer].mlp
         return FeedForward((mlp[0],), mlp[3]) if _plain_mlp(mlp) else None
 
+    def merging_site(self) -> tuple[nn.Module, int]:
+        """The dropout after the position embedding; one class token."""
+        return self._vit.encoder.dropout, 1
+
     def image_shape(self) -> tuple[int, int | None, int | None]:
         """Three channels and the square size of the model."""
         return (3, self._vit.image_size, self._vit.image_size)

@@ -79,6 +79,9 @@ class WrappedViT(OpenViT):
     def feed_forward(self, layer: int) -> FeedForward | None:
         return self.inner.feed_forward(layer)
 
+    def merging_site(self) -> tuple[nn.Module, int] | None:
+        return self.inner.merging_site()
+
     def record_widths(self) -> None:
         self.inner.record_widths()
 
