@@ -16,7 +16,9 @@ from nplight.vit import OpenViT
 
 _ANEW = tuple(name for name, method in METHODS.items() if not method.control)
 
-CRITERIA = ("path", "magnitude", "random", *_ANEW)
+_PATH, _MAGNITUDE, _RANDOM = "path", "magnitude", "random"
+
+CRITERIA = (_PATH, _MAGNITUDE, _RANDOM, *_ANEW)
 """The criteria by name: a stored path, the load of a neuron, random ones, and every method, searched anew."""
 
 
@@ -50,7 +52,7 @@ class CriterionSettings:
         check_at_least("images", self.images, 1)
         check_at_least("steps", self.steps, 1)
         check_at_least("seed", self.seed, 0)
-        if (self.paths is None) == (self.name == "path"):
+        if (self.paths is None) == (self.name == _PATH):
             raise ArgumentError(
                 "`paths` must be given for criterion 'path', the run folder of a search with tokens: all, got none"
                 if self.paths is None
@@ -60,7 +62,7 @@ class CriterionSettings:
     @property
     def needs_images(self) -> bool:
         """Whether the model as it is gets images."""
-        return self.name not in ("path", "random")
+        return self.name not in (_PATH, _RANDOM)
 
 
 def criterion_scores(vit: OpenViT, settings: CriterionSettings, batches: Batches, share: float) -> Sequence[Tensor]:
@@ -76,9 +78,9 @@ def criterion_scores(vit: OpenViT, settings: CriterionSettings, batches: Batches
         ArgumentError: the stored paths are not of all tokens, or rank too few neurons.
         RunFolderError: there are no stored paths.
     """
-    if settings.name == "random":
+    if settings.name == _RANDOM:
         return random_scores(vit.widths, settings.seed)
-    if settings.name == "magnitude":
+    if settings.name == _MAGNITUDE:
         return magnitude_scores(vit, batches)
     if settings.paths is None:
         options = {"steps": settings.steps, "rule": "gauss-legendre", "tolerance": 0}
