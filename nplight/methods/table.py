@@ -41,6 +41,7 @@ class Method:
             (images, l, K). `None`: the method searches each image separately.
         seeded: whether the setting `seed` changes the result.
         measures: whether it measures candidates, so that the setting `candidates` changes the result.
+        one_line: whether the nodes are those of one line through all layers, m in all instead of m per layer.
         control: whether it is a control, independent of model and target, with which the others are compared.
         proposed: whether it is the method that the paper proposes; the claims of the paper are tested for it.
     """
@@ -50,6 +51,7 @@ class Method:
     joint: Callable[[Problem, Tensor], Settled | Tensor] | None = None
     seeded: bool = False
     measures: bool = False
+    one_line: bool = False
     control: bool = False
     proposed: bool = False
 
@@ -60,8 +62,8 @@ _ROWS = {
     "joint_integrated_gradients_held": Method(joint_integrated_gradients_held, frozen=True, joint=gate_scores_held),
     "joint_positive_gradients": Method(joint_positive_gradients, frozen=True, joint=positive_gate_scores),
     "activation": Method(activation),
-    "influence_pattern": Method(influence_pattern),
-    "influence_pattern_chain": Method(influence_pattern_chain),
+    "influence_pattern": Method(influence_pattern, one_line=True),
+    "influence_pattern_chain": Method(influence_pattern_chain, one_line=True),
     "integrated_gradients": Method(integrated_gradients),
     "conductance": Method(conductance),
     "gradient_activation": Method(gradient_activation),

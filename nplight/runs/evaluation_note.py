@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nplight.methods import METHODS
 from nplight.searching import NamedSearch
 from nplight.store import PathTable
 
@@ -16,17 +17,25 @@ class _Spent(NamedTuple):
         images: how many were searched.
         nodes: evaluated for them, over all layers.
         in_full: images for which every node was evaluated in every layer.
+        every: nodes of an image, over all layers.
     """
 
     images: int
     nodes: int
     in_full: int
+    every: int
+
+    def __str__(self) -> str:
+        if self.in_full == self.images:
+            return f"all {self.every}"
+        of_some = f" (all for {self.in_full:,} of {self.images:,} images)" if self.in_full else ""
+        return f"{self.nodes / self.images:.1f} of {self.every}{of_some}"
 
 
 def evaluation_note(
     paths: PathTable, searches: Sequence[NamedSearch], depth: int, *, half_precision: bool = False
 ) -> str | None:
-    """The mean node evaluations per image of each search, and of how many searches of an image took every node, if any.
+    """The mean node evaluations per image of each search, and for how many images every node was evaluated, if any.
 
     Args:
         paths: of the images.
@@ -38,20 +47,12 @@ def evaluation_note(
     Returns:
         The sentence; `None` where no search may leave nodes out, or nothing is stored.
     """
-    spent = {search: _spent(paths, search, depth) for search in searches}
-    told = {search: of_search for search, of_search in spent.items() if of_search is not None and of_search.nodes}
-    if not told:
+    spent = {search.name: _spent(paths, search, depth) for search in searches}
+    texts = [f"{name} {of_search}" for name, of_search in spent.items() if of_search is not None and of_search.nodes]
+    if not texts:
         return None
-    means = [
-        f"{search.name} {nodes / images:.1f} of {depth * search.options.steps}"
-        for search, (images, nodes, _) in told.items()
-    ]
-    in_full, images = (sum(of_search[at] for of_search in told.values()) for at in (2, 0))
-    note = f"nodes per image: {', '.join(means)}"
-    if not in_full:
-        return note
-    reason = ", as always where half precision is coarser than `tolerance`" if half_precision else ""
-    return f"{note}; {in_full:,} of {images:,} searches took all{reason}"
+    reason = "; half precision is coarser than `tolerance`" if half_precision else ""
+    return f"nodes per image: {', '.join(texts)}{reason}"
 
 
 def _spent(paths: PathTable, search: NamedSearch, depth: int) -> _Spent | None:
@@ -61,10 +62,11 @@ def _spent(paths: PathTable, search: NamedSearch, depth: int) -> _Spent | None:
     table = paths.where(search=search.name)
     if "evaluations" not in table.columns:
         return None
+    every = search.options.steps * (1 if METHODS[search.method].one_line else depth)
     images = nodes = in_full = 0
     for batch in table.batches(["evaluations"]):
         evaluations = batch["evaluations"]
         images += len(evaluations)
         nodes += int(evaluations.sum())
-        in_full += int((evaluations >= depth * search.options.steps).sum())
-    return _Spent(images, nodes, in_full)
+        in_full += int((evaluations >= every).sum())
+    return _Spent(images, nodes, in_full, every)

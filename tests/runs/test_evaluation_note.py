@@ -20,19 +20,24 @@ def test_it_says_what_was_spent(tmp_path: Path) -> None:
 
 def test_it_counts_the_images_that_took_every_node(tmp_path: Path) -> None:
     write(RunFolder(tmp_path), [0, 1, 2])
-    most = int(torch.as_tensor(batch(3).evaluations).max())
-    search = NamedSearch("jas", "jas", SearchOptions(steps=most))
+    spent = torch.as_tensor(batch(3).evaluations)
+    search = NamedSearch("jas", "jas", SearchOptions(steps=int(spent.max())))
     note = evaluation_note(read_paths(tmp_path), [search], depth=1)
-    assert note is not None
-    assert note.endswith(f"of {most}; 1 of 3 searches took all")
+    assert note == f"nodes per image: jas {spent.double().mean():.1f} of {spent.max()} (all for 1 of 3 images)"
+
+
+def test_the_nodes_of_one_line_serve_all_layers(tmp_path: Path) -> None:
+    write(RunFolder(tmp_path), [0, 1, 2])
+    steps = int(torch.as_tensor(batch(3).evaluations).min())
+    search = NamedSearch("jas", "influence_pattern", SearchOptions(steps=steps))
+    assert evaluation_note(read_paths(tmp_path), [search], depth=7) == f"nodes per image: jas all {steps}"
 
 
 def test_it_says_that_half_precision_takes_every_node(tmp_path: Path) -> None:
     write(RunFolder(tmp_path), [0, 1])
     search = NamedSearch("jas", "jas", SearchOptions(steps=1))
     note = evaluation_note(read_paths(tmp_path), [search], depth=1, half_precision=True)
-    assert note is not None
-    assert "2 of 2 searches took all, as always where half precision" in note
+    assert note == "nodes per image: jas all 1; half precision is coarser than `tolerance`"
 
 
 def test_it_says_nothing_where_every_node_was_asked_for_or_nothing_is_known(tmp_path: Path) -> None:
