@@ -47,6 +47,14 @@ def another_iteration(loader: Any) -> Any:
     return loader
 
 
+def set_up_validation(trainer: Trainer) -> None:
+    """Make the validation loaders of `fit`, which Lightning does only before the first validation, if there is one."""
+    if trainer.enable_validation and trainer.val_dataloaders is None:
+        trainer.validating = True
+        trainer.fit_loop.epoch_loop.val_loop.setup_data()
+        trainer.training = True
+
+
 class OpenProgressBar(RichProgressBar):
     """Lightning's rich progress bar, whose bars for stages outside its loops have no public names."""
 

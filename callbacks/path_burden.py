@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from nplight.callbacks.discover_pass import discover_pass
-from nplight.callbacks.path_pruning import PathPruning, first_images
+from nplight.callbacks.path_pruning import PathPruning, check_images, first_images
 from nplight.callbacks.run_folders import fitting, run_folder
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.data import ImageBatch, batch_reader
@@ -87,6 +87,9 @@ class PathBurden(ViTCallback):
         if stage == "fit":
             self.records, self._loads, self._before = [], {}, None
             self._twin_loads = {} if self.twin == "before" else read_loads(Path(self.twin) / PRUNED / LOADS)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        check_images(trainer, "PathBurden measures")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Measure the model before its first mask: until a step is taken, open masks show it."""

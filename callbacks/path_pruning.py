@@ -13,6 +13,7 @@ from torch import nn
 
 from nplight.callbacks.averaged_models import averaged_models
 from nplight.callbacks.discover_pass import discover_pass
+from nplight.callbacks.lightning_private import set_up_validation
 from nplight.callbacks.refusals import refuse_sharded
 from nplight.callbacks.run_folders import run_folder
 from nplight.callbacks.vit_callback import ViTCallback
@@ -137,11 +138,8 @@ class PathPruning(ViTCallback):
         if self._masks is None:
             return
         self._refuse_copies(trainer, made=False)
-        if self.share and self.criterion.needs_images and not _has_images(trainer):
-            raise ArgumentError(
-                f"`criterion` {self.criterion.name!r} ranks neurons by images of the first validation loader, but the "
-                f"training has none; give trainer.fit one, or take criterion 'path' or 'random'"
-            )
+        if self.share and self.criterion.needs_images:
+            check_images(trainer, f"`criterion` {self.criterion.name!r} ranks neurons by", "path or random")
         self.pruner = Pruner(
             self._masks, self._schedule(trainer.estimated_stepping_batches), reactivation=self.reactivation
         )
@@ -211,9 +209,23 @@ def first_images(batches: Iterator[ImageBatch], count: int) -> Iterator[ImageBat
             return
 
 
-def _has_images(trainer: Trainer) -> bool:
-    loaders: Any = trainer.val_dataloaders
-    return bool(loaders) and bool(trainer.num_val_batches) and trainer.num_val_batches[0] > 0
+def check_images(trainer: Trainer, purpose: str, otherwise: str = "") -> None:
+    """Refuse a `fit` without validation images.
+
+    Args:
+        trainer: in `fit`, at the start of the training.
+        purpose: what they are for, for the message.
+        otherwise: the criteria that need none, for the message.
+
+    Raises:
+        ArgumentError: there are none.
+    """
+    set_up_validation(trainer)
+    if not trainer.val_dataloaders or not trainer.num_val_batches or not trainer.num_val_batches[0]:
+        raise ArgumentError(
+            f"{purpose} images of the first validation loader, but the training has none; give trainer.fit one"
+            + (f", or take criterion {otherwise}" if otherwise else "")
+        )
 
 
 def _reactivation(reactivate: bool | str) -> Reactivation | None:

@@ -82,6 +82,21 @@ def test_a_training_that_goes_on_has_the_same_records(tmp_path: Path) -> None:
     assert content(tmp_path / "whole") == content(tmp_path / "resumed")
 
 
+def test_a_training_that_validates_late_is_measured_and_pruned(tmp_path: Path) -> None:
+    callback, late = PathBurden(run_dir=tmp_path, images=7), {"check_val_every_n_epoch": 3, "num_sanity_val_steps": 0}
+    plain, _ = fit(**late)
+    watched, _ = fit(callback, **late)
+    assert plain.losses == watched.losses
+    assert len(callback.records) == 3
+    fit(pruning(tmp_path, criterion="magnitude"), **late)
+
+
+@pytest.mark.filterwarnings("ignore:.*Skipping val loop")
+def test_a_training_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"PathBurden measures images of the first validation loader, but .* none"):
+        fit(PathBurden(run_dir=tmp_path), validated=False)
+
+
 def test_what_is_no_twin_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"`twin` must be 'before' or the run folder .* cannot be read"):
         fit(PathBurden(twin=tmp_path))
