@@ -41,6 +41,8 @@ def test_what_is_special_about_a_method_stands_in_its_row() -> None:
         "joint_integrated_gradients": ["frozen", "joint"],
         "joint_integrated_gradients_held": ["frozen", "joint"],
         "joint_positive_gradients": ["frozen", "joint"],
+        "influence_pattern": ["one_line"],
+        "influence_pattern_chain": ["one_line"],
         "greedy_removal": ["frozen", "measures"],
         "random": ["seeded", "control"],
     }
