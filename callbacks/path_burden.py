@@ -130,7 +130,7 @@ class PathBurden(ViTCallback):
 
         def write() -> None:
             folder.write(BURDEN_JSON, json.dumps({"twin": str(self.twin), "records": self.records}, indent=1) + "\n")
-            folder.write(BURDEN_PAGE, burden_figure(self.records).to_html(include_plotlyjs="cdn"))
+            folder.write(BURDEN_PAGE, burden_figure(self.records).to_html(include_plotlyjs=True))
             write_loads(folder.path / LOADS, self._loads)
 
         on_first_process(write)

@@ -17,10 +17,10 @@ from nplight.attribution.problem import Problem
 
 Evaluate = Callable[[Problem, Tensor], Sequence[Tensor]]
 
-# Numbers of nodes to begin with; then three times as many, and at last every node.
 NODES_IN_FLIGHT = 10
 """Node rows per image that a group of images is made for: few, and more for those that the few do not settle."""
 
+# Numbers of nodes to begin with; then three times as many, and at last every node.
 _FEW = (6, 10)  # where the integrand is smooth
 _FEW_OF_MANY = (12,)  # the same where many neurons are chosen or edited at many tokens, or every score counts
 _MANY_NEURONS = 4

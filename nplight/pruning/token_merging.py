@@ -18,7 +18,7 @@ class TokenMerging:
     The matching is that of token merging (Bolya et al., ICLR 2023): patch tokens are dealt out alternately into two
     sets, each token of the first is linked to the most similar one of the second (by the cosine of the embedded tokens,
     since there are no keys yet), and the `count` most similar links are merged, each receiver into the mean of all
-    tokens that it now stands for. The class token and register tokens are kept. An image's merging depends on no other
+    tokens merged into it. The class token and register tokens are kept. An image's merging depends on no other
     image. It is a forward hook on the module before the blocks: no weight, and no name of one, changes. A search of the
     model sees the merged tokens.
 

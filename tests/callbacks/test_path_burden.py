@@ -35,6 +35,7 @@ def test_without_pruning_it_is_0_and_changes_nothing(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "pruned").iterdir()} == {
         "burden.html", "burden.json", "loads.safetensors",
     }  # fmt: skip
+    assert "<script src=" not in (tmp_path / "pruned" / "burden.html").read_text().replace('charset="utf-8" ', "")
 
 
 @pytest.mark.parametrize("first", [True, False])
