@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
@@ -26,7 +25,7 @@ class EngineRows(ABC):
     def __init__(self, problem: Problem, edited: Tensor) -> None:
         first, self.nodes = problem.clean.first, problem.nodes
         self.problem = problem
-        self.runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self.runner = problem.runner
         self.shape = (len(first), len(self.nodes))
         self.targets = problem.targets.repeat_interleave(len(self.nodes))
         self.stream = first.repeat_interleave(len(self.nodes), dim=0)
@@ -53,7 +52,7 @@ class EngineRows(ABC):
             images: (images,) int64, positions among all.
         """
         self.problem = problem
-        self.runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self.runner = problem.runner
         self.shape = (len(images), self.shape[1])
         self.targets = problem.targets.repeat_interleave(self.shape[1])
         self.stream = self.stream[self.rows_of(images)]

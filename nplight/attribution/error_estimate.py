@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 _LAST = 2  # coefficients that stand for the last one, which may vanish by chance
-_RATES = 4  # coefficients of which the slowest decay counts
+_RATES = 3  # coefficients of which the slowest decay counts; one may vanish by chance too
 _SAFETY = 30.0  # with it nothing that counted as settled was wrong; see docs/performance.md
 
 

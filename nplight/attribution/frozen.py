@@ -19,7 +19,7 @@ from torch import Tensor
 from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.clean import CleanPass, check_finite
 from nplight.attribution.frozen_attention import Frozen, attend_frozen
-from nplight.attribution.objective import ObjectiveFunction, at_least_float32, target_probability
+from nplight.attribution.objective import at_least_float32
 from nplight.errors import ArgumentError
 from nplight.vit import BlockParts, OpenViT, dual_ops, interrupt_point, refuse_hooks
 from nplight.vit.parts import ALL
@@ -122,15 +122,12 @@ class FrozenBlockRunner(BlockRunner):
     """Runs the blocks of one model for a stream of the class token only, (rows, 1, features).
 
     Args:
-        vit: the opened model, undisturbed.
+        blocks: the block runner of the model for all tokens.
         frozen: layer -> the keys and values of the images; every image has the same number of rows, in order.
-        objective: what is attributed.
     """
 
-    def __init__(
-        self, vit: OpenViT, frozen: Mapping[int, Frozen], *, objective: ObjectiveFunction = target_probability
-    ) -> None:
-        super().__init__(vit, objective=objective)
+    def __init__(self, blocks: BlockRunner, frozen: Mapping[int, Frozen]) -> None:
+        vars(self).update(vars(blocks))
         self._frozen = frozen
         self._compiled = {}
         # A class token is never rotated.
@@ -162,8 +159,6 @@ class FrozenBlockRunner(BlockRunner):
         return attention.merge(stream, attended, normed).view(-1, 1, stream.shape[-1])
 
 
-def runner_over(vit: OpenViT, clean: CleanPass, objective: ObjectiveFunction = target_probability) -> BlockRunner:
+def runner_over(blocks: BlockRunner, clean: CleanPass) -> BlockRunner:
     """The block runner of a search over a clean pass; over a `FrozenPass`, that of the class token."""
-    if isinstance(clean, FrozenPass):
-        return FrozenBlockRunner(vit, clean.frozen, objective=objective)
-    return BlockRunner(vit, objective=objective)
+    return FrozenBlockRunner(blocks, clean.frozen) if isinstance(clean, FrozenPass) else blocks

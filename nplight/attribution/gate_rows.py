@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
@@ -32,7 +31,7 @@ class GateRows:
         self._problem = problem
         self._held = held
         self._positive = positive
-        self._runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self._runner = problem.runner
         self._stream = problem.clean.first.repeat_interleave(problem.nodes.shape[-1], dim=0)
         self._values = torch.empty(0)  # of the last layer that ran, before its gates: (rows, path tokens, width)
 
@@ -68,7 +67,7 @@ class GateRows:
         count = problem.nodes.shape[-1]
         rows = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
         self._problem = problem
-        self._runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self._runner = problem.runner
         self._stream = self._stream[rows]
         self._values = self._values[rows] if len(self._values) else self._values
 

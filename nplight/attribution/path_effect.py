@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.problem import Problem
 from nplight.neurons import path_masks
@@ -21,7 +20,7 @@ def path_effect(problem: Problem, neurons: Tensor) -> Tensor:
     vit, clean = problem.vit, problem.clean
     kept = [~mask.unsqueeze(1) for mask in path_masks(neurons, vit.widths)]
     removed = vit.down[0].increment(clean.values[0] * (kept[0].to(clean.values[0]) - 1))
-    every_runner = runner_over(vit, clean, problem.objective)
+    every_runner = problem.runner
 
     def run(rows: NodeRows) -> Tensor:
         runner = every_runner.of(rows.images)

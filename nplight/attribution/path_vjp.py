@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.block_runner import BlockRunner
-from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.problem import Problem
 from nplight.neurons import path_masks, replace_tokens
@@ -28,7 +27,7 @@ class PathVJP:
 
     def __init__(self, problem: Problem, path: Tensor) -> None:
         vit, values = problem.vit, problem.clean.values
-        self._problem, self._runner = problem, runner_over(vit, problem.clean, problem.objective)
+        self._problem, self._runner = problem, problem.runner
         self._masks = [mask.unsqueeze(1) for mask in path_masks(path, vit.widths[: path.shape[1]])]
         sums = [(values[layer] * mask).sum(2) for layer, mask in enumerate(self._masks)]
         self.value = torch.stack(sums).sum(0) if sums else torch.zeros_like(values[0][..., 0])

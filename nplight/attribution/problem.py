@@ -9,8 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from nplight.attribution.block_runner import BlockRunner
 from nplight.attribution.chunk import in_chunks
 from nplight.attribution.clean import CleanPass
+from nplight.attribution.frozen import runner_over
 from nplight.attribution.gauss_rules import GaussRule, gauss_rule
 from nplight.attribution.mapped_rule import mapped_rule
 from nplight.attribution.node_rows import NodeRows
@@ -44,6 +46,8 @@ class Problem:
         polynomials: (…, n, n), where `nodes` are the n of a Gauss rule; see `GaussRule`.
         steps: nodes of the rule, m, also where `nodes` are those of a Gauss rule.
         tokens: what the path tokens of `vit` are: `path`, the model's own; or `all`.
+        blocks: runs the blocks at all tokens; made once for all parts of the search, since looking for hooks takes
+            time. `None`: make it.
     """
 
     vit: OpenViT
@@ -62,10 +66,21 @@ class Problem:
     polynomials: Tensor | None = None
     steps: int = 0
     tokens: Tokens = "path"
+    blocks: BlockRunner | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:
             object.__setattr__(self, "steps", self.nodes.shape[-1])
+        if self.blocks is None:
+            object.__setattr__(self, "blocks", self._blocks())
+
+    @property
+    def runner(self) -> BlockRunner:
+        """The block runner of these images."""
+        return runner_over(self.blocks or self._blocks(), self.clean)
+
+    def _blocks(self) -> BlockRunner:
+        return BlockRunner(self.vit, objective=self.objective)
 
     def with_nodes(self, count: int) -> Problem:
         """The same search with the `count` nodes of the Gauss rule of its rule; with `steps` nodes, itself."""

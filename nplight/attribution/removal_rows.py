@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nplight.attribution.frozen import runner_over
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.problem import Problem
@@ -20,7 +19,7 @@ class RemovalRows:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._runner = runner_over(problem.vit, problem.clean, problem.objective)
+        self._runner = problem.runner
         self._layer = 0
         self._stream = problem.clean.first.clone()
         self._values = problem.clean.values[0]  # of the layer, (images, path tokens, width)
