@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from nplight.callbacks.discover_pass import discover_pass
-from nplight.callbacks.path_pruning import PathPruning, check_images, first_images
+from nplight.callbacks.path_pruning import PathPruning, check_images, first_images, share_of
 from nplight.callbacks.run_folders import fitting, run_folder
 from nplight.callbacks.vit_callback import ViTCallback
 from nplight.data import ImageBatch, batch_reader
@@ -121,7 +121,8 @@ class PathBurden(ViTCallback):
             }
         )
         layers = {f"burden/layer_{layer}": value for layer, value in enumerate(result.by_layer.tolist())}
-        pl_module.log_dict({"burden/mean": result.mean, **layers})
+        # Equal on all processes: without `sync_dist` Lightning would warn.
+        pl_module.log_dict({"burden/mean": result.mean, **layers}, sync_dist=True)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.records:
@@ -149,7 +150,7 @@ class PathBurden(ViTCallback):
 
         def images() -> Iterator[ImageBatch]:
             batches = discover_pass(trainer, pl_module, self.read, "Measuring loads")
-            return first_images(batches, -(-self.images // trainer.world_size))
+            return first_images(batches, share_of(trainer, self.images))
 
         with isolate_rng(), trainer.precision_plugin.forward_context():
             return neuron_loads(vit, (batch.images for batch in images()))

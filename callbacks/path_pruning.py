@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +159,7 @@ class PathPruning(ViTCallback):
         pruner.choose(trainer.global_step, scores)
         for _, copied in averaged_models(trainer):
             masks.copy_to(copied.module)
-        pl_module.log_dict(
-            {"pruning/pruned": masks.pruned_share, "pruning/reactivated": pruner.reactivated}, rank_zero_only=False
-        )
+        pl_module.log_dict({"pruning/pruned": masks.pruned_share, "pruning/reactivated": pruner.reactivated})
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.pruner is None:
@@ -186,7 +185,7 @@ class PathPruning(ViTCallback):
 
         def images() -> Iterator[ImageBatch]:
             batches = discover_pass(trainer, pl_module, self.read, "Ranking neurons")
-            return first_images(batches, -(-self.criterion.images // trainer.world_size))
+            return first_images(batches, share_of(trainer, self.criterion.images))
 
         return images
 
@@ -200,9 +199,19 @@ class PathPruning(ViTCallback):
                 )
 
 
+def share_of(trainer: Trainer, images: int) -> int:
+    """This process's number of the first `images` of the first validation loader, which samplers deal out in turn."""
+    loaders: Any = trainer.val_dataloaders
+    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    with suppress(TypeError):  # a stream has no length
+        # What a sampler repeats to give every process the same number counts once.
+        images = min(images, len(loader.dataset))
+    return len(range(trainer.global_rank, images, trainer.world_size))
+
+
 def first_images(batches: Iterator[ImageBatch], count: int) -> Iterator[ImageBatch]:
     """The first `count` images of batches; no further batch is read."""
-    for batch in batches:
+    for batch in batches if count else ():
         yield batch if len(batch) <= count else batch.select(torch.arange(count, device=batch.images.device))
         count -= len(batch)
         if count <= 0:

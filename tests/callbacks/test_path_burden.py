@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from safetensors.torch import load_file
 
 from nplight.callbacks import PathBurden
 from nplight.errors import ArgumentError
@@ -107,3 +108,26 @@ def test_what_is_no_twin_is_refused(tmp_path: Path) -> None:
     for arguments in ({"images": 0}, {"every_n_epochs": 0}):
         with pytest.raises(ArgumentError, match="must be an integer of at least 1"):
             PathBurden(**arguments)
+
+
+@pytest.mark.parametrize("images", [1, 7, 100])
+def test_two_processes_prune_and_measure_what_one_does(tmp_path: Path, images: int) -> None:
+    """The loads before the first mask, the mask and the burden after it, of weights that no step has changed."""
+    for devices in (1, 2):
+        run, shared = tmp_path / f"{devices}", {} if devices == 1 else {"strategy": "ddp_fork", "devices": devices}
+        prune = pruning(run, schedule="constant", criterion="magnitude", images=images)
+        fit(Standing(), PathBurden(run_dir=run, images=images), prune, max_epochs=1, limit_train_batches=3, **shared)
+    assert content(tmp_path / "1")["records"][0]["burden"] != 0
+    for key, value in content(tmp_path / "1")["records"][0].items():
+        assert content(tmp_path / "2")["records"][0][key] == pytest.approx(value)
+    ones, twos = (load_file(tmp_path / f"{devices}" / "pruned" / "model.safetensors") for devices in (1, 2))
+    assert ones.keys() == twos.keys()
+    assert all(torch.equal(value, twos[name]) for name, value in ones.items())
+
+
+class Standing(Callback):
+    """Steps that change nothing."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = group["weight_decay"] = 0
