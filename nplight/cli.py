@@ -262,6 +262,8 @@ def main(args: ArgsType = None) -> None:
     """Run a command; errors of nplight end it with one line on stderr and exit status 2."""
     # From Lightning under torch 2.15; users cannot avoid it.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+    # `merge` runs another command than the words of the process.
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
     # A repeated run rewrites its log, like its other files.
     warnings.filterwarnings("ignore", message="Experiment logs directory")
     # Otherwise other weights than requested would be evaluated; `fit` may start without a checkpoint.

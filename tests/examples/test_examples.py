@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import nplight
+from nplight.cli import main
 from nplight.report import write_report
+from tests.test_cli import write_quick
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -55,3 +57,16 @@ def test_a_project_with_a_command_line(tmp_path: Path, monkeypatch: pytest.Monke
     assert metrics["images"] == 97
     accuracy = next(row["accuracy"] for row in metrics["conditions"] if row["condition"] == "clean")
     assert accuracy > 0.3
+
+
+@pytest.mark.usefixtures("command_line")
+def test_shards_that_ray_places(tmp_path: Path) -> None:
+    """Merged by the example into what one run gives."""
+    options = ["--config", write_quick(tmp_path), "--report=false", "--trainer.enable_progress_bar=false"]
+    command = [sys.executable, EXAMPLES / "ray_shards.py", "--shards", "2", "--run_dir", "merged", *options]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=600, capture_output=True)
+    main(["validate", "--run_dir", "whole", *map(str, options)])
+    names = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.parquet")}
+    assert names
+    for name in (*names, "metrics.json", "category_paths.json"):
+        assert (tmp_path / "merged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
