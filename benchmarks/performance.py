@@ -2,8 +2,8 @@
 
     python -m benchmarks.performance
 
-Every number on that page is one that `benchmarks.search`, `benchmarks.scaling`, `benchmarks.agreement` or
-`benchmarks.adaptive` wrote to `benchmarks/results/`; the figures need Chrome or Chromium.
+Every number on that page is one that `benchmarks.search`, `benchmarks.scaling`, `benchmarks.agreement`,
+`benchmarks.adaptive` or `benchmarks.input_pipeline` wrote to `benchmarks/results/`; the figures need Chrome or Chromium.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks.performance_figures import draw
 
 _PAGE = Path(__file__).with_name("performance_page.md")
 _ADAPTIVE = Path(__file__).parent / "results" / "adaptive.json"
+_PIPELINE = Path(__file__).parent / "results" / "input_pipeline.json"
 
 
 def main(results: str = "benchmarks/results", docs: str = "docs") -> None:
@@ -66,7 +67,20 @@ def page(
         others=_others(agreement["agreement"]),
         adaptive=_adaptive(adaptive["comparisons"]),
         adaptive_ratios=_adaptive_ratios(adaptive),
+        pipeline=_pipeline(json.loads(_PIPELINE.read_text())),
     )
+
+
+def _pipeline(measured: dict[str, Any]) -> str:
+    counts = list(next(iter(measured["images_per_second"].values())))
+    loaded = [
+        [form, *(f"{rates[count]:.0f}" for count in counts)] for form, rates in measured["images_per_second"].items()
+    ]
+    searched = [
+        [f"search, {name}", f"{rate:.3g}", *[""] * (len(counts) - 1)]
+        for name, rate in measured["searched_per_second"].items()
+    ]
+    return _markdown(["images a second", *(f"{count} loader processes" for count in counts)], [*loaded, *searched])
 
 
 def _adaptive(rows: Sequence[dict[str, Any]]) -> str:
