@@ -3,7 +3,8 @@
     python -m benchmarks.performance
 
 Every number on that page is one that `benchmarks.search`, `benchmarks.scaling`, `benchmarks.agreement`,
-`benchmarks.adaptive` or `benchmarks.input_pipeline` wrote to `benchmarks/results/`; the figures need Chrome or Chromium.
+`benchmarks.adaptive` or `benchmarks.input_pipeline` wrote to `benchmarks/results/`; the figures need Chrome or
+Chromium.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _pipeline(measured: dict[str, Any]) -> str:
         [f"search, {name}", f"{rate:.3g}", *[""] * (len(counts) - 1)]
         for name, rate in measured["searched_per_second"].items()
     ]
-    return _markdown(["images a second", *(f"{count} loader processes" for count in counts)], [*loaded, *searched])
+    return _markdown(["images a second, by loader processes", *counts], [*loaded, *searched])
 
 
 def _adaptive(rows: Sequence[dict[str, Any]]) -> str:
