@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
-__all__ = ["COMMANDS", "OPTIONS", "Option", "add_options", "command_help", "overview"]
+__all__ = ["COMMANDS", "OPTIONS", "Option", "add_options", "command_help", "overview", "program"]
 
 COMMANDS: Mapping[str, str] = {
     "validate": "find the neuron paths of images and categories, and test them on held-out images",
@@ -138,7 +140,7 @@ def add_options(parser: Any) -> None:
 def command_help(command: str) -> str:
     """The short help of a command, without the options of the Trainer, the model and the data."""
     parser = argparse.ArgumentParser(
-        usage=f"train.py {command} --config FILE [options]",
+        usage=f"{program()} {command} --config FILE [options]",
         description=COMMANDS[command],
         epilog=_ELSEWHERE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -151,24 +153,29 @@ def command_help(command: str) -> str:
     return parser.format_help()
 
 
+def program() -> str:
+    """What runs: `nplight`, the installed command, or `train.py`."""
+    return "nplight" if PurePath(sys.argv[0]).stem == "nplight" else "train.py"
+
+
 def overview() -> str:
     """The help of the program: one line per command."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}   {text}" for name, text in COMMANDS.items()]
+    name, width = program(), max(map(len, COMMANDS))
+    lines = [f"  {command:{width}}   {text}" for command, text in COMMANDS.items()]
     return "\n".join(
         [
             "Find and test the neuron paths of a Vision Transformer.",
             "",
-            "usage: train.py COMMAND --config configs/NAME.yaml [options]",
-            "       train.py merge RUN... --run_dir DIR [options]",
-            "       train.py report RUN [--figures DIR]",
-            "       train.py planted [--methods NAMES] [--models NAMES] [--objective NAME]",
-            "       train.py shrink RUN [--keep SHARE] [--by NAME]",
+            f"usage: {name} COMMAND --config configs/NAME.yaml [options]",
+            f"       {name} merge RUN... --run_dir DIR [options]",
+            f"       {name} report RUN [--figures DIR]",
+            f"       {name} planted [--methods NAMES] [--models NAMES] [--objective NAME]",
+            f"       {name} shrink RUN [--keep SHARE] [--by NAME]",
             "",
             "commands:",
             *lines,
             "",
-            "`train.py COMMAND --help` lists the options of a command.",
+            f"`{name} COMMAND --help` lists the options of a command.",
             "",
         ]
     )

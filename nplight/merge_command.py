@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lightning_utilities.core.rank_zero import rank_zero_only
 
+from nplight.command_options import program
 from nplight.errors import RunFolderError
 from nplight.runs import merge_shards
 from nplight.store import RunFolder
@@ -30,7 +31,7 @@ def merge_command(arguments: Sequence[str]) -> list[str]:
         RunFolderError: see `merge_shards`.
     """
     parser = argparse.ArgumentParser(
-        prog="train.py merge",
+        prog=f"{program()} merge",
         description="Put the runs of --shard i/n together: their rows, then the category paths and their evaluation.",
         epilog="Further options are those of the command that the shards were started with, such as --trainer.devices.",
         allow_abbrev=False,

@@ -15,15 +15,18 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import nplight
+from benchmarks.path_picture import driven
 from nplight.data import DigitsDataModule
 from nplight.modules import ViTClassifier
 from tests.readme_run import SIZES, STORED, configuration, first_screen
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST_RUN = (ROOT / "docs" / "start" / "first_run.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (.*pip install.*)$", README, re.MULTILINE)
 # A Python outside this environment, as users have one.
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
@@ -117,7 +120,48 @@ def test_the_readme_shows_what_the_first_command_prints() -> None:
     lines = first_screen(stored, "runs/digits")
     assert len(lines) <= 25
     assert "\n".join(f"    {line}".rstrip() for line in lines) in README
+    assert "\n".join(f"    {line}".rstrip() for line in lines) in FIRST_RUN
     assert stored["configuration"] == configuration(), "run the command again, and store it: tests/readme_run.py"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_percentages_of_the_text_are_those_that_the_command_prints() -> None:
+    screen = "\n".join(first_screen(json.loads(STORED.read_text()), "runs/digits"))
+    text = README.partition("## What comes out")[2].partition("\n## ")[0]
+    percentages = re.findall(r"\d+\.\d+(?=%)", text)
+    assert len(percentages) >= 4
+    assert [number for number in percentages if number not in screen] == []
+
+
+def test_numbers_that_are_called_verified_are_on_the_pages_that_are_linked() -> None:
+    table = README.partition("## What is verified")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!what|-)(.*) \| (.*) \| \[.*\]\((.*)\) \|$", table, re.M)
+    assert len(rows) == 6
+    for text, number, page in rows:
+        there = (ROOT / page).read_text(encoding="utf-8")
+        assert number == "all" or re.search(rf"\b{re.escape(number.rstrip('%'))}\b", there), text
+
+
+def test_planted_recall_in_the_readme_is_what_was_measured() -> None:
+    page = (ROOT / "docs" / "ground_truth.md").read_text(encoding="utf-8")
+    table = page.partition("**Found, all decoys**")[2].partition("\n\n**")[0]
+    columns = ["chain", "parallel", "conjunction", "redundancy", "backup", "inhibition"]
+    cells = re.findall(r"^\| (\w+) \| (.*) \|$", table, re.M)
+    recall = {name: dict(zip(columns, row.split(" | "))) for name, row in cells}
+    assert recall["jas"]["chain"] == "25"
+    assert recall["joint_integrated_gradients"]["chain"] == "100"
+    assert recall["joint_integrated_gradients"]["backup"] == "0"
+    assert recall["joint_positive_gradients"]["backup"] == "100"
+
+
+def test_the_picture_is_of_the_path_that_the_run_found() -> None:
+    drawn = json.loads(Image.open(ROOT / "docs" / "figures" / "neuron_path.png").text["Description"])  # type: ignore[attr-defined]
+    stored = json.loads(STORED.read_text())["paths"][drawn["search"]]["1"][drawn["digit"]]
+    assert drawn["neurons"] == [layer[0] for layer in stored], "python -m benchmarks.path_picture draws it anew"
+    assert driven(drawn["neurons"]).labels == drawn["labels"]
 
 
 def test_what_it_prints_of_paths_is_what_the_bundled_model_does() -> None:

@@ -97,7 +97,7 @@ def test_a_damaged_file_of_the_report_is_written_anew_by_the_same_run(
     assert {file for file in after if after[file] != before[file]} <= {"run.json", "report.html"}
 
 
-def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
+def test_two_runs_differ_in_the_files_that_the_page_names_alone(
     reference: Reference, loaders: list[DataLoader[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -107,8 +107,8 @@ def test_two_runs_differ_in_the_files_that_the_readme_names_alone(
         monkeypatch.setattr("time.monotonic", lambda late=time.monotonic: late() * 20)
     one, other = contents(tmp_path / "run"), contents(tmp_path / "elsewhere" / "run")
     assert one.keys() == other.keys()
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
-    (named,) = re.findall(r"gives the same files, byte for byte, but for (.*?), which say", readme)
+    page = " ".join((Path(__file__).parents[2] / "docs" / "explanation" / "exact.md").read_text().split())
+    (named,) = re.findall(r"gives the same files, byte for byte, but for (.*?), which say", page)
     assert {name for name in one if one[name] != other[name]} == set(re.findall(r"`(.*?)`", named))
     first, second = (json.loads(files["run.json"]) for files in (one, other))
     assert {name for name in first if first[name] != second[name]} == {"seconds"}
