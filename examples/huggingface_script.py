@@ -1,7 +1,7 @@
 """Neuron paths of a model of Hugging Face's transformers, in a script without a Trainer.
 
-    python examples/huggingface_script.py                                       # a small model, trained here on digits
-    python examples/huggingface_script.py --weights google/vit-base-patch16-224 # weights of the Hub, on images of noise
+python examples/huggingface_script.py                                       # a small model, trained here on digits
+python examples/huggingface_script.py --weights google/vit-base-patch16-224 # weights of the Hub, on images of noise
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def main() -> None:
 
     paths = nplight.search(model, images, labels, method="joint_integrated_gradients")
     print(paths)
-    print(f"probability of the target {paths.probability.mean():.3f}, effect of removing the path {paths.effect.mean():+.3f}")
+    print(f"probability of the target {paths.probability.mean():.3f}")
+    print(f"effect of removing the path {paths.effect.mean():+.3f}")
     with torch.no_grad(), nplight.intervene(model, paths, "remove"):
         removed = model(pixel_values=images).logits.softmax(-1).gather(1, paths.targets[:, None]).mean()
     print(f"probability without the path {removed:.3f}")

@@ -3,7 +3,7 @@
     python examples/timm_finetune.py                                                            # digits, a small model
     python examples/timm_finetune.py --model vit_small_patch16_224 --pretrained --size 224      # pretrained weights
 
-`images` gives scikit-learn's digits; put your own in its place.
+`digits` gives scikit-learn's digits; put your own in its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import nplight
 DISCOVER, HELD_OUT = slice(1400, 1600), slice(1600, 1797)
 
 
-def images(size: int) -> tuple[Tensor, Tensor]:
+def digits(size: int) -> tuple[Tensor, Tensor]:
     """Digits as images (images, 3, size, size) in [-1, 1], and their labels."""
     scans = load_digits()
     pixels = torch.from_numpy(scans.images).float()[:, None].expand(-1, 3, -1, -1) / 8 - 1
@@ -31,13 +31,13 @@ def images(size: int) -> tuple[Tensor, Tensor]:
 def small_model() -> nn.Module:
     """A Vision Transformer that trains in seconds."""
     return timm.create_model(
-        "vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=48, depth=4, num_heads=4, num_classes=10
+        "vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=48, depth=3, num_heads=4, num_classes=10
     )
 
 
 def fine_tune(model: nn.Module, pixels: Tensor, labels: Tensor, epochs: int) -> None:
     """Cross-entropy and AdamW."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     model.train()
     for _ in range(epochs):
         for index in torch.randperm(len(pixels)).split(64):
@@ -60,13 +60,13 @@ def main() -> None:
     parser.add_argument("--model", help="a name of timm; by default a small model")
     parser.add_argument("--pretrained", action="store_true", help="begin with timm's weights")
     parser.add_argument("--size", type=int, default=16, help="of the images, pixels")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     model = small_model()
     if arguments.model:
         model = timm.create_model(arguments.model, pretrained=arguments.pretrained, num_classes=10)
-    pixels, labels = images(arguments.size)
+    pixels, labels = digits(arguments.size)
     fine_tune(model, pixels[: DISCOVER.start], labels[: DISCOVER.start], arguments.epochs)
 
     paths = nplight.search(model, pixels[DISCOVER], labels[DISCOVER], method="joint_integrated_gradients", ranked=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -70,3 +71,30 @@ def test_shards_that_ray_places(tmp_path: Path) -> None:
     assert names
     for name in (*names, "metrics.json", "category_paths.json"):
         assert (tmp_path / "merged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["timm_finetune", "huggingface_script"])
+def test_a_script_without_a_trainer(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--epochs", "3"])
+    importlib.import_module(name).main()
+    shown = capsys.readouterr().out
+    if name == "timm_finetune":
+        unedited, kept, removed = (float(value) for value in re.findall(r"([\d.]+)%", shown))
+        assert removed < unedited
+        assert kept > 10
+    else:
+        before, effect, after = (float(value) for value in re.findall(r"([-+]?\d\.\d{3})$", shown, re.M))
+        assert effect == pytest.approx(before - after, abs=0.002)
+        assert effect > 0
+        assert len(nplight.PathBatch.load(tmp_path / "paths.nplight")) == 100
+
+
+def test_every_example_is_run_here() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    names = [path.stem for path in EXAMPLES.rglob("*.py")]
+    assert len(names) == 5
+    assert [name for name in names if name not in text] == []
