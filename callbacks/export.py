@@ -22,6 +22,11 @@ class WeightsExport(ViTCallback):
         run_dir: where; `None`: `neuron_paths/` in the logger's folder.
         vit: dotted name of the Vision Transformer in the LightningModule; `None`: that of the other callbacks,
             else the only one there is.
+
+    Examples:
+        >>> from lightning.pytorch import Trainer
+        >>> from nplight.callbacks import WeightsExport
+        >>> trainer = Trainer(accelerator="cpu", logger=False, callbacks=[WeightsExport(run_dir="runs/mine")])
     """
 
     def __init__(self, *, run_dir: str | Path | None = None, vit: str | None = None) -> None:

@@ -85,7 +85,7 @@ class OpenProgressBar(RichProgressBar):
         if self.progress is not None:
             self.started(self.progress)
 
-    def _update(self, progress_bar_id: TaskID | None, current: int, visible: bool = True, hard: bool = False) -> None:
-        super()._update(progress_bar_id, current, visible, hard)
+    def _update(self, progress_bar_id: TaskID | None, current: int, *settings: Any, **named: Any) -> None:
+        super()._update(progress_bar_id, current, *settings, **named)  # Lightning 2.5.0 has one setting fewer
         if self.progress is not None and progress_bar_id is not None:
             self.updated(self.progress, progress_bar_id)

@@ -50,6 +50,12 @@ class PathBurden(ViTCallback):
 
     Raises:
         ArgumentError: an argument is wrong, or the twin has no loads of an epoch.
+
+    Examples:
+        >>> from lightning.pytorch import Trainer
+        >>> from nplight.callbacks import PathBurden, PathPruning
+        >>> callbacks = [PathPruning(0.5), PathBurden(every_n_epochs=2)]
+        >>> trainer = Trainer(accelerator="cpu", logger=False, callbacks=callbacks)
     """
 
     def __init__(

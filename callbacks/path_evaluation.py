@@ -70,6 +70,12 @@ class PathEvaluation(RunCallback[EvaluationRun]):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, PathEvaluation
+        >>> callbacks = [NeuronPathSearch(), PathEvaluation(fractions=(0.5, 1.0))]
+        >>> callbacks[1].settings.fractions
+        (0.5, 1.0)
     """
 
     command_line_settings = frozenset({"overwrite", "paths", "run_dir", "verbose"})

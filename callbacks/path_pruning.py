@@ -76,6 +76,12 @@ class PathPruning(ViTCallback):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import PathPruning
+        >>> pruning = PathPruning(0.7, criterion="magnitude", schedule="cubic")
+        >>> pruning.small is None  # the smaller model, once `fit` has ended
+        True
     """
 
     def __init__(

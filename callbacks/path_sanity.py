@@ -41,6 +41,10 @@ class PathSanity(SampleCallback[SanityRun]):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSanity
+        >>> callbacks = [NeuronPathSearch(), PathEvaluation(), PathSanity(images=40)]
     """
 
     purpose = "Checking sanity"

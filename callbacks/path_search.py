@@ -71,6 +71,12 @@ class NeuronPathSearch(RunCallback[SearchRun]):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch
+        >>> search = NeuronPathSearch(methods=["joint_integrated_gradients", "random"], kept=(1, 5))
+        >>> [named.name for named in search.settings.searches]
+        ['joint_integrated_gradients', 'random']
     """
 
     command_line_settings = frozenset({"methods", "overwrite", "run_dir"})

@@ -44,6 +44,10 @@ class PathSelectivity(RunCallback[SelectivityRun]):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathSelectivity
+        >>> callbacks = [NeuronPathSearch(), PathEvaluation(), PathSelectivity(kept=5)]
     """
 
     loader = 1

@@ -43,6 +43,10 @@ class PathStability(SampleCallback[StabilityRun]):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathStability
+        >>> callbacks = [NeuronPathSearch(), PathEvaluation(), PathStability(perturbations=["noise"], images=20)]
     """
 
     purpose = "Measuring stability"

@@ -34,6 +34,11 @@ class PathProgressBar(OpenProgressBar):
 
     Raises:
         ArgumentError: `every` is negative.
+
+    Examples:
+        >>> from lightning.pytorch import Trainer
+        >>> from nplight.callbacks import PathProgressBar
+        >>> trainer = Trainer(accelerator="cpu", logger=False, callbacks=[PathProgressBar(every=10)])
     """
 
     def __init__(self, *, every: float = 60.0, **kwargs: Any) -> None:

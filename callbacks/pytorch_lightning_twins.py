@@ -18,6 +18,12 @@ def for_pytorch_lightning(*callbacks: Callback) -> list[Any]:
     Returns:
         A twin of each, of a class that derives from `pytorch_lightning.Callback` too. A callback and its twin have the
         same attributes: results are found on either.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, for_pytorch_lightning
+        >>> callbacks = for_pytorch_lightning(NeuronPathSearch(run_dir="runs/mine"))
+        >>> len(callbacks)
+        1
     """
     import pytorch_lightning  # here, as it takes seconds that only its users should spend
 

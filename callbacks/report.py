@@ -68,6 +68,10 @@ class PathReport(ViTCallback):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport
+        >>> callbacks = [NeuronPathSearch(), PathEvaluation(), PathReport(per_category=2)]
     """
 
     def __init__(

@@ -44,6 +44,10 @@ class StrangePaths(ViTCallback):
 
     Raises:
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.callbacks import NeuronPathSearch, StrangePaths
+        >>> callbacks = [NeuronPathSearch(run_dir="runs/mine"), StrangePaths(top=5, run_dir="runs/mine")]
     """
 
     def __init__(

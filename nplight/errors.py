@@ -30,7 +30,16 @@ __all__ = [
 
 
 class NplightError(Exception):
-    """Base class of all errors that nplight raises."""
+    """Base class of all errors that nplight raises.
+
+    Examples:
+        >>> import nplight
+        >>> try:
+        ...     nplight.read_paths("no/such/run")
+        ... except nplight.NplightError as error:
+        ...     print(type(error).__name__)
+        RunFolderError
+    """
 
 
 class ArgumentError(NplightError, ValueError):
@@ -42,7 +51,17 @@ class PositionError(ArgumentError, IndexError):
 
 
 class UnsupportedModelError(NplightError, TypeError):
-    """The model is of no family that `open_vit` can open exactly."""
+    """The model is of no family that `open_vit` can open exactly.
+
+    Examples:
+        >>> import nplight
+        >>> from torch import nn
+        >>> try:
+        ...     nplight.open_vit(nn.Linear(2, 2))
+        ... except nplight.UnsupportedModelError as error:
+        ...     print("refused")
+        refused
+    """
 
 
 class EditNotAppliedError(NplightError, RuntimeError):

@@ -63,6 +63,18 @@ class PathBatch:
         margin: (images, layers), the K-th largest score of the layer minus the next one; infinite where all neurons
             are chosen. Left out: NaN.
         tokens: at which the neurons were read and edited: `path`, the model's path tokens; or `all`.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> paths = nplight.search(planted.model, planted.images, planted.labels, method="joint_integrated_gradients")
+        >>> paths.neurons.shape  # (images, layers, K)
+        torch.Size([16, 4, 1])
+        >>> paths[0].neurons.flatten().tolist() == planted.paths[0].flatten().tolist()
+        True
+        >>> len(paths.to_pandas())
+        16
     """
 
     neurons: Tensor
@@ -222,6 +234,18 @@ class CategoryPaths:
         images: (categories,) int64, the number of images that each path was formed from.
         method: `frequency`, `rank-mode` or `mean-score`; `joint` for one path of a category's images together.
         tokens: at which the neurons were read and edited: `path`, the model's path tokens; or `all`.
+
+    Examples:
+        >>> import torch
+        >>> import nplight
+        >>> paths = torch.tensor([[[0], [3]], [[0], [4]], [[1], [4]]])  # (3 images, 2 layers, 1 neuron)
+        >>> category = nplight.category_paths(paths, torch.tensor([0, 0, 0]), num_classes=1)
+        >>> category.neurons.tolist()
+        [[[0], [4]]]
+        >>> category.votes.tolist()
+        [[[2.0], [2.0]]]
+        >>> category.of(torch.tensor([0, 0])).shape
+        torch.Size([2, 2, 1])
     """
 
     neurons: Tensor

@@ -75,6 +75,12 @@ def quadrature(steps: int = 20, rule: str = "riemann-left") -> tuple[Tensor, Ten
 
     Raises:
         ArgumentError: an unknown rule, or fewer steps than the rule needs.
+
+    Examples:
+        >>> from nplight.attribution import quadrature
+        >>> nodes, weights = quadrature(4, "midpoint")
+        >>> nodes.tolist(), weights.tolist()
+        ([0.125, 0.375, 0.625, 0.875], [0.25, 0.25, 0.25, 0.25])
     """
     check_choice("rule", rule, RULES)
     check_at_least("steps", steps, 1)

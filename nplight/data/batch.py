@@ -25,6 +25,13 @@ class ImageBatch:
         labels: (images,) int64, or `None`.
         index: (images,) int64, each image's number in its data set, or `None`.
         files: each image's file name, or `None`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import ImageBatch
+        >>> batch = ImageBatch(torch.zeros(2, 3, 8, 8), labels=torch.tensor([0, 1]), index=torch.tensor([4, 5]))
+        >>> batch.labels
+        tensor([0, 1])
     """
 
     images: Tensor
@@ -54,6 +61,13 @@ def read_batch(batch: Any) -> ImageBatch:
 
     Raises:
         ArgumentError: the batch has another format.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import read_batch
+        >>> batch = read_batch({"pixel_values": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1])})
+        >>> batch.images.shape, batch.index
+        (torch.Size([2, 3, 8, 8]), None)
     """
     if isinstance(batch, ImageBatch):
         return batch

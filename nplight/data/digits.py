@@ -38,6 +38,13 @@ class Digits(Dataset[dict[str, Any]]):
     Args:
         index: (images,) int64, their numbers in scikit-learn's data set.
         augment: whether to shift, rotate and scale each image slightly at random.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import Digits
+        >>> digits = Digits(torch.tensor([0, 1]))
+        >>> digits[0]["image"].shape, digits[0]["label"]
+        (torch.Size([3, 16, 16]), 0)
     """
 
     def __init__(self, index: Tensor, *, augment: bool = False) -> None:
@@ -76,6 +83,12 @@ class DigitsDataModule(PathDataModule):
         predict_images: files and folders for `predict`, white on black.
         on_error: see `PathDataModule`; applies to the images to predict.
         max_pixels: see `PathDataModule`; applies to the images to predict.
+
+    Examples:
+        >>> from nplight.data import DigitsDataModule
+        >>> discover, held_out = DigitsDataModule(batch_size=1000).val_dataloader()
+        >>> len(next(iter(discover))["label"]), len(next(iter(held_out))["label"])
+        (576, 143)
     """
 
     num_classes = 10

@@ -25,6 +25,11 @@ class PixelScale:
 
     Raises:
         ArgumentError: a value breaks its rule.
+
+    Examples:
+        >>> from nplight.data import PixelScale
+        >>> PixelScale(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        PixelScale(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     """
 
     mean: tuple[float, ...]

@@ -30,6 +30,14 @@ class EachOnceSampler(DistributedSampler[Any]):
 
     Args:
         dataset: the images, at least as many as processes.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> from nplight.data import EachOnceSampler
+        >>> numbers = list(range(5))
+        >>> loader = DataLoader(numbers, batch_size=2, sampler=EachOnceSampler(numbers))
+        >>> [batch.tolist() for batch in loader]
+        [[0, 1], [2, 3], [4]]
     """
 
     def __init__(self, dataset: Sized) -> None:

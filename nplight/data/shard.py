@@ -18,6 +18,11 @@ class Shard:
 
     Raises:
         ArgumentError: a number is out of range.
+
+    Examples:
+        >>> from nplight.data import Shard
+        >>> Shard.parse("0/8")
+        Shard(number=0, count=8)
     """
 
     number: int

@@ -38,6 +38,11 @@ def hashed_split(images: int, fraction: float, *, seed: int) -> Tensor:
 
     Raises:
         ArgumentError: a side has no images.
+
+    Examples:
+        >>> from nplight.data import hashed_split
+        >>> hashed_split(10, 0.5, seed=0).tolist()
+        [False, True, False, False, True, True, True, True, False, False]
     """
     first = hashes(torch.arange(images), seed=seed) < int(fraction * _HASHES)
     if first.all() or not first.any():

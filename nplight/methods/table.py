@@ -44,6 +44,11 @@ class Method:
         one_line: whether the nodes are those of one line through all layers, m in all instead of m per layer.
         control: whether it is a control, independent of model and target, with which the others are compared.
         proposed: whether it is the method that the paper proposes; the claims of the paper are tested for it.
+
+    Examples:
+        >>> from nplight.methods import METHODS
+        >>> METHODS["jas"].proposed, METHODS["random"].control
+        (True, True)
     """
 
     run: Callable[[Problem], Sequence[Tensor] | Settled | PathScores]

@@ -29,6 +29,12 @@ def path_agreement(neurons: Tensor, other: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: images or layers differ, or a path has no neurons.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import path_agreement
+        >>> path_agreement(torch.tensor([[[0, 1], [2, 3]]]), torch.tensor([[[1, 4], [2, 3]]]))
+        tensor([[0.5000, 1.0000]], dtype=torch.float64)
     """
     if neurons.ndim != 3 or neurons.shape[:2] != other.shape[:2] or 0 in (neurons.shape[-1], other.shape[-1]):
         raise ArgumentError(
@@ -63,6 +69,15 @@ class PathAgreement(BootstrapMetric):
 
     Raises:
         ArgumentError: `depth` below 1.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import PathAgreement, estimate
+        >>> metric = PathAgreement(depth=2)
+        >>> keys = torch.tensor([0])
+        >>> metric.update(torch.tensor([[[0], [2]]]), torch.tensor([[[0], [3]]]), keys)
+        >>> estimate(metric.compute().neurons).value
+        0.5
     """
 
     def __init__(self, depth: int, **kwargs: Any) -> None:

@@ -118,6 +118,14 @@ class BootstrapMean(BootstrapMetric):
         shape: of the values of an image.
         interval: what an image's value is, a row of `INTERVALS`.
         **kwargs: `replicates`, `seed`, and those of torchmetrics' `Metric`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import BootstrapMean, estimate
+        >>> metric = BootstrapMean()
+        >>> metric.update(torch.tensor([0.2, 0.4, 0.6]), torch.tensor([0, 1, 2]))
+        >>> round(estimate(metric.compute()).value, 6)
+        0.4
     """
 
     def __init__(self, shape: tuple[int, ...] = (), *, interval: Interval = "mean", **kwargs: Any) -> None:

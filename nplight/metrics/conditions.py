@@ -33,6 +33,12 @@ class Condition:
         tokens: the edited tokens, `path` or `all`.
         layers: edits only the first `layers` layers; `None`: all layers.
         scale: for `scaled`, the factor.
+
+    Examples:
+        >>> from nplight.metrics import Condition
+        >>> condition = Condition("kept", kept=5, pruned=1.0)
+        >>> condition.tokens
+        'path'
     """
 
     name: ConditionName
@@ -79,6 +85,11 @@ def all_conditions(
 
     Raises:
         ArgumentError: a fraction is outside [0, 1].
+
+    Examples:
+        >>> from nplight.metrics import all_conditions
+        >>> [condition.name for condition in all_conditions(1, (1, 5), (1.0,))]
+        ['clean', 'removed', 'enhanced', 'kept', 'kept']
     """
     for fraction in fractions:
         check_fraction("fractions", fraction)

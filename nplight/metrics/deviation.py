@@ -24,6 +24,12 @@ def probability_deviation(clean: Tensor, edited: Tensor) -> Tensor:
 
     Returns:
         (images,); NaN where the clean probability is 0.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import probability_deviation
+        >>> probability_deviation(torch.tensor([0.5]), torch.tensor([0.4]))
+        tensor([-0.2000])
     """
     return torch.where(clean > 0, (edited - clean) / clean, torch.nan)
 
@@ -32,6 +38,14 @@ class ProbabilityDeviation(Metric):
     """Mean relative change of the target probability, as a fraction.
 
     Images whose clean probability underflows to 0 have no relative change and are left out.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import ProbabilityDeviation
+        >>> metric = ProbabilityDeviation()
+        >>> metric.update(torch.tensor([0.5, 0.8]), torch.tensor([0.4, 0.8]))
+        >>> metric.compute()
+        tensor(-0.1000)
     """
 
     full_state_update = False
@@ -63,7 +77,17 @@ class ProbabilityDeviation(Metric):
 
 
 class AccuracyDeviation(Metric):
-    """Accuracy after an edit minus accuracy before it, as a fraction."""
+    """Accuracy after an edit minus accuracy before it, as a fraction.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import AccuracyDeviation
+        >>> metric = AccuracyDeviation()
+        >>> clean, edited = torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.tensor([[2.0, 1.0], [2.0, 1.0]])
+        >>> metric.update(clean, edited, torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(-0.5000)
+    """
 
     full_state_update = False
     higher_is_better = None

@@ -41,6 +41,14 @@ def neuron_frequency(neurons: Tensor, labels: Tensor, *, num_classes: int, width
 
     Raises:
         ArgumentError: a shape is wrong, or neurons or labels are out of range.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0]), num_classes=1, width=4)
+        >>> counts.images.tolist(), counts.counts.to_dense()[0].tolist()
+        ([2], [[2, 0, 0, 0], [0, 0, 1, 1]])
     """
     depth = neurons.shape[1] if neurons.ndim == 3 else 0
     keys, counts = _keys(neurons, labels, num_classes, depth, width).unique(return_counts=True)
@@ -61,6 +69,14 @@ class NeuronFrequency(Metric):
 
     Raises:
         ArgumentError: an argument is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import NeuronFrequency
+        >>> metric = NeuronFrequency(num_classes=1, depth=2, width=4)
+        >>> metric.update(torch.tensor([[[0], [2]], [[0], [3]]]), torch.tensor([0, 0]))
+        >>> metric.compute().counts.to_dense()[0].tolist()
+        [[2, 0, 0, 0], [0, 0, 1, 1]]
     """
 
     full_state_update = False

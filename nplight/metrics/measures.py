@@ -26,6 +26,12 @@ class Measure:
         format: of the number, a format specification.
         heading: of its column in a narrow table; empty: the title.
         description: one line without a full stop.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES
+        >>> measure = MEASURES["accuracy"]
+        >>> measure.label, measure.text(0.986)
+        ('top-1, %', '98.6')
     """
 
     name: str

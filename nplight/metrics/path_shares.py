@@ -26,6 +26,12 @@ def path_shares(neurons: Tensor, other: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: images or layers differ, or a path has no neurons.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import path_shares
+        >>> path_shares(torch.tensor([[[0], [2]]]), torch.tensor([[[0], [3]]]))
+        tensor([0.5000], dtype=torch.float64)
     """
     return path_agreement(neurons, other).mean(1)
 
@@ -36,6 +42,11 @@ def random_share(top_k: int, widths: Sequence[int]) -> float:
     Args:
         top_k: neurons per layer, K.
         widths: neurons in each layer.
+
+    Examples:
+        >>> from nplight.metrics import random_share
+        >>> random_share(1, (4, 4))
+        0.25
     """
     return sum(top_k / width for width in widths) / len(widths)
 

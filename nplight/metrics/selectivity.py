@@ -46,6 +46,16 @@ class Selectivity(BootstrapMetric):
 
     Raises:
         ArgumentError: there are fewer than two categories.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Selectivity
+        >>> metric = Selectivity(num_classes=2)
+        >>> labels, keys = torch.tensor([0, 1]), torch.tensor([0, 1])
+        >>> metric.update(torch.tensor([0, 1]), torch.tensor([[0, 0], [1, 1]]), labels, keys)
+        >>> metric.compute().accuracy
+        tensor([[1., 0.],
+                [0., 1.]])
     """
 
     cells: Tensor

@@ -47,6 +47,12 @@ def counted_share(count: int, images: int) -> Estimate:
     Args:
         count: images that count.
         images: all of them.
+
+    Examples:
+        >>> from nplight.metrics import counted_share
+        >>> share = counted_share(9, 10)
+        >>> round(share.value, 2), round(share.low, 2), round(share.high, 2)
+        (0.9, 0.6, 0.98)
     """
     if images == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)

@@ -41,6 +41,13 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
     Raises:
         CheckpointError: the file is missing, damaged, would run code, is compressed, holds NaN, or is not of the
             model's architecture; missing, unexpected and differently shaped weights are named.
+
+    Examples:
+        >>> import timm
+        >>> from nplight.modules import load_weights
+        >>> size = {"img_size": 16, "patch_size": 4, "embed_dim": 48, "depth": 6, "num_heads": 4, "mlp_ratio": 6}
+        >>> model = timm.create_model("vit_tiny_patch16_224", num_classes=10, **size)
+        >>> taken = load_weights(model, "bundled:digits_width_48")
     """
     if str(checkpoint).endswith(".npz"):
         _check_file(checkpoint)
@@ -58,7 +65,14 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
 
 
 def read_weights(checkpoint: str | Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint; arguments and errors as `load_weights`."""
+    """The state dict of a checkpoint; arguments and errors as `load_weights`.
+
+    Examples:
+        >>> from nplight.modules import read_weights
+        >>> weights = read_weights("bundled:digits_width_48")
+        >>> weights["head.weight"].shape
+        torch.Size([10, 48])
+    """
     return _read(checkpoint)
 
 

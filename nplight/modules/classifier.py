@@ -50,6 +50,14 @@ class ViTClassifier(LightningModule):
     Raises:
         ArgumentError: timm has no such model or cannot build it, or `open_vit` cannot open it.
         CheckpointError: the checkpoint does not fit, or holds NaN; also for checkpoints loaded by a Trainer.
+
+    Examples:
+        >>> from nplight.modules import ViTClassifier
+        >>> size = {"img_size": 16, "patch_size": 4, "embed_dim": 48, "depth": 6, "num_heads": 4, "mlp_ratio": 6}
+        >>> name = "vit_tiny_patch16_224"
+        >>> digits = ViTClassifier(name, num_classes=10, model_args=size, checkpoint="bundled:digits_width_48")
+        >>> digits.model.num_classes
+        10
     """
 
     def __init__(

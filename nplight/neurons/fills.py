@@ -24,6 +24,14 @@ class References(ABC):
     Attributes:
         fill: the fill of the values.
         tokens: the tokens at which they were gathered.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> peak = nplight.references(planted.model, [planted.images], "peak", tokens="all")
+        >>> peak.fill, peak.tokens
+        ('peak', 'all')
     """
 
     fill: Fill

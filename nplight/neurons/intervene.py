@@ -63,6 +63,22 @@ def intervene(
         ArgumentError: an argument is wrong; or, in a forward pass, the batch differs in its number of images from
             `neurons` or `references`.
         EditNotAppliedError: on leaving the context, if a layer never ran.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> import torch
+        >>> with torch.no_grad(), nplight.intervene(planted.model, planted.paths, "remove"):
+        ...     removed = planted.model(planted.images).argmax(-1)
+        ...
+        >>> (removed == planted.labels).any().item()  # without its path no decision is right
+        False
+        >>> with torch.no_grad(), nplight.intervene(planted.model, planted.paths, "keep"):
+        ...     kept = planted.model(planted.images).argmax(-1)
+        ...
+        >>> (kept == planted.labels).all().item()
+        True
     """
     vit = open_vit(model)
     tokens = tokens_of_paths(neurons) if tokens is None else tokens

@@ -29,6 +29,17 @@ def record(model: nn.Module | OpenViT, *, tokens: Tokens = "path") -> Iterator[d
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: `tokens` is neither.
         EditNotAppliedError: on leaving, if a layer never ran.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> import torch
+        >>> with torch.no_grad(), nplight.record(planted.model) as values:
+        ...     logits = planted.model(planted.images)
+        ...
+        >>> {layer: tuple(recorded.shape) for layer, recorded in values.items()}
+        {0: (16, 1, 256), 1: (16, 1, 256), 2: (16, 1, 256), 3: (16, 1, 256)}
     """
     vit = open_vit(model)
     values: dict[int, Tensor] = {}

@@ -70,6 +70,17 @@ def references(
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong, there are no images, or their neurons are not finite.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> mean = nplight.references(planted.model, [planted.images], "mean")
+        >>> mean.of()[0].shape  # of layer 0
+        torch.Size([1, 1, 256])
+        >>> with nplight.intervene(planted.model, planted.paths, "keep", fill="mean", references=mean):
+        ...     logits = planted.model(planted.images)
+        ...
     """
     step: Gathering | References = gathering(model, fill, tokens=tokens, seed=seed)
     if isinstance(batches, (Iterator, Tensor)) or not isinstance(batches, Iterable):

@@ -36,6 +36,12 @@ class PlantedCase:
 
     Raises:
         ArgumentError: a choice is none of those there are, or they cannot go together.
+
+    Examples:
+        >>> from nplight.planted import PlantedCase, build_planted
+        >>> case = PlantedCase(structure="redundancy", top_k=2, decoys=("loud",))
+        >>> build_planted(case).paths.shape  # (images, layers, K)
+        torch.Size([16, 4, 2])
     """
 
     structure: str = "chain"

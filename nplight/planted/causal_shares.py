@@ -80,6 +80,14 @@ def causal_shares(planted: PlantedModel, neurons: Tensor, scale: CausalScale | N
 
     Raises:
         ArgumentError: `neurons` are no paths of the model's images.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> from nplight.planted import causal_shares
+        >>> shares = causal_shares(planted, planted.paths)
+        >>> bool((shares.found.removed == shares.planted.removed).all())
+        True
     """
     scale = CausalScale.of(planted) if scale is None else scale
     return CausalShares(_effects(planted, neurons, scale.clean, scale.none), scale.planted)

@@ -90,6 +90,12 @@ def judge(
 
     Raises:
         ArgumentError: an unknown method or case, no or repeated seeds.
+
+    Examples:
+        >>> from nplight.planted import judge
+        >>> (judgement,) = judge("joint_integrated_gradients", "chain-all")
+        >>> judgement.recall.value
+        1.0
     """
     finders, builders = _finders(methods), _builders(cases, dtype)
     if not seeds or len(set(seeds)) < len(seeds):

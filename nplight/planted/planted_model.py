@@ -32,6 +32,14 @@ class PlantedModel:
         truth: (categories, layers, K) int64, the path of each category.
         decoys: (layers, decoys) int64, inert neurons by design; other inert neurons are the background.
         needed: (layers, K) bool, which of the path's neurons recall counts; `None`: all.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> planted.paths.shape, planted.width
+        (torch.Size([16, 4, 1]), 256)
+        >>> planted.truth.shape  # (categories, layers, K)
+        torch.Size([4, 4, 1])
     """
 
     name: str
@@ -82,6 +90,12 @@ def build_planted(case: PlantedCase, *, seed: int = 0, dtype: torch.dtype = torc
 
     Raises:
         ArgumentError: a negative seed.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> planted.model(planted.images).argmax(-1).tolist() == planted.labels.tolist()
+        True
     """
     check_at_least("seed", seed, 0)
     generator = seeded_generator(seed, 0)

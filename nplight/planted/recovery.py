@@ -20,12 +20,25 @@ def path_recall(neurons: Tensor, truth: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: different images or layers, or paths without neurons.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.planted import path_recall
+        >>> path_recall(torch.tensor([[[0], [2]]]), torch.tensor([[[0], [3]]]))
+        tensor([[1., 0.]], dtype=torch.float64)
     """
     return _hits(neurons, truth) / (truth >= 0).sum(-1)
 
 
 def path_precision(neurons: Tensor, truth: Tensor) -> Tensor:
-    """Share of the found path's neurons that are planted; arguments, result and errors as of `path_recall`."""
+    """Share of the found path's neurons that are planted; arguments, result and errors as of `path_recall`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.planted import path_precision
+        >>> path_precision(torch.tensor([[[0, 5], [2, 6]]]), torch.tensor([[[0], [2]]]))
+        tensor([[0.5000, 0.5000]], dtype=torch.float64)
+    """
     return (_hits(neurons, truth) / neurons.shape[-1]).where((truth >= 0).any(-1), torch.nan)
 
 

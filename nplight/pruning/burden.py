@@ -40,6 +40,13 @@ def burden(loads: Sequence[Tensor], dense: Sequence[Tensor], kept: Sequence[Tens
         loads: per layer (width,), of the pruned model.
         dense: per layer (width,), of the twin.
         kept: per layer (width,) bool, the surviving neurons.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.pruning import burden
+        >>> kept = [torch.tensor([True, True, False])]
+        >>> round(burden([torch.tensor([1.2, 1.0, 0.0])], [torch.tensor([1.0, 1.0, 1.0])], kept).mean, 6)
+        0.1
     """
     layers = []
     for load, before, survives in zip(loads, dense, kept):

@@ -29,6 +29,14 @@ class NeuronMasks:
 
     Raises:
         ArgumentError: a down projection has a parametrization already.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> from nplight.pruning import NeuronMasks
+        >>> masks = NeuronMasks(nplight.open_vit(planted.model))
+        >>> masks.remove()
     """
 
     def __init__(self, vit: OpenViT, *, straight_through: bool = False) -> None:

@@ -39,6 +39,12 @@ class PruningSchedule:
 
     Raises:
         ArgumentError: a setting is wrong, or the schedule goes beyond the training.
+
+    Examples:
+        >>> from nplight.pruning import PruningSchedule
+        >>> schedule = PruningSchedule(share=0.5, kind="linear", begin=0, end=10, every=5, total=20)
+        >>> [round(schedule.share_at(step), 2) for step in (0, 5, 10)]
+        [0.0, 0.25, 0.5]
     """
 
     share: float

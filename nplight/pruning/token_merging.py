@@ -33,6 +33,16 @@ class TokenMerging:
         UnsupportedModelError: the model cannot be opened, or merges no tokens.
         ArgumentError: `count` is more than the tokens that there are; in the forward pass where the model takes images
             of any size.
+
+    Examples:
+        >>> from nplight.pruning import TokenMerging
+        >>> import timm
+        >>> import torch
+        >>> size = {"img_size": 16, "patch_size": 4, "embed_dim": 12, "depth": 2, "num_heads": 1}
+        >>> model = timm.create_model("vit_tiny_patch16_224", **size)
+        >>> with TokenMerging(model.eval(), 4):  # 12 of 16 patch tokens are left
+        ...     logits = model(torch.zeros(1, 3, 16, 16))
+        ...
     """
 
     def __init__(self, model: nn.Module | OpenViT, count: int) -> None:
@@ -88,6 +98,12 @@ def merge_tokens(tokens: Tensor, count: int) -> Tensor:
 
     Raises:
         ArgumentError: `count` is more than half of the tokens.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.pruning import merge_tokens
+        >>> merge_tokens(torch.randn(2, 16, 8), 4).shape
+        torch.Size([2, 12, 8])
     """
     most = tokens.shape[1] // 2
     if not 0 <= count <= most:

@@ -59,6 +59,23 @@ class SearchRun(Run):
         ArgumentError: the settings do not fit the model or the data.
         UnsupportedModelError: the model has hooks that the search would not see.
         RunFolderError: the folder is in use, or holds results of other settings.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> folder = RunFolder(tempfile.mkdtemp())
+        >>> settings = SearchSettings.of(["joint_integrated_gradients"], kept=(1,))
+        >>> with SearchRun(nplight.open_vit(planted.model), folder, settings) as run:
+        ...     run.update(ImageBatch(planted.images, planted.labels))
+        ...     paths = run.conclude()
+        ...
+        >>> len(nplight.read_paths(folder.path))
+        16
     """
 
     def __init__(

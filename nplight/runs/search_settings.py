@@ -27,6 +27,12 @@ class SearchSettings:
 
     Raises:
         ArgumentError: a setting is wrong.
+
+    Examples:
+        >>> from nplight.runs import SearchSettings
+        >>> settings = SearchSettings.of(["jas", {"name": "fine", "method": "jas", "steps": 40}], kept=(1, 5))
+        >>> [search.name for search in settings.searches]
+        ['jas', 'fine']
     """
 
     searches: tuple[NamedSearch, ...] = (NamedSearch("jas", "jas", SearchOptions()),)

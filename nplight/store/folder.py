@@ -34,6 +34,14 @@ class RunFolder:
 
     Raises:
         RunFolderError: the path is not a folder.
+
+    Examples:
+        >>> import tempfile
+        >>> from nplight.store import RunFolder
+        >>> folder = RunFolder(tempfile.mkdtemp())
+        >>> folder.write("note.txt", "a file appears whole or not at all")
+        >>> sorted(path.name for path in folder.path.iterdir())
+        ['note.txt']
     """
 
     def __init__(self, path: str | Path) -> None:

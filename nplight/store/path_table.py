@@ -50,6 +50,24 @@ class PathTable:
 
     Raises:
         RunFolderError: a part is damaged, or an image is stored twice for a search.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> folder = RunFolder(tempfile.mkdtemp())
+        >>> settings = SearchSettings.of(["joint_integrated_gradients"], kept=(1,))
+        >>> with SearchRun(nplight.open_vit(planted.model), folder, settings) as run:
+        ...     run.update(ImageBatch(planted.images, planted.labels))
+        ...     paths = run.conclude()
+        ...
+        >>> table = nplight.read_paths(folder.path)
+        >>> len(table), table.searches, len(table.where(label=0))
+        (16, ('joint_integrated_gradients',), 4)
     """
 
     def __init__(
@@ -224,6 +242,28 @@ def read_paths(directory: str | os.PathLike[str]) -> PathTable:
     Raises:
         ArgumentError: `directory` is not a path.
         RunFolderError: there is no run, or a part of it is damaged or of another run.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> folder = RunFolder(tempfile.mkdtemp())
+        >>> settings = SearchSettings.of(["joint_integrated_gradients"], kept=(1,))
+        >>> with SearchRun(nplight.open_vit(planted.model), folder, settings) as run:
+        ...     run.update(ImageBatch(planted.images, planted.labels))
+        ...     paths = run.conclude()
+        ...
+        >>> table = nplight.read_paths(folder.path)
+        >>> table["neurons"].shape  # (images, layers, K)
+        torch.Size([16, 4, 1])
+        >>> table.to_pandas(["index", "label", "search"]).head(2)
+           index  label                      search
+        0      0      0  joint_integrated_gradients
+        1      1      1  joint_integrated_gradients
     """
     if not isinstance(directory, (str, os.PathLike)):
         raise ArgumentError(f"`directory` must be the path of a run folder, got {described(directory)}")

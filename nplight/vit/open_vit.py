@@ -29,6 +29,19 @@ class OpenViT(ABC):
         down: the down projection of each block.
         path_tokens: the tokens at which neurons are read and edited.
         num_classes: categories of the head.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> import torch
+        >>> vit = nplight.open_vit(planted.model)
+        >>> stream = vit.embed(planted.images)
+        >>> for layer in range(vit.depth):
+        ...     stream = vit.block(layer, stream)
+        ...
+        >>> torch.allclose(vit.head(stream), planted.model(planted.images))
+        True
     """
 
     supports: ClassVar[str]

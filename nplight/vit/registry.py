@@ -52,6 +52,14 @@ def open_vit(model: nn.Module | OpenViT, name: str | None = None) -> OpenViT:
     Raises:
         UnsupportedModelError: there is none, there are several and no `name`, or it cannot be opened: with the class,
             the reason and what is supported.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> vit = nplight.open_vit(planted.model)
+        >>> vit.widths, vit.num_classes, vit.path_tokens
+        ((256, 256, 256, 256), 4, slice(0, 1, None))
     """
     if isinstance(model, OpenViT):
         return model

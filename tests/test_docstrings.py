@@ -1,0 +1,58 @@
+"""The examples of the docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+COMPLETE = ("nplight", "nplight.callbacks", "nplight.modules")
+"""The packages in which every public class and function has an example."""
+
+
+def public(packages: list[str]) -> Iterator[tuple[str, object]]:
+    """The public classes and functions of packages by their names where they are defined, each once."""
+    values = {}
+    for package in packages:
+        module = importlib.import_module(package)
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("nplight"):
+                values[f"{value.__module__}.{value.__qualname__}"] = value
+    yield from values.items()
+
+
+def has_example(value: object) -> bool:
+    return ">>> " in (inspect.getdoc(value) or "")
+
+
+EXAMPLES = {name: value for name, value in public(PACKAGES) if has_example(value)}
+
+
+def test_the_names_that_users_meet_first_have_examples() -> None:
+    lacking = [name for name, value in public(list(COMPLETE)) if not has_example(value)]
+    assert lacking == []
+    assert len(EXAMPLES) > 60
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    example = doctest.DocTestParser().get_doctest(inspect.getdoc(EXAMPLES[name]) or "", {}, name, None, None)
+    shown: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=shown.append)
+    assert result.attempted > 0
+    assert result.failed == 0, "".join(shown)
