@@ -196,6 +196,13 @@ def category_paths(
 
     Raises:
         ArgumentError: wrong shapes, labels outside the categories, an empty category, too few distinct neurons.
+
+    Examples:
+        >>> import torch
+        >>> import nplight
+        >>> rankings = torch.tensor([[[0], [3]], [[0], [4]], [[1], [4]]])  # (3 images, 2 layers, 1 neuron)
+        >>> nplight.category_paths(rankings, torch.tensor([0, 0, 0]), num_classes=1).neurons.tolist()
+        [[[0], [4]]]
     """
     votes = CategoryVotes(num_classes, top_k=top_k, method=method, tokens=tokens_of_paths(neurons))
     if isinstance(neurons, PathBatch) and scores is None and method == "mean-score":

@@ -102,6 +102,16 @@ def search(
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
         NonFiniteError: NaN or infinite values occurred, naming the images.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> paths = nplight.search(planted.model, planted.images, planted.labels, method="joint_integrated_gradients")
+        >>> paths.neurons.shape  # (images, layers, K)
+        torch.Size([16, 4, 1])
+        >>> (paths.neurons == planted.paths).all().item()  # the neurons that were planted
+        True
     """
     check_choice("method", method, METHODS)
     check_choice("granularity", granularity, GRANULARITIES)
@@ -196,6 +206,14 @@ def joint_score(
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
         NonFiniteError: NaN or infinite values occurred, naming the images.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> scores = nplight.joint_score(planted.model, planted.images, planted.labels, planted.paths)
+        >>> (scores > 0).all().item()
+        True
     """
     tokens = tokens_of_paths(neurons) if tokens is None else tokens
     options = SearchOptions(

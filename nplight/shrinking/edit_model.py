@@ -32,6 +32,15 @@ def edit_model(model: nn.Module | OpenViT, neurons: Neurons, scale: float) -> nn
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: the neurons are not those of the model, the paths were not searched at all tokens, or `scale` is
             no finite number.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> without = nplight.edit_model(planted.model, planted.truth[0], 0)  # the path of category 0 removed for good
+        >>> zeros = planted.labels == 0
+        >>> (without(planted.images).argmax(-1)[zeros] == 0).any().item()
+        False
     """
     vit = open_vit(model)
     number = isinstance(scale, (int, float)) and not isinstance(scale, bool)

@@ -55,6 +55,15 @@ def shrink(
         UnsupportedModelError: the model cannot be opened, its FFNs have hooks, or their neurons depend on one another.
         ArgumentError: the neurons are not those of the model, a layer keeps none, the paths were not searched at all
             tokens, or the fill or its values are no constants.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> kept = [neurons.unique() for neurons in planted.truth.transpose(0, 1)]  # of every category
+        >>> small = nplight.shrink(planted.model, kept)
+        >>> nplight.open_vit(planted.model).widths, nplight.open_vit(small).widths
+        ((256, 256, 256, 256), (4, 4, 4, 4))
     """
     vit = open_vit(model)
     kept = layer_neurons(vit, neurons)
