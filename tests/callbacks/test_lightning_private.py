@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import Progress, TaskID
 from torch import distributed
 from torch.utils.data import DataLoader
@@ -116,6 +117,20 @@ class Bar(OpenProgressBar):
 
     def updated(self, progress: Progress, task: TaskID) -> None:
         self.events.append((task, progress.tasks[task].completed))
+
+
+def test_a_bar_moves_where_lightning_has_fewer_settings_of_its_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning 2.5.0 calls it as `_update(task, done)`, and knows no `hard`."""
+    calls: list[Any] = []
+
+    def update(self: RichProgressBar, progress_bar_id: TaskID | None, current: int, visible: bool = True) -> None:
+        calls.append((progress_bar_id, current, visible))
+
+    monkeypatch.setattr(RichProgressBar, "_update", update)
+    bar = Bar()
+    bar.set_done(TaskID(3), 2)
+    bar._update(TaskID(3), 4, visible=False)
+    assert calls == [(3, 2, True), (3, 4, False)]
 
 
 def test_a_bar_for_a_stage_outside_lightnings_loops_starts_and_moves(capsys: pytest.CaptureFixture[str]) -> None:
