@@ -95,6 +95,13 @@ def batch_reader(read: str | Callable[[Any], Any] | None) -> Callable[[Any], Ima
 
     Raises:
         ArgumentError: there is no such function, or it is part of Python's standard library.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import batch_reader
+        >>> read = batch_reader(lambda batch: (batch["pixels"], batch["digit"]))
+        >>> read({"pixels": torch.zeros(2, 3, 8, 8), "digit": torch.tensor([3, 1])}).labels
+        tensor([3, 1])
     """
     if read is None:
         return read_batch
@@ -121,6 +128,12 @@ def labels_of(batch: ImageBatch, purpose: str) -> Tensor:
 
     Raises:
         ArgumentError: the batch has none.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import ImageBatch, labels_of
+        >>> labels_of(ImageBatch(torch.zeros(2, 3, 8, 8), torch.tensor([3, 1])), "an example")
+        tensor([3, 1])
     """
     if batch.labels is None:
         raise ArgumentError(f"the batch must have labels, {purpose}; got images alone")
@@ -128,7 +141,14 @@ def labels_of(batch: ImageBatch, purpose: str) -> Tensor:
 
 
 def with_index(batch: ImageBatch, start: int) -> ImageBatch:
-    """The batch with indices; without any they count from `start`."""
+    """The batch with indices; without any they count from `start`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import ImageBatch, with_index
+        >>> with_index(ImageBatch(torch.zeros(2, 3, 8, 8)), 10).index
+        tensor([10, 11])
+    """
     if batch.index is not None:
         return batch
     index = torch.arange(start, start + len(batch))

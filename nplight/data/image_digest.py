@@ -23,6 +23,11 @@ class ImageDigest:
     Attributes:
         images: number of images.
         total: the sum of the hashes.
+
+    Examples:
+        >>> from nplight.data import ImageDigest
+        >>> ImageDigest() == ImageDigest(images=0, total=0)  # of no images
+        True
     """
 
     images: int = 0

@@ -54,6 +54,11 @@ class ImageSample:
 
     Raises:
         ArgumentError: `size` is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import ImageSample
+        >>> sample = ImageSample(2, seed=0)
     """
 
     def __init__(self, size: int, *, seed: int = 0) -> None:
@@ -105,6 +110,13 @@ def stratified_choice(labels: Tensor, order: Tensor, size: int) -> Tensor:
 
     Returns:
         (chosen,) int64.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import stratified_choice
+        >>> labels, order = torch.tensor([0, 0, 0, 1, 1]), torch.arange(5)
+        >>> stratified_choice(labels, order, 4).tolist()
+        [0, 3, 1, 4]
     """
     by_order = order.argsort(stable=True)
     by_category = by_order[labels[by_order].argsort(stable=True)]

@@ -105,6 +105,14 @@ def perturbed(
 
     Raises:
         ArgumentError: an argument is wrong, or the normalisation is not that of the images.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import PixelScale, perturbed
+        >>> scale = PixelScale(mean=(0.5,), std=(0.5,))
+        >>> noisy = perturbed(torch.zeros(1, 1, 8, 8), "noise", 3, scale=scale, checksums=[7])
+        >>> noisy.shape
+        torch.Size([1, 1, 8, 8])
     """
     check_choice("perturbations", name, PERTURBATIONS)
     if severity not in SEVERITIES:

@@ -36,6 +36,14 @@ class Preprocessing:
 
     Raises:
         ArgumentError: a value breaks its rule.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from nplight.data import Preprocessing
+        >>> half = (0.5, 0.5, 0.5)
+        >>> preprocessing = Preprocessing((224, 224), mean=half, std=half)
+        >>> preprocessing.read(Image.new("RGB", (300, 200))).shape
+        torch.Size([3, 224, 224])
     """
 
     image_size: tuple[int, int]

@@ -68,6 +68,12 @@ def shuffles(loader: Any) -> bool:
     """Whether a loader shuffles its images, judged by its samplers.
 
     Torch's random samplers shuffle, and so does any sampler or batch sampler whose `shuffle` is set.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> from nplight.data import shuffles
+        >>> shuffles(DataLoader(range(4))), shuffles(DataLoader(range(4), shuffle=True))
+        (False, True)
     """
     if not isinstance(loader, DataLoader):
         return False
@@ -88,6 +94,12 @@ def check_each_once(loader: Any, processes: int, name: str) -> None:
 
     Warns:
         UserWarning: the images are not distributed between several processes.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> from nplight.data import EachOnceSampler, check_each_once
+        >>> numbers = list(range(4))
+        >>> check_each_once(DataLoader(numbers, sampler=EachOnceSampler(numbers)), 1, "discover")
     """
     if not isinstance(loader, DataLoader):
         return

@@ -28,6 +28,14 @@ def stratified_split(
     Raises:
         ArgumentError: `fraction` is outside (0, 1), there are no images, a label is out of range, or a category has
             fewer than two images.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import stratified_split
+        >>> labels = torch.arange(10) % 2
+        >>> first, second = stratified_split(labels, 0.8, seed=0)
+        >>> first.tolist(), second.tolist()
+        ([0, 1, 2, 5, 6, 7, 8, 9], [3, 4])
     """
     if not 0 < fraction < 1:
         raise ArgumentError(f"`fraction` must be between 0 and 1, got {fraction}")

@@ -82,10 +82,22 @@ METHODS: Mapping[str, Method] = MappingProxyType(_ROWS)
 
 
 def is_control(search: str) -> bool:
-    """Whether a search of this name is a control."""
+    """Whether a search of this name is a control.
+
+    Examples:
+        >>> from nplight.methods import is_control
+        >>> is_control("random"), is_control("jas")
+        (True, False)
+    """
     return search in METHODS and METHODS[search].control
 
 
 def is_proposed(search: str) -> bool:
-    """Whether a search of this name is the method that the paper proposes."""
+    """Whether a search of this name is the method that the paper proposes.
+
+    Examples:
+        >>> from nplight.methods import is_proposed
+        >>> is_proposed("jas"), is_proposed("random")
+        (True, False)
+    """
     return search in METHODS and METHODS[search].proposed

@@ -50,6 +50,12 @@ def poisson_weights(keys: Tensor, *, replicates: int = 1000, seed: int = 0) -> T
 
     Raises:
         ArgumentError: `keys` has another dtype or shape, or `replicates` is negative.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import poisson_weights
+        >>> poisson_weights(torch.tensor([0, 1]), replicates=5).shape
+        torch.Size([2, 5])
     """
     if keys.dtype != torch.int64 or keys.ndim != 1:
         raise ArgumentError(f"`keys` must be (images,) int64, got {tuple(keys.shape)} {keys.dtype}")

@@ -108,6 +108,11 @@ def extreme_conditions(top_k: int, kept: Sequence[int], *, tokens: Tokens) -> tu
         top_k: neurons per layer of the path that is removed.
         kept: numbers of neurons per layer to keep.
         tokens: the edited tokens.
+
+    Examples:
+        >>> from nplight.metrics import extreme_conditions
+        >>> [(condition.name, condition.kept) for condition in extreme_conditions(1, (1, 5), tokens="all")]
+        [('none', None), ('removed', 1), ('kept', 1), ('kept', 5)]
     """
     return (
         Condition("none", tokens=tokens),
@@ -130,6 +135,11 @@ def depth_conditions(
 
     Raises:
         ArgumentError: a share is outside [0, 1].
+
+    Examples:
+        >>> from nplight.metrics import depth_conditions
+        >>> [condition.name for condition in depth_conditions(1, 4, (0.5,))]
+        ['removed', 'kept']
     """
     for share in shares:
         check_fraction("depths", share)
@@ -151,13 +161,24 @@ def dose_conditions(top_k: int, scales: Sequence[float], *, tokens: Tokens = "pa
         top_k: neurons per layer of the path.
         scales: the factors.
         tokens: the edited tokens.
+
+    Examples:
+        >>> from nplight.metrics import dose_conditions
+        >>> [condition.name for condition in dose_conditions(1, (0.5, 1.5))]
+        ['scaled', 'scaled']
     """
     others = sorted({float(scale) for scale in scales} - {0.0, 1.0, 2.0})
     return tuple(Condition("scaled", top_k, tokens=tokens, scale=scale) for scale in others)
 
 
 def own_conditions(top_k: int, *, tokens: Tokens = "path") -> tuple[Condition, ...]:
-    """The conditions of each image's own path: clean, removed and enhanced."""
+    """The conditions of each image's own path: clean, removed and enhanced.
+
+    Examples:
+        >>> from nplight.metrics import own_conditions
+        >>> [condition.name for condition in own_conditions(1)]
+        ['own clean', 'own removed', 'own enhanced']
+    """
     return (
         Condition("own clean"),
         Condition("own removed", top_k, tokens=tokens),
@@ -170,6 +191,11 @@ def whole_conditions(conditions: Sequence[Condition]) -> list[Condition]:
 
     Args:
         conditions: of one test.
+
+    Examples:
+        >>> from nplight.metrics import all_conditions, whole_conditions
+        >>> len(whole_conditions(all_conditions(1, (1, 5), (1.0,))))
+        5
     """
     main = next((condition.tokens for condition in conditions if not condition.unedited), "path")
     return [one for one in conditions if one.unedited or (one.tokens == main and one.layers is None)]

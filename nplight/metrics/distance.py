@@ -30,6 +30,15 @@ def path_distance(frequency: NeuronCounts) -> Tensor:
 
     Raises:
         ArgumentError: the paths differ in their number of neurons.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency, path_distance
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1, 1]), num_classes=2, width=4)
+        >>> path_distance(counts)
+        tensor([[0.5000, 0.7500],
+                [0.7500, 0.0000]], dtype=torch.float64)
     """
     images = frequency.images.reshape(-1).double()
     held = torch.sparse.sum(frequency.counts, 2).to_dense().double()

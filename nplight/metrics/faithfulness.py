@@ -33,6 +33,12 @@ def area(sizes: Sequence[int], accuracies: Tensor, total: int) -> Tensor:
 
     Raises:
         ArgumentError: `sizes` does not increase from at least 1 to `total`, or the number of accuracies differs.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import area
+        >>> area((1, 10, 100), torch.tensor([0.5, 0.7, 0.9]), 100)
+        tensor(0.7000, dtype=torch.float64)
     """
     increasing = all(low < high for low, high in pairwise(sizes))
     if len(sizes) < 2 or sizes[0] < 1 or sizes[-1] != total or not increasing:

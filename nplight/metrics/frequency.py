@@ -24,6 +24,14 @@ class NeuronCounts(NamedTuple):
     Attributes:
         counts: (categories, layers, neurons) int64, sparse COO, coalesced.
         images: (categories,) int64, number of images per category; `counts` divided by it is the frequency.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> neurons, labels = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]]]), torch.tensor([0, 0, 1])
+        >>> counts = neuron_frequency(neurons, labels, num_classes=2, width=4)
+        >>> counts.images.tolist()
+        [2, 1]
     """
 
     counts: Tensor

@@ -78,6 +78,11 @@ class ConditionMeasure(Measure):
         change: whether it is a change relative to the unedited model, which has no value of its own.
         normalised: whether its normalised faithfulness is computed.
         compared: names of the conditions under which methods are compared by this measure.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES
+        >>> list(MEASURES)
+        ['accuracy', 'accuracy_macro', 'probability', 'probability_deviation', 'accuracy_deviation']
     """
 
     per_image: Callable[[PredictedBatch], Tensor]

@@ -87,6 +87,11 @@ def measures_of(objectives: Iterable[str] = ()) -> dict[str, ConditionMeasure]:
 
     Raises:
         ArgumentError: an unknown objective.
+
+    Examples:
+        >>> from nplight.metrics import measures_of
+        >>> list(measures_of(["logit"]))[-2:]
+        ['logit', 'logit_deviation']
     """
     chosen = set(objectives)
     for objective in chosen:
@@ -100,5 +105,10 @@ def measures_among(names: Collection[str]) -> dict[str, ConditionMeasure]:
 
     Args:
         names: of measures, other names among them; such as the columns of `metrics.csv`.
+
+    Examples:
+        >>> from nplight.metrics import measures_among
+        >>> "logit" in measures_among(["accuracy", "logit"])
+        True
     """
     return measures_of(objective for objective, rows in OBJECTIVE_MEASURES.items() if rows[0].name in names)

@@ -76,6 +76,14 @@ def pair_shares(neurons: Tensor, labels: Tensor) -> PairShares:
 
     Raises:
         ArgumentError: labels are not one for each image.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import pair_shares
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [2]], [[1], [3]], [[1], [2]]])
+        >>> shares = pair_shares(neurons, torch.tensor([0, 0, 1, 1]))
+        >>> shares.within.value, shares.between.value
+        (0.75, 0.25)
     """
     check_labels(labels, len(neurons), 1 << 62)
     shares = shares_in_common(neurons, neurons)
@@ -94,6 +102,14 @@ def shares_in_common(neurons: Tensor, others: Tensor) -> Tensor:
 
     Returns:
         (images, paths) float64: |A ∩ B| / min(K, M).
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import shares_in_common
+        >>> paths = torch.tensor([[[0], [2]], [[0], [3]]])
+        >>> shares_in_common(paths, paths)
+        tensor([[1.0000, 0.5000],
+                [0.5000, 1.0000]], dtype=torch.float64)
     """
     total = torch.zeros(len(neurons), len(others), dtype=torch.float64)
     if not (len(neurons) and len(others)):

@@ -21,6 +21,13 @@ def category_priority(widths: Sequence[int], labels: Tensor, seed: int) -> list[
 
     Returns:
         Per layer (images, width) in [0, 1), on the device of `labels`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import category_priority
+        >>> priority = category_priority((4,), torch.tensor([0, 0, 1]), seed=0)[0]
+        >>> torch.equal(priority[0], priority[1]), torch.equal(priority[0], priority[2])
+        (True, False)
     """
     categories, positions = labels.cpu().unique(return_inverse=True)
     drawn = [random_priority(1, widths, seeded_generator(seed, category)) for category in categories.tolist()]
@@ -37,6 +44,12 @@ def image_priority(widths: Sequence[int], images: Tensor, seed: int) -> list[Ten
 
     Returns:
         Per layer (images, width) in [0, 1), on the device of `images`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import image_priority
+        >>> image_priority((4,), torch.tensor([5, 6]), seed=0)[0].shape
+        torch.Size([2, 4])
     """
     drawn = [random_priority(1, widths, hashed_generator(seed, checksum)) for checksum in checksums(images)]
     return [torch.cat(layer).to(images.device) for layer in zip(*drawn)]

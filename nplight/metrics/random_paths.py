@@ -24,6 +24,10 @@ class RandomPaths:
         widths: neurons per layer.
         size: neurons per layer of the largest path, at most those of the narrowest layer.
         seed: of all draws.
+
+    Examples:
+        >>> from nplight.metrics import RandomPaths
+        >>> paths = RandomPaths((8, 8), 2, seed=0)
     """
 
     def __init__(self, widths: Sequence[int], size: int, *, seed: int = 0) -> None:

@@ -25,6 +25,11 @@ class PathReadOut:
 
     Raises:
         ArgumentError: `num_classes` is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import PathReadOut
+        >>> read_out = PathReadOut(2, (4, 4))
     """
 
     def __init__(self, num_classes: int, widths: Sequence[int]) -> None:

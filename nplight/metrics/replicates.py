@@ -48,6 +48,11 @@ class Estimate:
             of unbounded values without variation.
         high: the upper limit.
         images: number of images.
+
+    Examples:
+        >>> from nplight.metrics import Estimate
+        >>> Estimate(0.5, 0.4, 0.6, images=100).low
+        0.4
     """
 
     value: float
@@ -83,6 +88,15 @@ def estimate(replicates: Replicates, *, level: float = 0.95) -> Estimate:
     Args:
         replicates: of a single value: values (1 + replicates,), images ().
         level: of confidence.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import BootstrapMean, estimate
+        >>> metric = BootstrapMean()
+        >>> metric.update(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 1, 2]))
+        >>> value = estimate(metric.compute())
+        >>> value.value, value.low < 2 < value.high
+        (2.0, True)
     """
     return _estimate(replicates, INTERVALS[replicates.interval].of_value, level)
 
@@ -103,6 +117,15 @@ def difference(first: Replicates, second: Replicates, *, level: float = 0.95) ->
 
     Raises:
         ArgumentError: the numbers of replicates, or the kinds of the values, differ.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import BootstrapMean, difference
+        >>> keys, first, second = torch.tensor([0, 1, 2]), BootstrapMean(), BootstrapMean()
+        >>> first.update(torch.tensor([1.0, 2.0, 3.0]), keys)
+        >>> second.update(torch.tensor([0.5, 1.5, 2.5]), keys)
+        >>> difference(first.compute(), second.compute()).value  # paired: the images are the same
+        0.5
     """
     if first.values.shape != second.values.shape:
         raise ArgumentError(

@@ -19,6 +19,12 @@ def mean_share(shares: Tensor, most_trials: int) -> Estimate:
 
     Returns:
         The estimate; all NaN without images.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import mean_share
+        >>> mean_share(torch.tensor([0.5, 1.0, 0.0, 0.5]), 2).value
+        0.5
     """
     values = shares[~shares.isnan()].double()
     if not len(values):

@@ -24,6 +24,15 @@ def category_similarity(frequency: NeuronCounts) -> Tensor:
     Returns:
         (categories, categories) float64 in [0, 1]; NaN for categories with fewer than two images, or whose images have
         no neuron in common.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency, category_similarity
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1, 1]), num_classes=2, width=4)
+        >>> category_similarity(counts)
+        tensor([[1.0000, 0.3536],
+                [0.3536, 1.0000]], dtype=torch.float64)
     """
     images = frequency.images.reshape(-1).double()
     neurons = torch.sparse.sum(frequency.counts, (1, 2)).to_dense().double()

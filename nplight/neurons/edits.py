@@ -22,6 +22,19 @@ def edited(vit: OpenViT, edit: Edit, *, tokens: Tokens = "path") -> AbstractCont
 
     Raises:
         EditNotAppliedError: on leaving, if a layer never ran.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import torch
+        >>> import nplight
+        >>> from nplight.neurons import edited, path_masks, scaling
+        >>> vit = nplight.open_vit(planted.model)
+        >>> with torch.no_grad(), edited(vit, scaling(path_masks(planted.paths, vit.widths), 0)):
+        ...     removed = planted.model(planted.images).argmax(-1)
+        ...
+        >>> (removed == planted.labels).any().item()
+        False
     """
     return at_sites(vit, {layer: partial(edit, layer) for layer in range(vit.depth)}, tokens=tokens)
 
@@ -33,6 +46,18 @@ def scaling(masks: Sequence[Tensor], factor: float, *, shared: bool = False) -> 
         masks: per layer (images or 1, width) bool.
         factor: multiplies them.
         shared: whether one mask applies to every image.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import torch
+        >>> import nplight
+        >>> from nplight.neurons import edited, path_masks, scaling
+        >>> vit = nplight.open_vit(planted.model)
+        >>> edit = scaling(path_masks(planted.paths, vit.widths), 0.5)
+        >>> with torch.no_grad(), edited(vit, edit):
+        ...     logits = planted.model(planted.images)
+        ...
     """
 
     def scale(layer: int, neurons: Tensor) -> Tensor:
@@ -64,7 +89,16 @@ def replacing(masks: Sequence[Tensor], values: Mapping[int, Tensor], *, shared: 
 
 
 def first_layers(edit: Edit, layers: int) -> Edit:
-    """The edit in the first `layers` layers alone; the neurons of later layers are left as they are."""
+    """The edit in the first `layers` layers alone; the neurons of later layers are left as they are.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> from nplight.neurons import first_layers, path_masks, scaling
+        >>> vit = nplight.open_vit(planted.model)
+        >>> edit = first_layers(scaling(path_masks(planted.paths, vit.widths), 0), 2)
+    """
     return lambda layer, neurons: edit(layer, neurons) if layer < layers else neurons
 
 

@@ -17,6 +17,12 @@ def path_masks(neurons: Tensor, widths: Sequence[int]) -> list[Tensor]:
 
     Returns:
         Per layer (images, width) bool.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import path_masks
+        >>> path_masks(torch.tensor([[[1], [0]]]), (3, 2))
+        [tensor([[False,  True, False]]), tensor([[ True, False]])]
     """
     masks = []
     for layer, width in enumerate(widths):
@@ -55,6 +61,13 @@ def pruned_masks(path: Sequence[Tensor], fraction: float, order: Sequence[Tensor
 
     Returns:
         Per layer (images, width) bool.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import path_masks, pruned_masks
+        >>> path = path_masks(torch.tensor([[[1], [0]]]), (3, 2))
+        >>> pruned_masks(path, 1.0)
+        [tensor([[ True, False,  True]]), tensor([[False,  True]])]
     """
     if order is None:
         if fraction != 1:
@@ -70,6 +83,12 @@ def random_priority(images: int, widths: Sequence[int], generator: torch.Generat
     """Uniform random priorities, per layer (images, width), in [0, 1).
 
     Drawn on the CPU, so that a seed gives the same neurons on every device.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import random_priority
+        >>> [priority.shape for priority in random_priority(2, (3, 4), torch.Generator().manual_seed(0))]
+        [torch.Size([2, 3]), torch.Size([2, 4])]
     """
     drawn = torch.rand(images, sum(widths), generator=generator, dtype=torch.float32)
     return list(drawn.split(list(widths), dim=1))

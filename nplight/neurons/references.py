@@ -37,6 +37,15 @@ def gathering(model: nn.Module | OpenViT, fill: Fill, *, tokens: Tokens = "path"
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> from nplight.neurons import gathering
+        >>> mean = gathering(planted.model, "mean")
+        >>> type(mean).__name__
+        'MeanReference'
     """
     check_choice("fill", fill, _FIRST_PASS)
     check_at_least("seed", seed, 0)

@@ -104,6 +104,13 @@ def overwrite(vit: OpenViT, values: Mapping[int, Tensor]) -> Iterator[None]:
 
 
 def replace_tokens(stream: Tensor, tokens: slice, values: Tensor) -> Tensor:
-    """`stream`, (images, tokens, …), with `values` at `tokens`; a new tensor."""
+    """`stream`, (images, tokens, …), with `values` at `tokens`; a new tensor.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import replace_tokens
+        >>> replace_tokens(torch.zeros(1, 3, 1), slice(0, 1), torch.ones(1, 1, 1)).flatten().tolist()
+        [1.0, 0.0, 0.0]
+    """
     start, stop, _ = tokens.indices(stream.shape[1])
     return torch.cat([stream[:, :start], values, stream[:, stop:]], dim=1)

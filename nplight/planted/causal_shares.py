@@ -56,6 +56,13 @@ class CausalScale:
         clean: the label's probabilities without an edit, (images,) float64.
         none: those without any neuron at the path tokens.
         planted: effects of the planted path.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> from nplight.planted import CausalScale, causal_shares
+        >>> scale = CausalScale.of(planted)
+        >>> shares = causal_shares(planted, planted.paths, scale)
     """
 
     clean: Tensor

@@ -48,6 +48,12 @@ class Judgement:
         auroc: area under the ROC curve of the ranking of each layer.
         removed: what removing the found path does, as a share of what removing the planted one does.
         kept: what keeping the found path alone does, as such a share.
+
+    Examples:
+        >>> from nplight.planted import judge
+        >>> (judgement,) = judge("random", "chain-all")
+        >>> judgement.recall.value < 0.2
+        True
     """
 
     case: str

@@ -22,6 +22,12 @@ class Judgements:
         objective: what was attributed.
         seeds: models per case.
         estimates: (case, method, measure) -> the measure with its interval, in order.
+
+    Examples:
+        >>> from nplight.planted import Judgements, judge
+        >>> judgements = Judgements.of(judge("jas", ["chain", "chain-all"]), objective="probability", seeds=1)
+        >>> judgements.mean(["chain", "chain-all"], "jas", "recall")
+        0.625
     """
 
     objective: str

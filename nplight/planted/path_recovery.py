@@ -55,6 +55,10 @@ class PathRecovery(BootstrapMetric):
 
     Raises:
         ArgumentError: `depth` below 1.
+
+    Examples:
+        >>> from nplight.planted import PathRecovery
+        >>> metric = PathRecovery(depth=4)
     """
 
     def __init__(self, depth: int, **kwargs: Any) -> None:

@@ -60,6 +60,13 @@ def ranking_auroc(ranking: Tensor, scores: Tensor, truth: Tensor, *, width: int)
 
     Raises:
         ArgumentError: different shapes.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.planted import ranking_auroc
+        >>> ranking, scores = torch.tensor([[[2, 0]]]), torch.tensor([[[3.0, 1.0]]])
+        >>> ranking_auroc(ranking, scores, torch.tensor([[[2]]]), width=4)
+        tensor([[1.]], dtype=torch.float64)
     """
     if ranking.ndim != 3 or ranking.shape != scores.shape or ranking.shape[:2] != truth.shape[:2]:
         raise ArgumentError(

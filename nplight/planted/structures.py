@@ -52,6 +52,11 @@ class Structure:
         activation: of all neurons of the model.
         smallest_top_k: the fewest neurons per layer that it is made of.
         pairs_of_layers: whether it needs an even number of layers.
+
+    Examples:
+        >>> from nplight.planted import STRUCTURES
+        >>> list(STRUCTURES)
+        ['chain', 'parallel', 'conjunction', 'redundancy', 'backup', 'inhibition']
     """
 
     circuit: Callable[[int, int, int], Circuit]

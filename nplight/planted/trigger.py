@@ -44,6 +44,12 @@ def build_trigger(case: TriggerCase, *, seed: int = 0) -> PlantedModel:
         case: which neurons.
         seed: of the training, and of which digits are taken: unseen ones, not of the target category, that the trigger
             moves to it. The weights of `BUNDLED_SEEDS` come with nplight; others are trained, some 20 seconds.
+
+    Examples:
+        >>> from nplight.planted import TRIGGERS, build_trigger
+        >>> trigger = build_trigger(TRIGGERS["trigger_3"])
+        >>> trigger.truth.shape  # (categories, layers, K)
+        torch.Size([10, 6, 3])
     """
     model = digits_model()
     width = open_vit(model).widths[0]

@@ -22,6 +22,11 @@ class TriggerCase:
 
     Raises:
         ArgumentError: `top_k` below 1.
+
+    Examples:
+        >>> from nplight.planted import TRIGGERS
+        >>> list(TRIGGERS)
+        ['trigger_1', 'trigger_3', 'trigger_class_1', 'trigger_class_3']
     """
 
     top_k: int = 1

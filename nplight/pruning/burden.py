@@ -27,6 +27,13 @@ class Burden(NamedTuple):
     Attributes:
         mean: over all surviving neurons, whose load in the twin is not 0; NaN if there are none.
         by_layer: (layers,) float64, likewise of each layer.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.pruning import burden
+        >>> result = burden([torch.tensor([2.0, 0.0])], [torch.tensor([1.0, 1.0])], [torch.tensor([True, False])])
+        >>> result.mean
+        1.0
     """
 
     mean: float

@@ -38,6 +38,11 @@ class CriterionSettings:
 
     Raises:
         ArgumentError: a setting is wrong, or is for another criterion.
+
+    Examples:
+        >>> from nplight.pruning import CriterionSettings
+        >>> CriterionSettings(name="magnitude", images=32).name
+        'magnitude'
     """
 
     name: str = "joint_integrated_gradients"
@@ -77,6 +82,16 @@ def criterion_scores(vit: OpenViT, settings: CriterionSettings, batches: Batches
     Raises:
         ArgumentError: the stored paths are not of all tokens, or rank too few neurons.
         RunFolderError: there are no stored paths.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> from nplight.pruning import CriterionSettings, criterion_scores
+        >>> batches = [(planted.images, planted.labels)]
+        >>> scores = criterion_scores(nplight.open_vit(planted.model), CriterionSettings(name="random"), batches, 0.5)
+        >>> [layer.shape for layer in scores]
+        [torch.Size([256]), torch.Size([256]), torch.Size([256]), torch.Size([256])]
     """
     if settings.name == _RANDOM:
         return random_scores(vit.widths, settings.seed)

@@ -40,6 +40,13 @@ class KeptNorm(nn.Module):
     Args:
         norm: over the last axis.
         kept: (K,) int64, which entries of its output are returned.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import KeptNorm
+        >>> norm = KeptNorm(torch.nn.LayerNorm(4), torch.tensor([0, 2]))
+        >>> norm(torch.randn(1, 4)).shape
+        torch.Size([1, 2])
     """
 
     kept: Tensor

@@ -20,6 +20,13 @@ class DownProjection:
     Attributes:
         linear: the projection; a forward pre-hook on it is the site of the layer's neurons.
         scale: (features,), the layer scale of its output, or `None`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import DownProjection
+        >>> down = DownProjection(torch.nn.Linear(8, 4))
+        >>> down.pull_back(torch.ones(1, 1, 4)).shape
+        torch.Size([1, 1, 8])
     """
 
     linear: nn.Linear

@@ -19,7 +19,13 @@ from nplight.vit.state import gradients, undisturbed
 
 
 def cascade_steps(depth: int) -> list[str]:
-    """The names of the steps: the head, every block from the last to the first (numbered from 0), the embedding."""
+    """The names of the steps: the head, every block from the last to the first (numbered from 0), the embedding.
+
+    Examples:
+        >>> from nplight.vit import cascade_steps
+        >>> cascade_steps(2)
+        ['head', 'block 1', 'block 0', 'embedding']
+    """
     return ["head", *(f"block {layer}" for layer in reversed(range(depth))), "embedding"]
 
 

@@ -22,6 +22,16 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
     Raises:
         UnsupportedModelError: the weights were created under `torch.inference_mode`, so that autograd cannot use them.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import undisturbed
+        >>> model = torch.nn.Dropout().train()
+        >>> with undisturbed(model):
+        ...     inside = model.training
+        ...
+        >>> inside, model.training
+        (False, True)
     """
     if any(parameter.is_inference() for parameter in model.parameters()):
         raise UnsupportedModelError(
@@ -53,6 +63,16 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def gradients() -> Iterator[None]:
-    """Enable autograd in any mode of the caller: `inference_mode` silently disables both directions of AD."""
+    """Enable autograd in any mode of the caller: `inference_mode` silently disables both directions of AD.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import gradients
+        >>> with torch.inference_mode(), gradients():
+        ...     enabled = torch.is_grad_enabled()
+        ...
+        >>> enabled
+        True
+    """
     with torch.inference_mode(False), torch.enable_grad():
         yield

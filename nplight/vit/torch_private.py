@@ -31,7 +31,14 @@ def is_compile_wrapper(module: nn.Module) -> bool:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether a module was compiled in place, by `module.compile()`, which torch cannot undo publicly."""
+    """Whether a module was compiled in place, by `module.compile()`, which torch cannot undo publicly.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import is_compiled
+        >>> is_compiled(torch.nn.Linear(2, 2))
+        False
+    """
     return module._compiled_call_impl is not None
 
 
