@@ -25,7 +25,14 @@ def category_columns(tested: MeasuredPaths) -> tuple[str, ...]:
 
 
 def condition_fields(condition: Condition) -> dict[str, Any]:
-    """The condition as columns of a file."""
+    """The condition as columns of a file.
+
+    Examples:
+        >>> from nplight.metrics import Condition
+        >>> from nplight.results import condition_fields
+        >>> condition_fields(Condition("kept", kept=5, pruned=1.0))
+        {'condition': 'kept', 'kept': 5, 'pruned': 1.0, 'tokens': 'path', 'layers': None, 'scale': None}
+    """
     return {
         "condition": condition.name,
         "kept": condition.kept,

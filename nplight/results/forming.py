@@ -30,6 +30,24 @@ def form_category_paths(
 
     Raises:
         ArgumentError: a category has no images, or a label is none of them.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> from nplight.results import form_category_paths
+        >>> table = nplight.read_paths(folder.path)
+        >>> form_category_paths(table, (1,), num_classes=4, category_method="frequency")[1].neurons.shape
+        torch.Size([4, 4, 1])
     """
     _check_labels(table, num_classes)
     groups: list[dict[int, CategoryPaths]] = []

@@ -26,6 +26,11 @@ class RunContext:
         data: what else the results depend on, as plain values: the identity of the data, limits of the loader.
         skipped: files that the data left out, and why.
         shard: the share of the images that the loop gives; `None`: all.
+
+    Examples:
+        >>> from nplight.runs import RunContext
+        >>> RunContext(precision="bf16-mixed").precision
+        'bf16-mixed'
     """
 
     discover_pass: DataPass | None = None

@@ -49,6 +49,27 @@ class EvaluationRun(Run):
     Raises:
         ArgumentError: the paths do not fit the model.
         RunFolderError: the folder is in use, or holds results of other settings.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import EvaluationRun, EvaluationSettings, SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> settings = EvaluationSettings(fractions=(1.0,), tokens="path", replicates=10, draws=2)
+        >>> with EvaluationRun(vit, folder, search, settings) as evaluation:
+        ...     evaluation.update(batch)
+        ...     findings = evaluation.conclude()
+        ...
+        >>> findings.searches
+        ('jas',)
     """
 
     def __init__(

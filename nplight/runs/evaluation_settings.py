@@ -45,6 +45,11 @@ class EvaluationSettings:
 
     Raises:
         ArgumentError: a setting is wrong.
+
+    Examples:
+        >>> from nplight.runs import EvaluationSettings
+        >>> EvaluationSettings(fractions=(0.5, 1.0), fill="mean").fill
+        'mean'
     """
 
     fractions: Sequence[float] = (0.1, 0.3, 0.5, 1.0)

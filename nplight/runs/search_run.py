@@ -325,6 +325,13 @@ def check_searchable(vit: OpenViT, settings: SearchSettings) -> None:
     Raises:
         ArgumentError: a layer has fewer neurons than `top_k`.
         UnsupportedModelError: it has hooks that the search would not see.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> import nplight
+        >>> from nplight.runs import SearchSettings, check_searchable
+        >>> check_searchable(nplight.open_vit(planted.model), SearchSettings.of(["jas"], kept=(1, 5)))
     """
     refuse_hooks(vit)
     vit.check_top_k(settings.top_k)

@@ -29,6 +29,11 @@ class StabilitySettings:
 
     Raises:
         ArgumentError: a setting is wrong.
+
+    Examples:
+        >>> from nplight.runs import StabilitySettings
+        >>> StabilitySettings(perturbations=("noise",), images=20).images
+        20
     """
 
     perturbations: Sequence[str] = tuple(PERTURBATIONS)

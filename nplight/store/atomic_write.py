@@ -23,6 +23,13 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises:
         RunFolderError: it cannot be written; an existing file is unchanged.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from nplight.store import write_whole
+        >>> count = write_whole(Path("note.txt"), lambda path: path.write_text("whole or not at all"))
+        >>> Path("note.txt").read_text()
+        'whole or not at all'
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -154,6 +154,23 @@ def part_files(run: RunFolder, search: str | None = None) -> list[Path]:
 
     Raises:
         RunFolderError: the folder cannot be read, or the list of a compaction is damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> from nplight.store import part_files
+        >>> len(part_files(folder, "jas"))
+        1
     """
     files = listed_files(run.parts)
     return [path for name, path in files.items() if (match := _NAME.fullmatch(name)) and search in (None, match[2])]

@@ -59,6 +59,23 @@ def stored_images(run: RunFolder, search: str, fingerprint: str | None = None) -
 
     Raises:
         RunFolderError: an image is stored twice, or a part cannot be read or renamed.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> from nplight.store import stored_images
+        >>> len(stored_images(folder, "jas").index)
+        16
     """
     with ThreadPoolExecutor() as pool:
         opened = list(pool.map(_opened, part_files(run, search)))
