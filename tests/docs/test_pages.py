@@ -13,9 +13,11 @@ import timm
 import torch
 from torch import nn
 
+import nplight
 from benchmarks import reference_pages
 from nplight.cli import main
 from nplight.command_options import COMMANDS, OPTIONS
+from nplight.store import file_names
 from tests.callbacks.test_fit import Learner, data
 from tests.docs import pages
 from tests.docs.notebooks import working_in
@@ -131,3 +133,19 @@ def test_the_pages_of_the_reference_are_what_their_command_writes() -> None:
         assert (reference_pages.FOLDER / name).read_text(encoding="utf-8") == content, (
             f"python -m benchmarks.reference_pages writes {name} anew"
         )
+
+
+def test_the_page_of_the_run_folder_lists_its_files_and_columns(run_folder: Path) -> None:
+    text = (ROOT / "docs" / "reference" / "run_folder.md").read_text(encoding="utf-8")
+    files, _, columns = text.partition("## Columns of `paths/`")
+    rows, _, measured = columns.partition("## Columns of `metrics.csv`")
+    public = {name: value for name, value in vars(file_names).items() if re.fullmatch("[A-Z]+[A-Z_]*", name)}
+    constants = {name: value for name, value in public.items() if isinstance(value, str)}
+    assert [value for value in constants.values() if f"`{value}" not in files] == []
+    named = {
+        name for row in re.findall(r"^\| (`.*?) \| .* \| .* \|$", rows, re.M) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == set(nplight.read_paths(run_folder / "runs" / "digits").where(search="jas").columns)
+    header = (run_folder / "runs" / "digits" / "metrics.csv").read_text().partition("\n")[0].split(",")
+    keys = set(re.findall(r"^\| `(\w+)` \|", measured, re.M))
+    assert keys == set(header[: header.index("images") + 1])
