@@ -96,5 +96,5 @@ def test_a_script_without_a_trainer(
 def test_every_example_is_run_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     names = [path.stem for path in EXAMPLES.rglob("*.py")]
-    assert len(names) == 5
+    assert len(names) == 6
     assert [name for name in names if name not in text] == []
