@@ -9,7 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nplight.report.export import export_figures
+from nplight.errors import ArgumentError
+from nplight.report.export import check_figures, export_figures
+from nplight.report.figure_settings import FigureSettings, parsed_settings
 from nplight.report.page import write_report
 from nplight.report.run_data import read_run
 from nplight.terminal import ImagesPerSecond, ticks_per_second
@@ -30,19 +32,50 @@ def report_command(arguments: Sequence[str]) -> None:
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
+        ArgumentError: a setting of the figures is wrong, or the run lacks a category or search.
     """
     parser = argparse.ArgumentParser(
         prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
-    parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
+    _add_figure_options(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
+    figures = _figure_settings(chosen)
     console = Console(quiet=chosen.quiet, highlight=False, soft_wrap=True)
     with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Reading paths", total=read_run(chosen.run).rows)
+        run = read_run(chosen.run)
+        if figures is not None:
+            check_figures(run, chosen.figures, figures)
+        task = progress.add_task("Reading paths", total=run.rows)
         path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
     console.print(f"Report: {path}", markup=False)
-    if chosen.figures is not None:
-        for path in export_figures(chosen.run, chosen.figures):
+    if figures is not None:
+        for path in export_figures(chosen.run, chosen.figures, figures):
             console.print(f"Figure: {path}", markup=False)
+
+
+def _add_figure_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures for a paper there")
+    parser.add_argument(
+        "--category", metavar="LIST", help="categories to draw, such as 3,5, by number or name; default: all, up to 20"
+    )
+    parser.add_argument("--search", metavar="LIST", help="searches and controls to draw, at most 8; default: the first")
+    parser.add_argument("--width", metavar="WIDTH", help="of a figure, such as 85mm, 3.5in; default: 170mm")
+    parser.add_argument("--format", metavar="LIST", help="of the files: pdf, svg, png; default: pdf,svg")
+
+
+def _figure_settings(chosen: argparse.Namespace) -> FigureSettings | None:
+    """The settings of the figures; `None` without `--figures`.
+
+    Raises:
+        ArgumentError: a setting is wrong, or is given without `--figures`.
+    """
+    options = {name: getattr(chosen, name) for name in ("category", "search", "width", "format")}
+    if chosen.figures is None:
+        for name, value in options.items():
+            if value is not None:
+                raise ArgumentError(f"`--{name}` is of the figures: give `--figures DIR` with it, got {value!r} alone")
+        return None
+    width, formats = options["width"] or "170mm", options["format"] or "pdf,svg"
+    return parsed_settings(options["category"], options["search"], width, formats)

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from nplight.report.normalised_faithfulness import LEGEND, areas
 from nplight.report.page_data import contents, to_json
+from nplight.report.page_images import page_images
 from nplight.report.page_values import quadrature_rules, run_again, similar_pairs
 from nplight.report.path_rows import Advance, unseen
 from nplight.report.result_sections import deviations, headline, measured_texts, summary
@@ -36,6 +37,7 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
     return page_template("page.html").render(
         run=run,
         contents=page_contents,
+        images=page_images(run),
         title=run.path.resolve().name,
         headline=headline(run),
         summary=summary(run),

@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
-from nplight.report.normalised_faithfulness import draw_normalised
 from nplight.report.path_figures import (
     draw_image_map,
     draw_neuron_use,
@@ -21,9 +20,10 @@ from nplight.report.path_figures import (
     draw_similarity,
 )
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
-from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
+from nplight.report.plotly_chart import plotly_chart
+from nplight.report.result_figures import draw_selectivity
+from nplight.report.run_charts import run_charts
 from nplight.report.run_data import Run
-from nplight.report.sanity_figures import draw_sanity, draw_stability
 from nplight.report.theme import distinct_names, shortened, template
 
 # Limits that keep the page below 10 MB: numbers over all methods, images on the plane, characters of pictures.
@@ -60,9 +60,7 @@ class Contents:
 
 def contents(run: Run, advance: Advance = unseen) -> Contents:
     """Read the rows of a run, once each, and draw its figures; `advance` is called with the number of rows read."""
-    figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
-    figures |= {"normalised": draw_normalised(run)}
-    figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
+    figures = {name: plotly_chart(chart) for name, chart in run_charts(run).items()}
     methods: dict[str, Any] = {}
     shared, particular = {}, {}
     pairs: tuple[list[Pair], list[Pair]] = ([], [])

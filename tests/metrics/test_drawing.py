@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,6 @@ from matplotlib.figure import Figure
 from torchmetrics import Metric
 
 import nplight.metrics
-from nplight.errors import ArgumentError
 from nplight.metrics import (
     AccuracyDeviation,
     BootstrapMean,
@@ -122,10 +120,3 @@ def test_values_stand_between_the_ends_of_their_intervals() -> None:
     points, _, (bars,) = drawn.lines
     assert list(points.get_ydata()) == [one.value for one in layers]
     assert np.allclose([bar[:, 1] for bar in bars.get_segments()], [(one.low, one.high) for one in layers])
-
-
-def test_what_draws_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = conditions()
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ArgumentError, match=r"needs matplotlib, which nplight\[figures\] installs"):
-        metrics.plot()

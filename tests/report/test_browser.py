@@ -75,7 +75,8 @@ def test_the_page_holds_on_a_laptop_and_a_phone(
         holds(driver)
         figures = [one.get_attribute("data-figure") for one in driver.find_elements(By.CLASS_NAME, "plot")]
         assert figures == [
-            "pruning", "faithfulness", "stability", "sanity", "paths", "use", "similarity", "map", "selectivity",
+            "normalised", "pruning", "dose", "depth", "stability", "sanity",
+            "paths", "use", "similarity", "map", "selectivity",
         ]  # fmt: skip
         ends = "return [...document.querySelectorAll('svg.main-svg')].map((one) => one.getBoundingClientRect().right)"
         assert max(driver.execute_script(ends)) <= size[0]

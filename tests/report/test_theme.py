@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nplight.report.theme import distinct_names, line_style, marker_style, plain_text
+from nplight.report.theme import NEUTRAL, distinct_names, line_style, marker_style, plain_text
 from tests.report.samples import HOSTILE
 
 
@@ -15,5 +15,10 @@ def test_names_are_shown_letter_by_letter_and_told_apart() -> None:
 
 
 def test_styles_differ_as_far_as_promised() -> None:
-    assert len({tuple(line_style(place).values()) for place in range(21)}) == 21
+    styles = [line_style(place) for place in range(42)]
+    assert len({tuple(style.values()) for style in styles}) == 42
+    for start in range(36):
+        nearby = styles[start : start + 6]
+        assert len({style["color"] for style in nearby}) == len({style["dash"] for style in nearby}) == 6
+    assert NEUTRAL not in {style["color"] for style in styles}
     assert len({tuple(marker_style(place).values()) for place in range(49)}) == 49
