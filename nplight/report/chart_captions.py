@@ -12,8 +12,13 @@ Lead = tuple[float, float]
 
 
 def separates(panel: Panel) -> bool:
-    """Whether the 95% intervals of two searches or controls are apart somewhere, so that the panel tells them apart."""
+    """Whether the 95% intervals of two searches or controls are apart somewhere, so that the panel tells them apart.
+
+    A panel with a single line, or without any intervals, counts as one that does: nothing says that it does not.
+    """
     lines = _measured(panel)
+    if len(lines) < 2:
+        return True
     for x in {x for line in lines for x in line.x}:
         ends = [(low, high) for line in lines for at, low, high in zip(line.x, line.low, line.high) if at == x]
         known = [(low, high) for low, high in ends if low == low and high == high]
@@ -28,6 +33,8 @@ def seen(panel: Panel) -> str:
     control = next((line for line in lines if line.style.control), None)
     searches = [line for line in lines if not line.style.control]
     start = f"{panel.title}: " if panel.title else ""
+    if not lines:
+        return f"{start}no 95% intervals were computed, so that no difference is claimed."
     if control is None or not searches:
         return start + _between_searches(panel, searches) + "."
     above = {line.name: lead for line in searches if (lead := largest_lead(line, control))}
@@ -65,7 +72,7 @@ def largest_lead(line: Line, other: Line) -> Lead | None:
 
 
 def _measured(panel: Panel) -> list[Line]:
-    return [line for line in panel.lines if not line.reference and line.low]
+    return [line for line in panel.lines if not line.reference and any(low == low for low in line.low)]
 
 
 def _between_searches(panel: Panel, searches: Sequence[Line]) -> str:

@@ -186,7 +186,8 @@ def test_every_logger_gets_scalars_and_tensorboard_figures(
     board = EventAccumulator(str(tmp_path / "board")).Reload()
     assert set(logged) - {"step", "epoch"} == set(board.Tags()["scalars"]) - {"epoch"}
     assert board.Scalars("paths/removed/accuracy")[0].value == pytest.approx(removed.value("accuracy"))
-    assert board.Tags()["images"] == ["paths/pruning", "paths/selectivity"]
+    charts = ("normalised", "pruning", "faithfulness", "dose", "depth", "selectivity")
+    assert set(board.Tags()["images"]) == {f"paths/{name}" for name in charts}
     picture = Image.open(io.BytesIO(board.Images("paths/pruning")[0].encoded_image_string))
     assert len(picture.getcolors(10**6)) > 20
 

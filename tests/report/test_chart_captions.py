@@ -26,9 +26,13 @@ def test_a_panel_tells_lines_apart_if_two_intervals_are() -> None:
     assert separates(panel(line("jas", 1, 5), line("random", 1, 2)))
     assert not separates(panel(line("jas", 1, 4), line("random", 1, 2)))
     level = Line("clean", STYLES["jas"], [0.0, 1.0], [90.0, 90.0], reference=True)
-    assert not separates(panel(line("jas", 1, 4), level))
+    assert not separates(panel(line("jas", 1, 4), line("random", 1, 3), level))
     nan = float("nan")
     assert not separates(panel(line("jas", nan, 4), line("random", 1, 3)))
+    assert separates(panel(line("jas", 1, 1)))
+    unknown = panel(line("jas", 1, 9, width=nan), line("random", 1, 3, width=nan))
+    assert separates(unknown)
+    assert seen(unknown) == "no 95% intervals were computed, so that no difference is claimed."
 
 
 def test_the_lead_is_the_largest_where_intervals_are_apart() -> None:
