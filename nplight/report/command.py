@@ -6,14 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nplight.errors import ArgumentError
+from nplight.report.concept_command import name_neurons
 from nplight.report.export import check_figures, export_figures
 from nplight.report.figure_settings import FigureSettings, parsed_settings
 from nplight.report.page import write_report
-from nplight.report.run_data import read_run
+from nplight.report.run_data import Run, read_run
 from nplight.terminal import ImagesPerSecond, ticks_per_second
 
 _COLUMNS = (
@@ -38,6 +40,16 @@ def report_command(arguments: Sequence[str]) -> None:
         prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "--names",
+        metavar="TABLE",
+        type=Path,
+        help="name the neurons of the paths by words of the images: a CSV file with `index` or `file` and a column per "
+        "word, or an NPZ file of embeddings",
+    )
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where the model runs for --names"
+    )
     _add_figure_options(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
@@ -47,12 +59,24 @@ def report_command(arguments: Sequence[str]) -> None:
         run = read_run(chosen.run)
         if figures is not None:
             check_figures(run, chosen.figures, figures)
+        if chosen.names is not None:
+            _name_neurons(run, chosen, console)
         task = progress.add_task("Reading paths", total=run.rows)
         path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
     console.print(f"Report: {path}", markup=False)
     if figures is not None:
         for path in export_figures(chosen.run, chosen.figures, figures):
             console.print(f"Figure: {path}", markup=False)
+
+
+def _name_neurons(run: Run, chosen: argparse.Namespace, console: Console) -> None:
+    """Name the neurons of the run's paths, and print where the names are and how many are told from chance."""
+    path, names = name_neurons(run, chosen.names, chosen.device)
+    told = sum(name.told for name in names.values())
+    console.print(
+        f"Names: {path} ({told} of {len(names)} neurons above chance; {0.05 * len(names):.0f} would be by chance)",
+        markup=False,
+    )
 
 
 def _add_figure_options(parser: argparse.ArgumentParser) -> None:

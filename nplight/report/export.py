@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nplight.errors import ArgumentError
 from nplight.metrics import category_similarity
 from nplight.report.arrangement import clustered
+from nplight.report.concept_file import read_names
 from nplight.report.figure_settings import FigureSettings
 from nplight.report.path_rows import read_rows
 from nplight.report.path_strips import Strips
@@ -18,7 +19,7 @@ from nplight.report.run_data import Run, read_run
 from nplight.report.static_chart import static_chart, static_matrix, static_selectivity
 from nplight.report.static_style import paper_style, saved
 from nplight.report.strip_figure import strip_figure
-from nplight.report.strip_neurons import strip_neurons, strips_of_search
+from nplight.report.strip_neurons import Neuron, strip_neurons, strips_of_search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +100,9 @@ def _figures(run: Run, settings: FigureSettings) -> Iterator[Drawn]:
         yield "selectivity", lambda: static_selectivity(run.names, accuracy, order, width)
     strips = None if search is None else strips_of_search(run, search)
     if strips is not None:
+        names = {neuron: name.text for neuron, name in read_names(run.path).items()}
         for category in settings.category_numbers(run):
-            yield f"path_{category}", lambda category=category: _strip(run, strips, category, width)  # type: ignore[misc]
+            yield f"path_{category}", lambda category=category: _strip(run, strips, category, names, width)  # type: ignore[misc]
 
 
 def _strip_search(run: Run, settings: FigureSettings) -> str | None:
@@ -110,5 +112,5 @@ def _strip_search(run: Run, settings: FigureSettings) -> str | None:
     return next((name for name in names if name in stored or run.category_paths(name) is not None), None)
 
 
-def _strip(run: Run, strips: Strips, category: int, width: float) -> Figure:
-    return strip_figure(strip_neurons(strips, category, run.pictures, {}), width)
+def _strip(run: Run, strips: Strips, category: int, names: Mapping[Neuron, str], width: float) -> Figure:
+    return strip_figure(strip_neurons(strips, category, run.pictures, names), width)

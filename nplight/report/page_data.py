@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
 from nplight.report.arrangement import clustered, image_plane
+from nplight.report.concept_file import page_names, read_names
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
 from nplight.report.path_figures import (
     draw_image_map,
@@ -87,6 +88,7 @@ def contents(run: Run, advance: Advance = unseen) -> Contents:
         "widths": run.widths,
         "methods": methods,
         "map": plane_data if methods else None,
+        "concepts": page_names(read_names(run.path)),
         "pictures": within_budget(run.pictures, _PICTURE_CHARACTERS),
     }
     drawn = {name: figure for name, figure in figures.items() if figure is not None}

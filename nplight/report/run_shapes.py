@@ -283,3 +283,19 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
     }
 )
 """Field of a `Run` -> shape of its file."""
+
+
+class _Named(_Open, total=False):
+    layer: Required[Count]
+    neuron: Required[Count]
+    name: Required[Text]
+    score: Required[Number | None]
+    chance: Required[Number | None]
+
+
+class _Names(_Open, total=False):
+    neurons: Required[list[_Named]]
+
+
+NAMES_SHAPE: TypeAdapter[Any] = TypeAdapter(_Names)
+"""Shape of `concept_names.json`."""

@@ -34,6 +34,9 @@ ABOUT = "run.json"
 PICTURES = "pictures.json"
 """Thumbnails of some held-out images, for the report."""
 
+CONCEPT_NAMES = "concept_names.json"
+"""Words for the neurons of the category paths: `report --names`."""
+
 PLANTED_JSON = "planted.json"
 PLANTED_PAGE = "planted.html"
 """How well methods recover known paths: the command `planted`."""
@@ -59,6 +62,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             CATEGORY_PATHS,
             SKIPPED,
             STRANGEST,
+            CONCEPT_NAMES,
             f"{PATHS}/part-*.parquet",
             f"{PATHS}/damaged-*.parquet",
             f"{PATHS}/foreign-*.parquet",
@@ -99,6 +103,7 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         SANITY: _SAME_COMMAND,
         ABOUT: _SAME_COMMAND,
         PICTURES: _SAME_COMMAND,
+        CONCEPT_NAMES: "report --names writes it anew",
     }
 )
 """JSON file -> the way out if it is damaged."""
