@@ -11,6 +11,8 @@ from nplight.report.charts import Chart, Line, Panel
 from nplight.report.theme import plain_text, template
 
 _ROW = 260
+_BETWEEN = 84
+"""Pixels: of a row of panels, and between two rows, for the title of the axis above and of the panel beneath."""
 
 
 def plotly_chart(chart: Chart) -> go.Figure:
@@ -25,7 +27,7 @@ def plotly_chart(chart: Chart) -> go.Figure:
         cols=chart.columns,
         subplot_titles=titles if any(titles) else None,
         shared_yaxes="all" if chart.same_height else False,
-        vertical_spacing=0.24 / rows,
+        vertical_spacing=_BETWEEN / (_ROW * rows) if rows > 1 else 0,
         horizontal_spacing=0.09 if chart.columns > 1 else 0,
     )
     named = set[str]()

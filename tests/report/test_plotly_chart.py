@@ -54,3 +54,7 @@ def test_panels_have_their_own_axes(count: int, columns: int, rows: int) -> None
     assert len({trace.xaxis for trace in figure.data}) == count
     tops = {round(axis.domain[1], 6) for axis in figure.select_yaxes()}
     assert len(tops) == rows
+    if rows > 1:
+        (upper, lower) = sorted({tuple(axis.domain) for axis in figure.select_yaxes()}, reverse=True)
+        pixels = (upper[0] - lower[1]) * (figure.layout.height - 130)
+        assert pixels > 75
