@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 from nplight.report.charts import Chart, Line, Panel
 from nplight.report.theme import plain_text, template
 
-_ROW = 260
-_BETWEEN = 84
+_ROW = 280
+_BETWEEN = 98
 """Pixels: of a row of panels, and between two rows, for the title of the axis above and of the panel beneath."""
 
 
@@ -76,6 +76,7 @@ def _traces(panel: Panel, line: Line, *, legend: bool) -> Iterator[go.Scatter]:
         },
         marker={"symbol": line.style.symbol, "size": 6},
         hovertemplate=_hover(panel, line, name),
+        zorder=1 if line.style.main and not line.reference else 0,
     )
 
 
