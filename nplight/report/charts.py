@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nplight.methods import is_control
-from nplight.report.theme import NEUTRAL, SYMBOLS, line_style
+from nplight.report.theme import CONTROL, SYMBOLS, line_style
 
 MOST_SHOWN = 8
 """Maximum number of searches and controls that a chart shows at once."""
@@ -170,5 +170,5 @@ def search_styles(names: Iterable[str], shown: Iterable[str] | None = None) -> d
         styles[name] = Style(style["color"], style["dash"], symbol, name in chosen, main=number == 0)
     for number, name in enumerate(controls):
         dash, symbol = _CONTROL_DASHES[number % len(_CONTROL_DASHES)], SYMBOLS[number % len(SYMBOLS)]
-        styles[name] = Style(NEUTRAL, dash, symbol, name in chosen, control=True)
+        styles[name] = Style(CONTROL, dash, symbol, name in chosen, control=True)
     return {name: styles[name] for name in ordered}

@@ -14,6 +14,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 NEUTRAL = "#8A8A8A"
+CONTROL = "#63686E"
+"""Of random neurons and other controls: further from the colours than `NEUTRAL` for colour-blind readers."""
 SCALE = "cividis"
 
 _TONES = {"light": ("#1b1f24", "#d5d9de"), "dark": ("#e8eaed", "#3c4248")}
