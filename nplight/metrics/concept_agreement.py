@@ -8,13 +8,17 @@ is the same on any number of devices.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from nplight.errors import ArgumentError, check_at_least
+from nplight.metrics.drawing import Drawing, draw_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SMALLEST_VARIANCE = 1e-12
 """Of the mean square; below it a value is constant."""
@@ -106,6 +110,17 @@ class ConceptAgreement(Metric):
         ).unsqueeze(1)
         correlations: Tensor = (covariance / deviations).clamp(-1, 1)
         return correlations
+
+    def plot(self, val: Tensor | None = None, ax: Axes | None = None) -> Drawing:
+        """Plot the correlations of neurons with the images' own words, as a heat map.
+
+        Args:
+            val: the result of `compute`; `None`: compute it.
+            ax: the axes; `None`: a new figure.
+        """
+        correlations = self.compute() if val is None else val
+        own = correlations.reshape(self.products.shape)[0]
+        return draw_matrix(own, ax, rows="neuron", columns="word", unit="correlation")
 
 
 def _deviation(total: Tensor, squares: Tensor, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import nplight.metrics
 from nplight.metrics import (
     AccuracyDeviation,
     BootstrapMean,
+    ConceptAgreement,
     ConditionMetrics,
     NeuronFrequency,
     PathAgreement,
@@ -44,6 +45,7 @@ def updated(kind: type[Any]) -> Any:
     metric, images = {
         AccuracyDeviation: lambda: (kind(), (scores[0], scores[1], LABELS)),
         BootstrapMean: lambda: (kind((2,), replicates=20), (scores[0, :, :2], KEYS)),
+        ConceptAgreement: lambda: (kind(4, 3), (neurons[0, :, :, 0], scores[:1])),
         NeuronFrequency: lambda: (kind(3, 4, 9), (neurons[0], LABELS)),
         PathAgreement: lambda: (kind(4, replicates=20), (*neurons, KEYS)),
         ProbabilityDeviation: lambda: (kind(), (scores[0, :, 0], scores[1, :, 0])),
