@@ -12,14 +12,39 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from nplight.report.category_view import category_view
 from nplight.report.normalised_faithfulness import LEGEND, areas
 from nplight.report.page_data import contents, to_json
-from nplight.report.page_values import quadrature_rules, run_again, similar_pairs
+from nplight.report.page_values import quadrature_rules, run_again, selectivity_caption, similar_pairs
 from nplight.report.path_rows import Advance, unseen
 from nplight.report.result_sections import deviations, headline, measured_texts, summary
 from nplight.report.run_data import Run, read_run
+from nplight.report.run_verdict import run_verdict
+from nplight.report.strip_layout import LAYOUT
+from nplight.report.strip_view import strip_view
 from nplight.store import RunFolder
 from nplight.store.file_names import REPORT
+
+SCRIPTS = (
+    "elements",
+    "unpack",
+    "data",
+    "address",
+    "pickers",
+    "heat_map",
+    "tables",
+    "strip",
+    "image_paths",
+    "support",
+    "comparison",
+    "neuron_card",
+    "category_table",
+    "neighbours",
+    "pictures",
+    "charts",
+    "main",
+)
+"""The files of the page's script, in the order in which they run."""
 
 
 def report_html(run: Run, advance: Advance = unseen) -> str:
@@ -33,9 +58,18 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         advance: called with the number of rows after each group of rows is read.
     """
     page_contents = contents(run, advance)
+    main, names = next(iter(page_contents.strips), None), page_contents.data["names"]
+    pictures = page_contents.data["pictures"]
     return page_template("page.html").render(
         run=run,
         contents=page_contents,
+        main=main,
+        verdicts=[sentence for sentence in [run_verdict(run)] if sentence],
+        strip=main and strip_view(page_contents.strips[main], 0, search=main, names=names, pictures=pictures),
+        other_height=LAYOUT["other"],
+        pictured=any(driver["images"] for driver in pictures.get("drivers", ())),
+        categories=main and category_view(run, main, page_contents.data["methods"][main]["categories"], names),
+        selectivity_caption=selectivity_caption(run),
         title=run.path.resolve().name,
         headline=headline(run),
         summary=summary(run),
@@ -47,7 +81,7 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
         rules=quadrature_rules(run),
         command=run_again(run),
         style=page_asset("page.css"),
-        script=page_asset("page.js"),
+        script=page_script(),
         data=packed(to_json(page_contents)),
         plotly=_plotly(),
     )
@@ -87,6 +121,12 @@ def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
 def page_asset(name: str) -> Markup:
     """A style or script of the package itself: the only text that is not escaped."""
     return Markup((files("nplight.report") / "assets" / name).read_text(encoding="utf-8"))
+
+
+def page_script() -> Markup:
+    """The page's script: its files, one after another, as the body of one function."""
+    parts = Markup("\n").join(page_asset(f"{name}.js") for name in SCRIPTS)
+    return Markup('"use strict";\n(async () => {\n') + parts + Markup("})();\n")
 
 
 @functools.cache

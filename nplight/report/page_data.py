@@ -9,32 +9,49 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
+from torch import Tensor
 
 from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
 from nplight.report.arrangement import clustered, image_plane
+from nplight.report.category_table import read_removals
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
 from nplight.report.normalised_faithfulness import draw_normalised
-from nplight.report.path_figures import (
-    draw_image_map,
-    draw_neuron_use,
-    draw_paths,
-    draw_similarity,
-)
+from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_similarity
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
+from nplight.report.path_strips import Strips, path_strips, strips_of_paths
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 from nplight.report.sanity_figures import draw_sanity, draw_stability
-from nplight.report.theme import distinct_names, shortened, template
+from nplight.report.search_data import MOST_IN_MATRIX, NEAREST, SearchRead, data_without_images, search_data
+from nplight.report.strip_layout import LAYOUT
+from nplight.report.theme import distinct_names, template
 
-# Limits that keep the page below 10 MB: numbers over all methods, images on the plane, characters of pictures.
-_MOST_NUMBERS = 600_000
-_MOST_ENTRIES = 300_000
-_MOST_LINES = 50
+# Limits that keep the page below 6 MB: numbers over all methods, images on the plane, characters of pictures.
+_MOST_NUMBERS = 300_000
+_MOST_ENTRIES = 150_000
+_MOST_LINES = 24
 _MOST_POINTS = 2_000
 _PICTURE_CHARACTERS = 2_500_000
 _LISTED = 10
+_NOTHING_IN_COMMON = 0.0005
 
 Pair = tuple[int, int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarCategories:
+    """Pairs of categories by the cosine of their neurons.
+
+    Attributes:
+        most: most similar first.
+        least: least similar first; empty if there are more pairs without a neuron in common than it would list.
+        apart: number of pairs without a neuron in common.
+    """
+
+    most: list[Pair]
+    least: list[Pair]
+    apart: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,8 @@ class Contents:
         data: the remaining data of the page's script.
         shared: neurons of many categories, by method.
         particular: neurons specific to one category, by method.
-        pairs: the most and the least similar categories of the first method.
+        pairs: the most and the least similar categories, by method.
+        strips: the path of each category, by method.
         shown: maximum number of images per category whose paths are drawn.
     """
 
@@ -54,45 +72,127 @@ class Contents:
     data: dict[str, Any]
     shared: dict[str, list[Shared]]
     particular: dict[str, list[Particular]]
-    pairs: tuple[list[Pair], list[Pair]]
+    pairs: dict[str, SimilarCategories]
+    strips: dict[str, Strips]
     shown: int
 
 
 def contents(run: Run, advance: Advance = unseen) -> Contents:
-    """Read the rows of a run, once each, and draw its figures; `advance` is called with the number of rows read."""
+    """Read the rows of a run and draw its figures; `advance` is called with the number of rows read."""
     figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
     figures |= {"normalised": draw_normalised(run)}
     figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
-    methods: dict[str, Any] = {}
-    shared, particular = {}, {}
-    pairs: tuple[list[Pair], list[Pair]] = ([], [])
-    order = None
-    per_category = lines_per_category(run)
-    for method in stored_searches(run):
-        sample, counts, use = search_rows(run, method, per_category, advance)
-        if not methods:
-            figures |= _first(run, method, sample, use)
-            similarity = category_similarity(counts)
-            order, pairs = clustered(similarity), similar_pairs(similarity, _LISTED)
-            map_sample = thinned(sample)
-            plane = image_plane(map_sample.neurons, max(run.widths))
-            figures["map"] = draw_image_map(plane, map_sample, run.names)
-            coordinates = {"x": plane[:, 0].round(2).tolist(), "y": plane[:, 1].round(2).tolist()}
-            plane_data = {**coordinates, "category": map_sample.category.tolist()}
-            if len(run.names) > 1:
-                figures["similarity"] = draw_similarity(similarity, run.names, order)
-        methods[method] = _compact(run, method, sample, use)
-        shared[method], particular[method] = shared_neurons(counts, _LISTED), particular_neurons(counts, _LISTED)
-    figures["selectivity"] = draw_selectivity(run, order)
+    searches = run_searches(run, advance)
+    first = next((search.read for search in searches.values() if search.read is not None), None)
+    plane = None
+    if first is not None:
+        drawn, plane = _first(run, first)
+        figures |= drawn
+    if len(run.names) <= MOST_IN_MATRIX:
+        figures["selectivity"] = draw_selectivity(run, None if first is None else first.order)
     data = {
         "names": distinct_names(run.names, 60),
         "widths": run.widths,
-        "methods": methods,
-        "map": plane_data if methods else None,
+        "methods": {name: search.data for name, search in searches.items()},
+        "map": plane,
+        "selectivity": kept_best(run),
+        "layout": dict(LAYOUT),
         "pictures": within_budget(run.pictures, _PICTURE_CHARACTERS),
     }
-    drawn = {name: figure for name, figure in figures.items() if figure is not None}
-    return Contents(drawn, data, shared, particular, pairs, per_category)
+    with_rows = {name: search for name, search in searches.items() if search.similar is not None}
+    return Contents(
+        figures={name: figure for name, figure in figures.items() if figure is not None},
+        data=data,
+        shared={name: search.shared for name, search in with_rows.items()},
+        particular={name: search.particular for name, search in with_rows.items()},
+        pairs={name: search.similar for name, search in with_rows.items() if search.similar is not None},
+        strips={name: search.strips for name, search in searches.items()},
+        shown=lines_per_category(run),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContents:
+    """The contents of a page of one search.
+
+    Attributes:
+        data: for the page's script.
+        strips: the path of each category.
+        shared: neurons of many categories.
+        particular: neurons specific to one category.
+        similar: the most and the least similar categories; `None` without image paths.
+        read: what the rows hold, of the first search with image paths alone.
+    """
+
+    data: dict[str, Any]
+    strips: Strips
+    shared: list[Shared]
+    particular: list[Particular]
+    similar: SimilarCategories | None
+    read: SearchRead | None
+
+
+def run_searches(run: Run, advance: Advance = unseen) -> dict[str, SearchContents]:
+    """The searches of a run with image paths or category paths, the main one first.
+
+    Args:
+        run: the run.
+        advance: called with the number of rows after each group of rows is read.
+    """
+    removals, stored = read_removals(run), stored_searches(run)
+    searches = {}
+    for name in run.methods:
+        paths = run.category_paths(name)
+        if name in stored:
+            read = _read(run, name, advance)
+            searches[name] = SearchContents(
+                search_data(run, name, read, removals),
+                read.strips,
+                shared_neurons(read.counts, _LISTED),
+                particular_neurons(read.counts, _LISTED),
+                _similar(read.similarity),
+                read if name == stored[0] else None,
+            )
+        elif paths is not None:
+            strips = strips_of_paths(paths)
+            searches[name] = SearchContents(data_without_images(strips), strips, [], [], None, None)
+    return searches
+
+
+def _read(run: Run, search: str, advance: Advance) -> SearchRead:
+    sample, counts, use = search_rows(run, search, lines_per_category(run), advance)
+    similarity = category_similarity(counts)
+    order = clustered(similarity) if len(similarity) <= MOST_IN_MATRIX else list(range(len(similarity)))
+    strips = path_strips(run.image_paths(search), counts, run.category_paths(search))
+    return SearchRead(sample, counts, use, strips, similarity, order)
+
+
+def _similar(similarity: Tensor) -> SimilarCategories:
+    most, least = similar_pairs(similarity, _LISTED)
+    above = torch.triu(torch.ones_like(similarity, dtype=torch.bool), 1)
+    apart = int((above & (similarity < _NOTHING_IN_COMMON)).sum())
+    shown = [pair for pair in most if pair[2] >= _NOTHING_IN_COMMON]
+    return SimilarCategories(shown, [] if apart > _LISTED else least, apart)
+
+
+def kept_best(run: Run) -> dict[str, Any] | None:
+    """Of many categories, the paths that keep most of each category's accuracy; `None` for few, shown as a matrix.
+
+    `own` is the accuracy with the category's own path kept alone, `best` the best other paths as number and accuracy.
+    """
+    accuracy = run.selectivity.get("accuracy")
+    if not accuracy or len(accuracy) <= MOST_IN_MATRIX:
+        return None
+    values = torch.tensor(accuracy, dtype=torch.float64)
+    others = values.clone().fill_diagonal_(-1).nan_to_num(nan=-1)
+    best, places = others.topk(NEAREST, dim=1)
+    return {
+        "own": [None if value != value else round(value, 4) for value in values.diagonal().tolist()],
+        "best": [
+            [[place, round(value, 4)] for place, value in zip(*row) if value >= 0]
+            for row in zip(places.tolist(), best.tolist())
+        ],
+    }
 
 
 def to_json(page: Contents) -> str:
@@ -164,13 +264,18 @@ def search_rows(
     return sample, counts, neuron_use(counts, limit=entries)
 
 
-def _first(run: Run, method: str, sample: PathSample, use: Use) -> dict[str, go.Figure | None]:
-    """The figures whose data the page replaces when another category is chosen."""
-    width = max(run.widths)
-    return {
-        "paths": draw_paths(sample, run.category_paths(method), run.names, 0, width=width),
-        "use": draw_neuron_use(use, run.names, 0, run.widths),
+def _first(run: Run, read: SearchRead) -> tuple[dict[str, go.Figure | None], dict[str, Any]]:
+    """The figures of a search, whose data the page replaces, and the images of its map."""
+    sample = thinned(read.sample)
+    plane = image_plane(sample.neurons, max(run.widths))
+    figures: dict[str, go.Figure | None] = {
+        "use": draw_neuron_use(read.use, run.names, 0, run.widths),
+        "map": draw_image_map(plane, sample, run.names),
     }
+    if 1 < len(run.names) <= MOST_IN_MATRIX:
+        figures["similarity"] = draw_similarity(read.similarity, run.names, read.order)
+    coordinates = {"x": plane[:, 0].round(2).tolist(), "y": plane[:, 1].round(2).tolist()}
+    return figures, {**coordinates, "category": sample.category.tolist()}
 
 
 def thinned(sample: PathSample) -> PathSample:
@@ -185,22 +290,3 @@ def thinned(sample: PathSample) -> PathSample:
         score=sample.score[kept],
         prediction=sample.prediction[kept],
     )
-
-
-def _compact(run: Run, method: str, sample: PathSample, use: Use) -> dict[str, Any]:
-    paths = run.category_paths(method)
-    categories = np.arange(len(run.names) + 1)
-    return {
-        "start": np.searchsorted(sample.category, categories).tolist(),
-        "neurons": sample.neurons.ravel().tolist(),
-        "files": [shortened(file, 60) for file in sample.files],
-        "probability": [round(value, 4) for value in sample.probability.tolist()],
-        "paths": None if paths is None else paths.neurons[:, :, 0].tolist(),
-        "use": {
-            "start": use.start.tolist(),
-            "layer": use.layer.tolist(),
-            "neuron": use.neuron.tolist(),
-            "count": use.count.tolist(),
-            "images": use.images.tolist(),
-        },
-    }

@@ -21,7 +21,7 @@ def test_the_figures_are_exported_for_a_manuscript(finished: Path, tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{name}.{form}" for name in charts for form in ("svg", "png")
     }
-    assert len(charts) == 9
+    assert len(charts) == 8
     for name in charts:
         picture = Image.open(tmp_path / f"{name}.png").convert("RGB")
         assert picture.width == 1800
