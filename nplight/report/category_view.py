@@ -81,4 +81,7 @@ def _standing(columns: Mapping[str, Any]) -> str:
 
 
 def _share(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f}%".replace("-", "−")
+    if value is None:
+        return "–"
+    text = f"{100 * value:.{digits}f}%"
+    return text.lstrip("-") if not text.strip("-0.%") else text.replace("-", "−")

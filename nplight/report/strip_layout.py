@@ -8,8 +8,8 @@ from types import MappingProxyType
 LAYOUT: Mapping[str, int] = MappingProxyType(
     {
         "head": 30,
-        "path": 62,
-        "pictured": 160,
+        "path": 76,
+        "pictured": 174,
         "runner": 52,
         "gap": 8,
         "other": 30,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ class BoxView:
         top: in pixels.
         height: in pixels.
         support: share of the images, in percent; `None` if unknown.
-        text: beneath the bar.
+        text: beneath the bar, its support.
+        score: its share of the score, as text; empty if it is not known or not shown.
         picture: the image of largest value, a data URI; empty without one.
     """
 
@@ -32,6 +34,7 @@ class BoxView:
     height: int
     support: float | None
     text: str
+    score: str
     picture: str
 
 
@@ -93,11 +96,12 @@ def strip_view(
     ):
         column = []
         for box, (neuron, count, share) in enumerate(zip(neurons, counts, shares)):
-            support = 100 * count / images if images and count >= 0 else None
+            support = 100 * (count / images) if images and count >= 0 else None
             picture = best.get((layer, neuron), "") if heights[box] == LAYOUT["pictured"] else ""
-            text = _text(support, share if box < tall else None)
+            text = "–" if support is None else _percent(support)
+            score = f"score {_percent(100 * (round(1000 * share) / 1000))}" if box < tall and share == share else ""
             name, key = ("", "") if neuron < 0 else (neuron_name(layer, neuron), f"L{layer}N{neuron}")
-            column.append(BoxView(name, key, box < strips.path, tops[box], heights[box], support, text, picture))
+            column.append(BoxView(name, key, box < strips.path, tops[box], heights[box], support, text, score, picture))
         columns.append(column)
         others.append(_others(counts, images, strips.top_k))
     kind = "Path" if strips.path else "Most used neurons"
@@ -131,15 +135,15 @@ def _best_pictures(pictures: Mapping[str, Any]) -> dict[tuple[int, int], str]:
     }
 
 
-def _text(support: float | None, share: float | None) -> str:
-    images = "–" if support is None else f"{support:.0f}%"
-    return images if share is None or share != share else f"{images}, score {100 * share:.0f}%".replace("-", "−")
-
-
 def _others(counts: list[int], images: int, top_k: int) -> str:
     if not images or not top_k:
         return ""
-    return f"other {max(0.0, 100 - 100 * sum(counts) / images / top_k):.0f}%"
+    return f"other {_percent(100 * max(0.0, 1 - sum(count / images for count in counts) / top_k))}"
+
+
+def _percent(value: float) -> str:
+    """A percentage without decimals, a half rounded up as by JavaScript."""
+    return f"{math.floor(value + 0.5)}%".replace("-", "−")
 
 
 def _links(strips: Strips, category: int, columns: list[list[BoxView]], other: float) -> list[LinkView]:
@@ -160,7 +164,7 @@ def _links(strips: Strips, category: int, columns: list[list[BoxView]], other: f
             )
         rest = pairs - sum(count for *_, count in widest)
         if rest > 0:
-            text = f"other pairs of neurons: {100 * rest / pairs:.0f}%"
+            text = f"other pairs of neurons: {_percent(100 * (rest / pairs))}"
             links.append(LinkView(_curve(layer, other, other), _width(rest / pairs), text, True))
     return links
 

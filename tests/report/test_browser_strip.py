@@ -18,8 +18,9 @@ from tests.report.samples import data_of
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: .ci/run installs it")
 
 STRIP = """
+  const PARTS = [".neuron", "small", "small + small"];
   return [...document.querySelectorAll("#strip li")].map((column) => [...column.querySelectorAll(".box")].map(
-    (box) => [...[".neuron", "small"].map((part) => box.querySelector(part)?.textContent ?? ""), box.style.top]));
+    (box) => [...PARTS.map((part) => box.querySelector(part)?.textContent ?? ""), box.style.top]));
 """
 LINKS = """
   return [...document.querySelectorAll("#strip .links path")].map(
@@ -49,7 +50,8 @@ def test_the_script_draws_what_the_template_writes(driver: Chrome, finished: Pat
     view = strip_view(page.strips["jas"], category, search="jas", names=names, pictures=pictures)
     with opened(driver, finished / "report.html", state=f"#c={category}"):
         boxes = [
-            [[box.name, box.text if box.name else "", f"{box.top}px"] for box in column] for column in view.columns
+            [[box.name, box.text if box.name else "", box.score, f"{box.top}px"] for box in column]
+            for column in view.columns
         ]
         assert driver.execute_script(STRIP) == boxes
         drawn = driver.execute_script(LINKS)

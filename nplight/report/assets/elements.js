@@ -19,7 +19,7 @@ function drawing(kind, attributes = {}, ...children) {
   return node;
 }
 
-const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : (100 * share).toFixed(digits).replace("-", "−") + "%");
+const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : (100 * share).toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−") + "%");
 
 // Text for Plotly, which interprets a subset of HTML.
 const letters = (text) => text.replace(/[&<>]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[letter]);

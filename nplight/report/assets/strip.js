@@ -67,7 +67,8 @@ function boxOf(strip, layer, box, row) {
   node.dataset.neuron = neuronKey(layer, neuron);
   const bar = element("div", { className: "bar" }, element("i", { style: `width:${100 * (support ?? 0)}%` }));
   node.append(neuronLink(layer, neuron), bar);
-  node.append(element("small", { textContent: tall && share !== null ? `${percent(support, 0)}, score ${percent(share, 0)}` : percent(support, 0) }));
+  node.append(element("small", { textContent: percent(support, 0) }));
+  if (tall && share !== null) node.append(element("small", { textContent: `score ${percent(share, 0)}` }));
   const driver = row.height === layout.pictured ? drivers.get(neuronKey(layer, neuron)) : null;
   if (driver?.images.length) node.append(drivingImage(layer, neuron, driver.images[0]));
   else if (row.height === layout.pictured) node.append(element("small", { className: "absent", textContent: "no picture" }));
