@@ -30,18 +30,24 @@ def report_command(arguments: Sequence[str]) -> None:
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
+        ArgumentError: the second run has other categories or layers.
     """
     parser = argparse.ArgumentParser(
-        prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
+        prog="train.py report",
+        description="Write the page report.html of a finished run, or that of two runs side by side.",
+        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
+    help_other = "a second run of the same categories and layers; the page of both is RUN/compared.html"
+    parser.add_argument("other", metavar="RUN2", nargs="?", help=help_other)
     parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
     console = Console(quiet=chosen.quiet, highlight=False, soft_wrap=True)
     with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Reading paths", total=read_run(chosen.run).rows)
-        path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
+        total = sum(read_run(run).rows for run in (chosen.run, chosen.other) if run is not None)
+        task = progress.add_task("Reading paths", total=total)
+        path = write_report(chosen.run, lambda rows: progress.advance(task, rows), beside=chosen.other)
     console.print(f"Report: {path}", markup=False)
     if chosen.figures is not None:
         for path in export_figures(chosen.run, chosen.figures):

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from nplight.report.category_view import category_view
 from nplight.report.normalised_faithfulness import LEGEND, areas
-from nplight.report.page_data import contents, to_json
+from nplight.report.page_data import contents, run_name, to_json
 from nplight.report.page_values import quadrature_rules, run_again, selectivity_caption, similar_pairs
 from nplight.report.path_rows import Advance, unseen
 from nplight.report.result_sections import deviations, headline, measured_texts, summary
@@ -23,7 +23,7 @@ from nplight.report.run_verdict import run_verdict
 from nplight.report.strip_layout import LAYOUT
 from nplight.report.strip_view import strip_view
 from nplight.store import RunFolder
-from nplight.store.file_names import REPORT
+from nplight.store.file_names import COMPARED_REPORT, REPORT
 
 SCRIPTS = (
     "elements",
@@ -47,8 +47,8 @@ SCRIPTS = (
 """The files of the page's script, in the order in which they run."""
 
 
-def report_html(run: Run, advance: Advance = unseen) -> str:
-    """The page of a run, including its script and drawing library.
+def report_html(run: Run, advance: Advance = unseen, *, beside: Run | None = None) -> str:
+    """The page of a run, or of two, including its script and drawing library.
 
     The templates escape every value; the data of the script is base64. The page's content security policy allows no
     external resource.
@@ -56,21 +56,27 @@ def report_html(run: Run, advance: Advance = unseen) -> str:
     Args:
         run: the run.
         advance: called with the number of rows after each group of rows is read.
+        beside: a second run, whose paths can be shown beside those of the first.
+
+    Raises:
+        ArgumentError: `beside` has other categories or layers.
     """
-    page_contents = contents(run, advance)
+    page_contents = contents(run, advance, beside)
+    runs = [run] if beside is None else [run, beside]
     main, names = next(iter(page_contents.strips), None), page_contents.data["names"]
     pictures = page_contents.data["pictures"]
     return page_template("page.html").render(
         run=run,
         contents=page_contents,
         main=main,
-        verdicts=[sentence for sentence in [run_verdict(run)] if sentence],
+        verdicts=[(run_name(each), sentence) for each in runs if (sentence := run_verdict(each))],
         strip=main and strip_view(page_contents.strips[main], 0, search=main, names=names, pictures=pictures),
         other_height=LAYOUT["other"],
         pictured=any(driver["images"] for driver in pictures.get("drivers", ())),
         categories=main and category_view(run, main, page_contents.data["methods"][main]["categories"], names),
         selectivity_caption=selectivity_caption(run),
-        title=run.path.resolve().name,
+        title=" and ".join(map(run_name, runs)),
+        run_names=list(map(run_name, runs)),
         headline=headline(run),
         summary=summary(run),
         deviations=deviations(run),
@@ -100,22 +106,26 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def write_report(directory: str | Path, advance: Advance = unseen) -> Path:
-    """Write `report.html` into a run folder, from the files of the folder.
+def write_report(directory: str | Path, advance: Advance = unseen, *, beside: str | Path | None = None) -> Path:
+    """Write `report.html` into a run folder, from the files of the folder; `compared.html` with a second run.
 
     Args:
         directory: the run folder.
         advance: called with the number of rows after each group of rows is read; they add up to `Run.rows`.
+        beside: the folder of a second run.
 
     Returns:
         The path of the page.
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
+        ArgumentError: the second run has other categories or layers.
     """
     folder = RunFolder(directory)
-    folder.write(REPORT, report_html(read_run(directory), advance))
-    return folder.path / REPORT
+    name = REPORT if beside is None else COMPARED_REPORT
+    other = None if beside is None else read_run(beside)
+    folder.write(name, report_html(read_run(directory), advance, beside=other))
+    return folder.path / name
 
 
 def page_asset(name: str) -> Markup:

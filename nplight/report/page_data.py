@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-import torch
-from torch import Tensor
 
-from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
+from nplight.errors import ArgumentError, listed
+from nplight.metrics import NeuronCounts, category_similarity
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.category_table import read_removals
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
@@ -20,10 +18,12 @@ from nplight.report.normalised_faithfulness import draw_normalised
 from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_similarity
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
 from nplight.report.path_strips import Strips, path_strips, strips_of_paths
+from nplight.report.picture_budget import within_budget
 from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
 from nplight.report.run_data import Run
 from nplight.report.sanity_figures import draw_sanity, draw_stability
-from nplight.report.search_data import MOST_IN_MATRIX, NEAREST, SearchRead, data_without_images, search_data
+from nplight.report.search_data import MOST_IN_MATRIX, SearchRead, data_without_images, search_data
+from nplight.report.similar_categories import SimilarCategories, kept_best, similar_categories
 from nplight.report.strip_layout import LAYOUT
 from nplight.report.theme import distinct_names, template
 
@@ -34,24 +34,6 @@ _MOST_LINES = 24
 _MOST_POINTS = 2_000
 _PICTURE_CHARACTERS = 2_500_000
 _LISTED = 10
-_NOTHING_IN_COMMON = 0.0005
-
-Pair = tuple[int, int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarCategories:
-    """Pairs of categories by the cosine of their neurons.
-
-    Attributes:
-        most: most similar first.
-        least: least similar first; empty if there are more pairs without a neuron in common than it would list.
-        apart: number of pairs without a neuron in common.
-    """
-
-    most: list[Pair]
-    least: list[Pair]
-    apart: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +59,26 @@ class Contents:
     shown: int
 
 
-def contents(run: Run, advance: Advance = unseen) -> Contents:
-    """Read the rows of a run and draw its figures; `advance` is called with the number of rows read."""
+def contents(run: Run, advance: Advance = unseen, beside: Run | None = None) -> Contents:
+    """Read the rows of a run and draw its figures.
+
+    Args:
+        run: the run.
+        advance: called with the number of rows after each group of rows is read.
+        beside: a second run, whose searches are added.
+
+    Raises:
+        ArgumentError: `beside` has other categories or layers.
+    """
+    if beside is not None:
+        _check_comparable(run, beside)
     figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
     figures |= {"normalised": draw_normalised(run)}
     figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
     searches = run_searches(run, advance)
     first = next((search.read for search in searches.values() if search.read is not None), None)
+    others = {} if beside is None else _searches_beside(run, beside, advance)
+    searches |= others
     plane = None
     if first is not None:
         drawn, plane = _first(run, first)
@@ -94,6 +89,7 @@ def contents(run: Run, advance: Advance = unseen) -> Contents:
         "names": distinct_names(run.names, 60),
         "widths": run.widths,
         "methods": {name: search.data for name, search in searches.items()},
+        "beside": next(iter(others), None),
         "map": plane,
         "selectivity": kept_best(run),
         "layout": dict(LAYOUT),
@@ -150,7 +146,7 @@ def run_searches(run: Run, advance: Advance = unseen) -> dict[str, SearchContent
                 read.strips,
                 shared_neurons(read.counts, _LISTED),
                 particular_neurons(read.counts, _LISTED),
-                _similar(read.similarity),
+                similar_categories(read.similarity),
                 read if name == stored[0] else None,
             )
         elif paths is not None:
@@ -159,40 +155,35 @@ def run_searches(run: Run, advance: Advance = unseen) -> dict[str, SearchContent
     return searches
 
 
+def run_name(run: Run) -> str:
+    """The name of a run: that of its folder."""
+    return run.path.resolve().name
+
+
+def _check_comparable(run: Run, beside: Run) -> None:
+    for what, first, second in (("categories", run.names, beside.names), ("layers", run.widths, beside.widths)):
+        if first != second:
+            raise ArgumentError(
+                f"`RUN2` must have the {what} of `RUN`, so that their paths can be compared: {beside.path} has "
+                f"{listed(second, 10)}, and {run.path} {listed(first, 10)}"
+            )
+
+
+def _searches_beside(run: Run, beside: Run, advance: Advance) -> dict[str, SearchContents]:
+    """The searches of the second run under names of their own; its drawings and pictures are left out."""
+    name = run_name(beside) if run_name(beside) != run_name(run) else str(beside.path)
+    return {
+        f"{search} of {name}": replace(found, data={**found.data, "run": name}, read=None)
+        for search, found in run_searches(beside, advance).items()
+    }
+
+
 def _read(run: Run, search: str, advance: Advance) -> SearchRead:
     sample, counts, use = search_rows(run, search, lines_per_category(run), advance)
     similarity = category_similarity(counts)
     order = clustered(similarity) if len(similarity) <= MOST_IN_MATRIX else list(range(len(similarity)))
     strips = path_strips(run.image_paths(search), counts, run.category_paths(search))
     return SearchRead(sample, counts, use, strips, similarity, order)
-
-
-def _similar(similarity: Tensor) -> SimilarCategories:
-    most, least = similar_pairs(similarity, _LISTED)
-    above = torch.triu(torch.ones_like(similarity, dtype=torch.bool), 1)
-    apart = int((above & (similarity < _NOTHING_IN_COMMON)).sum())
-    shown = [pair for pair in most if pair[2] >= _NOTHING_IN_COMMON]
-    return SimilarCategories(shown, [] if apart > _LISTED else least, apart)
-
-
-def kept_best(run: Run) -> dict[str, Any] | None:
-    """Of many categories, the paths that keep most of each category's accuracy; `None` for few, shown as a matrix.
-
-    `own` is the accuracy with the category's own path kept alone, `best` the best other paths as number and accuracy.
-    """
-    accuracy = run.selectivity.get("accuracy")
-    if not accuracy or len(accuracy) <= MOST_IN_MATRIX:
-        return None
-    values = torch.tensor(accuracy, dtype=torch.float64)
-    others = values.clone().fill_diagonal_(-1).nan_to_num(nan=-1)
-    best, places = others.topk(NEAREST, dim=1)
-    return {
-        "own": [None if value != value else round(value, 4) for value in values.diagonal().tolist()],
-        "best": [
-            [[place, round(value, 4)] for place, value in zip(*row) if value >= 0]
-            for row in zip(places.tolist(), best.tolist())
-        ],
-    }
 
 
 def to_json(page: Contents) -> str:
@@ -204,33 +195,6 @@ def to_json(page: Contents) -> str:
             figure["layout"].pop(name, None)
     themes = {name: template(name).to_plotly_json() for name in ("light", "dark")}
     return json.dumps({"figures": figures, "templates": themes, **page.data}, separators=(",", ":"), allow_nan=False)
-
-
-def within_budget(pictures: Mapping[str, Any], characters: int) -> dict[str, Any]:
-    """As many pictures as fit: the first of every category and neuron, then the second of each, and so on."""
-    if not pictures:
-        return {}
-    sources = pictures["pictures"]
-    samples: dict[str, list[Any]] = {label: [] for label in pictures["samples"]}
-    drivers = [{**driver, "images": []} for driver in pictures["drivers"]]
-    lists = [(samples[label], entries) for label, entries in pictures["samples"].items()]
-    lists += [(kept["images"], driver["images"]) for kept, driver in zip(drivers, pictures["drivers"])]
-    by_rank = sorted(
-        ((rank, kept, entry) for kept, entries in lists for rank, entry in enumerate(entries)),
-        key=lambda candidate: candidate[0],
-    )
-    numbers: dict[int, int] = {}  # number in the run's file -> number in the page
-    for _, kept, entry in by_rank:
-        number = entry[0]
-        if number not in numbers:
-            characters -= len(sources[number]["source"])
-            if characters < 0:
-                break
-            numbers[number] = len(numbers)
-        kept.append([numbers[number], *entry[1:]])
-        characters -= len(entry[-1]) if isinstance(entry[-1], list) else 0
-    page_pictures = [sources[number] for number in numbers]
-    return {"grid": pictures["grid"], "pictures": page_pictures, "samples": samples, "drivers": drivers}
 
 
 def stored_searches(run: Run) -> list[str]:

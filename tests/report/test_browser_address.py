@@ -110,11 +110,10 @@ def test_a_neuron_has_a_card_that_can_be_linked(driver: Chrome, finished: Path) 
             share = (neurons[labels == category][:, 1] == neuron).any(1).double().mean().item()  # type: ignore[index, union-attr]
             assert (str(category) in used) == (share > 0)
             assert used.get(str(category), "0.0%") == f"{100 * share:.1f}%"
-        images = [
-            driver_ for driver_ in run.pictures["drivers"] if (driver_["layer"], driver_["neuron"]) == (1, neuron)
-        ]
+        places = [(entry["layer"], entry["neuron"]) for entry in run.pictures["drivers"]]
+        images = run.pictures["drivers"][places.index((1, neuron))]["images"]
         shown_images = card.find_elements(By.CSS_SELECTOR, ".gallery .image")
-        assert len(shown_images) == len(images[0]["images"]) > 0
+        assert len(shown_images) == len(images) > 0
         assert len(card.find_elements(By.CSS_SELECTOR, ".gallery canvas")) == len(shown_images)
         assert card.find_element(By.CLASS_NAME, "legend").is_displayed()
         driver.get("about:blank")

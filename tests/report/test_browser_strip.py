@@ -8,15 +8,16 @@ import pytest
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 
-from nplight.report import read_run
+from nplight.report import read_run, write_report
 from nplight.report.page_data import contents
 from nplight.report.strip_view import strip_view
 from tests.report.browser import chromium, complaints, opened
 from tests.report.choices import choose, path_names, path_shown
-from tests.report.samples import data_of
+from tests.report.samples import data_of, write_run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: .ci/run installs it")
 
+RUNS = (("before", "jas"), ("after", "activation"))
 STRIP = """
   const PARTS = [".neuron", "small", "small + small"];
   return [...document.querySelectorAll("#strip li")].map((column) => [...column.querySelectorAll(".box")].map(
@@ -130,3 +131,18 @@ def test_two_searches_are_compared(driver: Chrome, finished: Path) -> None:
         assert paths is not None
         assert path_shown(driver, "#strip-beside") == path_names(paths.neurons[4])
         assert driver.find_element(By.ID, "sentence").text.startswith("jas and random share ")
+
+
+def test_two_runs_are_compared(driver: Chrome, finished: Path, tmp_path: Path) -> None:
+    run, other = (write_run(tmp_path / name, categories=4, images=5, methods=(method,)) for name, method in RUNS)
+    with opened(driver, write_report(run.path, beside=other.path), state="#c=2"):
+        choose(driver, other="activation of after")
+        sentence = driver.find_element(By.ID, "sentence").text
+        # The made-up category paths of both are the same.
+        assert sentence.startswith("jas and activation of after share 4 of 4 neurons for category 2: L0·")
+        paths = read_run(other.path).category_paths("activation")
+        assert paths is not None
+        assert path_shown(driver, "#strip-beside") == path_names(paths.neurons[2])
+        assert complaints(driver) == []
+    with opened(driver, run.path / "compared.html"):
+        assert driver.find_element(By.ID, "other").get_property("value") == "activation of after"

@@ -93,7 +93,7 @@ function showNeuron(changed) {
   if (chosen.n === null) return;
   const [layer, neuron] = layerAndNeuron(chosen.n);
   const name = neuronName(layer, neuron);
-  const driver = drivers.get(chosen.n);
+  const driver = searchData(chosen.m).run ? undefined : drivers.get(chosen.n);
   const absent = (text) => element("p", { className: "absent", textContent: text });
   const close = element("button", { type: "button", id: "close", textContent: "Close" });
   close.addEventListener("click", () => choose({ n: null }));

@@ -17,14 +17,16 @@ function stripOf(search, category) {
       };
     }));
   const gaps = links === null ? [] : Array.from({ length: depth - 1 }, (_, layer) => links[category * (depth - 1) + layer]);
-  return { search, category, path, topK, boxes, columns, gaps, images: total, tall: Math.max(path, 1) };
+  // The pictures are of the neurons of the first run's model.
+  const withPictures = pictured && !searchData(search).run;
+  return { search, category, path, topK, boxes, columns, gaps, images: total, tall: Math.max(path, 1), withPictures };
 }
 
 function geometry(strip) {
   const rows = [];
   let top = layout.head;
   for (let box = 0; box < strip.boxes; box++) {
-    const withPicture = pictured && box < Math.min(strip.tall, layout.mostPictured);
+    const withPicture = strip.withPictures && box < Math.min(strip.tall, layout.mostPictured);
     const height = withPicture ? layout.pictured : box < strip.tall ? layout.path : layout.runner;
     rows.push({ top, height, centre: top + layout.centre });
     top += height + layout.gap;
