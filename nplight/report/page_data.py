@@ -26,6 +26,7 @@ from nplight.report.search_data import MOST_IN_MATRIX, SearchRead, data_without_
 from nplight.report.similar_categories import SimilarCategories, kept_best, similar_categories
 from nplight.report.strip_layout import LAYOUT
 from nplight.report.theme import distinct_names, template
+from nplight.report.value_histogram import EDGES
 
 # Limits that keep the page below 6 MB: numbers over all methods, images on the plane, characters of pictures.
 _MOST_NUMBERS = 300_000
@@ -89,6 +90,7 @@ def contents(run: Run, advance: Advance = unseen, beside: Run | None = None) -> 
         "names": distinct_names(run.names, 60),
         "widths": run.widths,
         "methods": {name: search.data for name, search in searches.items()},
+        "edges": EDGES,
         "beside": next(iter(others), None),
         "map": plane,
         "selectivity": kept_best(run),

@@ -116,6 +116,13 @@ def test_a_neuron_has_a_card_that_can_be_linked(driver: Chrome, finished: Path) 
         assert len(shown_images) == len(images) > 0
         assert len(card.find_elements(By.CSS_SELECTOR, ".gallery canvas")) == len(shown_images)
         assert card.find_element(By.CLASS_NAME, "legend").is_displayed()
+        values = run.pictures["drivers"][places.index((1, neuron))]["values"]
+        key = card.find_element(By.CSS_SELECTOR, ".histogram .key").text
+        assert key.split("\n") == [
+            f"its categories, {sum(values['own'])} images",
+            f"the rest, {sum(values['rest'])} images",
+        ]
+        assert len(card.find_elements(By.CSS_SELECTOR, ".histogram rect")) == 2 * len(values["own"])
         driver.get("about:blank")
         driver.get(address(finished / "report.html", f"#L1N{neuron}"))
         drawn(driver)

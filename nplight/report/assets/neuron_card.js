@@ -63,25 +63,27 @@ function nearTable(search, name, key) {
   return rows.length ? table(`Nearest neurons to ${name} by use, search ${search}`, ["neuron", "cosine"], rows) : null;
 }
 
-function histogram({ edges, own, rest, categories }, name) {
-  const totals = [own, rest].map((counts) => counts.reduce((sum, count) => sum + count, 0) || 1);
-  const shares = [own, rest].map((counts, group) => counts.map((count) => count / totals[group]));
+function histogram({ first, own, rest }, name) {
+  const totals = [own, rest].map((counts) => counts.reduce((sum, count) => sum + count, 0));
+  const shares = [own, rest].map((counts, group) => counts.map((count) => (totals[group] ? count / totals[group] : 0)));
   const top = Math.max(...shares.flat(), 1e-9);
   const [width, height] = [360, 120];
   const step = width / own.length;
+  const edge = (bin) => data.edges[first + bin - 1];
+  const range = (bin) => (edge(bin) === undefined ? `below ${edge(bin + 1)}` : edge(bin + 1) === undefined ? `above ${edge(bin)}` : `${edge(bin)} to ${edge(bin + 1)}`);
   const bars = shares.flatMap((values, group) => values.map((share, bin) =>
     drawing("rect", { x: bin * step + (group * step) / 2, y: height - (height * share) / top, width: step / 2, height: (height * share) / top, class: group ? "rest" : "own" },
-      drawing("title", {}, `${edges[bin]} to ${edges[bin + 1]}: ${percent(share)} of ${group ? "the other images" : "the images of its categories"}`))));
-  const ticks = [0, Math.floor(own.length / 2), own.length].map((bin) =>
-    drawing("text", { x: bin * step, y: height + 16, "text-anchor": bin === 0 ? "start" : bin === own.length ? "end" : "middle" }, String(edges[bin])));
-  const text = `Values of ${name} at held-out images (mean over the path tokens, no unit; the bins are wider away from 0): its categories ${enumerated(categories.map((category) => data.names[category]))} against the rest.`;
+      drawing("title", {}, `${range(bin)}: ${percent(share)} of ${group ? "the other images" : "the images of its categories"}`))));
+  const ticks = [1, Math.floor(own.length / 2), own.length - 1].filter((bin, place, all) => bin > 0 && all.indexOf(bin) === place && edge(bin) !== undefined)
+    .map((bin) => drawing("text", { x: bin * step, y: height + 16, "text-anchor": "middle" }, String(edge(bin)).replace("-", "−")));
+  const text = `Values of ${name} at the held-out images, mean over the path tokens, without a unit; the bins widen away from 0. Share of the images of the categories with ${name} on their path, and of the rest.`;
   return element("figure", { className: "histogram" }, element("figcaption", {}, element("p", { textContent: text }),
     element("p", { className: "key" }, element("span", { className: "own", textContent: `its categories, ${totals[0]} images` }), element("span", { className: "rest", textContent: `the rest, ${totals[1]} images` }))),
     drawing("svg", { viewBox: `0 -4 ${width} ${height + 24}`, role: "img", "aria-label": text }, ...bars, ...ticks));
 }
 
 function cardPictures(name, layer, neuron, driver) {
-  if (!driver?.images.length) return element("p", { className: "absent", textContent: `No pictures of ${name} are on this page. ${data.picturesHint}` });
+  if (!driver?.images.length) return element("p", { className: "absent", textContent: `No pictures of ${name} are on this page. The commands validate and test keep those of neurons on the main search's category paths${data.pictureFiles ? "" : ", and report RUN --pictures DIR writes all of them"}.` });
   const cards = driver.images.map((entry) => element("figure", {}, drivingImage(layer, neuron, entry),
     element("figcaption", { textContent: `${data.names[data.pictures.pictures[entry[0]].label]}, value ${entry[1]}` })));
   return element("div", {}, element("h4", { textContent: "The held-out images with its largest values" }), heatLegend(), element("div", { className: "gallery" }, ...cards));
@@ -101,7 +103,7 @@ function showNeuron(changed) {
   $("card").replaceChildren(
     element("div", { className: "titled" }, heading, close),
     cardPictures(name, layer, neuron, driver),
-    driver?.histogram ? histogram(driver.histogram, name) : absent(`This run has no values of ${name}: validate with a PathReport keeps those of the neurons of the main search's paths.`),
+    driver?.values?.own.length ? histogram(driver.values, name) : absent(`This run has no values of ${name}. The commands validate and test keep the values of the neurons that are on the main search's category paths.`),
     absent(`The removal of ${name} alone was not measured in this run.`),
     element("div", { className: "pair" }, usersTable(chosen.m, name, layer, neuron), nearTable(chosen.m, name, chosen.n)));
   if (changed.includes("n")) {
