@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+import os
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -17,6 +19,7 @@ from nplight.report.normalised_faithfulness import LEGEND, areas
 from nplight.report.page_data import contents, run_name, to_json
 from nplight.report.page_values import quadrature_rules, run_again, selectivity_caption, similar_pairs
 from nplight.report.path_rows import Advance, unseen
+from nplight.report.picture_files import write_picture_files
 from nplight.report.result_sections import deviations, headline, measured_texts, summary
 from nplight.report.run_data import Run, read_run
 from nplight.report.run_verdict import run_verdict
@@ -47,7 +50,7 @@ SCRIPTS = (
 """The files of the page's script, in the order in which they run."""
 
 
-def report_html(run: Run, advance: Advance = unseen, *, beside: Run | None = None) -> str:
+def report_html(run: Run, advance: Advance = unseen, *, beside: Run | None = None, files: str | None = None) -> str:
     """The page of a run, or of two, including its script and drawing library.
 
     The templates escape every value; the data of the script is base64. The page's content security policy allows no
@@ -57,11 +60,13 @@ def report_html(run: Run, advance: Advance = unseen, *, beside: Run | None = Non
         run: the run.
         advance: called with the number of rows after each group of rows is read.
         beside: a second run, whose paths can be shown beside those of the first.
+        files: where the picture files of the neurons are, relative to the page; `None`: there are none.
 
     Raises:
         ArgumentError: `beside` has other categories or layers.
     """
     page_contents = contents(run, advance, beside)
+    page_contents.data["pictureFiles"] = files
     runs = [run] if beside is None else [run, beside]
     main, names = next(iter(page_contents.strips), None), page_contents.data["names"]
     pictures = page_contents.data["pictures"]
@@ -106,26 +111,42 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def write_report(directory: str | Path, advance: Advance = unseen, *, beside: str | Path | None = None) -> Path:
+def write_report(
+    directory: str | Path,
+    advance: Advance = unseen,
+    *,
+    beside: str | Path | None = None,
+    pictures: Path | None = None,
+) -> Path:
     """Write `report.html` into a run folder, from the files of the folder; `compared.html` with a second run.
 
     Args:
         directory: the run folder.
         advance: called with the number of rows after each group of rows is read; they add up to `Run.rows`.
         beside: the folder of a second run.
+        pictures: a folder for a picture file of every neuron, to which the page has links.
 
     Returns:
         The path of the page.
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
-        ArgumentError: the second run has other categories or layers.
+        ArgumentError: the second run has other categories or layers, or there are no pictures to write.
     """
     folder = RunFolder(directory)
     name = REPORT if beside is None else COMPARED_REPORT
-    other = None if beside is None else read_run(beside)
-    folder.write(name, report_html(read_run(directory), advance, beside=other))
+    run, other = read_run(directory), None if beside is None else read_run(beside)
+    files = None
+    if pictures is not None:
+        write_picture_files(run, pictures)
+        files = _address(pictures, folder.path)
+    folder.write(name, report_html(run, advance, beside=other, files=files))
     return folder.path / name
+
+
+def _address(target: Path, folder: Path) -> str:
+    """A folder as a page in another refers to it."""
+    return quote(Path(os.path.relpath(target.resolve(), folder.resolve())).as_posix())
 
 
 def page_asset(name: str) -> Markup:

@@ -82,6 +82,12 @@ function histogram({ first, own, rest }, name) {
     drawing("svg", { viewBox: `0 -4 ${width} ${height + 24}`, role: "img", "aria-label": text }, ...bars, ...ticks));
 }
 
+// The file of all pictures of a neuron, where files were written.
+function pictureFile(name, layer, neuron) {
+  if (!data.pictureFiles || !drivers.has(neuronKey(layer, neuron))) return null;
+  return element("p", {}, element("a", { href: `${data.pictureFiles}/${neuronKey(layer, neuron)}.png`, target: "_blank", rel: "noopener", textContent: `All pictures of ${name} with their heat maps` }));
+}
+
 function cardPictures(name, layer, neuron, driver) {
   if (!driver?.images.length) return element("p", { className: "absent", textContent: `No pictures of ${name} are on this page. The commands validate and test keep those of neurons on the main search's category paths${data.pictureFiles ? "" : ", and report RUN --pictures DIR writes all of them"}.` });
   const cards = driver.images.map((entry) => element("figure", {}, drivingImage(layer, neuron, entry),
@@ -103,6 +109,7 @@ function showNeuron(changed) {
   $("card").replaceChildren(
     element("div", { className: "titled" }, heading, close),
     cardPictures(name, layer, neuron, driver),
+    ...[driver && pictureFile(name, layer, neuron)].filter(Boolean),
     driver?.values?.own.length ? histogram(driver.values, name) : absent(`This run has no values of ${name}. The commands validate and test keep the values of the neurons that are on the main search's category paths.`),
     absent(`The removal of ${name} alone was not measured in this run.`),
     element("div", { className: "pair" }, usersTable(chosen.m, name, layer, neuron), nearTable(chosen.m, name, chosen.n)));
