@@ -46,9 +46,10 @@ def selectivity_caption(run: Run) -> str:
         return ""
     tested = [(number, row) for number, row in enumerate(accuracy) if row[number] is not None]
     best = sum(row[number] >= max(value for value in row if value is not None) for number, row in tested)
+    search = f", search {run.selectivity['search']}" if "search" in run.selectivity else ""
     return (
         "Top-1 accuracy (%) of each category's held-out images (rows) when only the neurons of a category's path "
-        f"(columns) are kept. In {best} of {len(tested)} categories no other path keeps more than their own."
+        f"(columns) are kept{search}. In {best} of {len(tested)} categories no other path keeps more than their own."
     )
 
 
