@@ -34,12 +34,19 @@ def report_command(arguments: Sequence[str]) -> None:
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
-        ArgumentError: a setting of the figures is wrong, or the run lacks a category or search.
+        ArgumentError: a setting of the figures is wrong, or the run lacks a category or search, or the second run has
+            other categories or layers.
     """
     parser = argparse.ArgumentParser(
-        prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
+        prog="train.py report",
+        description="Write the page report.html of a finished run, or that of two runs side by side.",
+        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
+    help_other = "a second run of the same categories and layers; the page of both is RUN/compared.html"
+    parser.add_argument("other", metavar="RUN2", nargs="?", help=help_other)
+    help_pictures = "also write the pictures of every neuron there, one PNG each, and link them from the page"
+    parser.add_argument("--pictures", metavar="DIR", type=Path, help=help_pictures)
     parser.add_argument(
         "--names",
         metavar="TABLE",
@@ -61,9 +68,14 @@ def report_command(arguments: Sequence[str]) -> None:
             check_figures(run, chosen.figures, figures)
         if chosen.names is not None:
             _name_neurons(run, chosen, console)
-        task = progress.add_task("Reading paths", total=run.rows)
-        path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
+        total = run.rows + (0 if chosen.other is None else read_run(chosen.other).rows)
+        task = progress.add_task("Reading paths", total=total)
+        path = write_report(
+            chosen.run, lambda rows: progress.advance(task, rows), beside=chosen.other, pictures=chosen.pictures
+        )
     console.print(f"Report: {path}", markup=False)
+    if chosen.pictures is not None:
+        console.print(f"Pictures of neurons: {chosen.pictures}", markup=False)
     if figures is not None:
         for path in export_figures(chosen.run, chosen.figures, figures):
             console.print(f"Figure: {path}", markup=False)

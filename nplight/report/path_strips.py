@@ -158,7 +158,7 @@ def _counted(counts: NeuronCounts, neurons: Tensor) -> Tensor:
     """How many images of its category have each neuron; 0 where there is none."""
     category, layer, neuron = counts.counts.indices()
     # The counts are coalesced, so that their keys ascend; a last key and count stand for all that are not there.
-    keys = pad(_keys(category, layer, neuron, counts), (0, 1), value=2**53)
+    keys = pad(_keys(category, layer, neuron, counts), (0, 1), value=2**62)
     values = pad(counts.counts.values(), (0, 1))
     wanted = _keys_of(neurons, counts)
     place = torch.searchsorted(keys, wanted)

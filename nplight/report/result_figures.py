@@ -51,11 +51,9 @@ def selectivity_caption(values: npt.NDArray[np.float64]) -> str:
     if not tested.any():
         return ""
     rows, own = others[tested], own[tested]
-    ahead = int((own > np.nanmax(rows, 1)).sum())
     return (
         f"Images keep {own.mean():.1f}% on average under the path of their own category and {np.nanmean(rows):.1f}% "
-        f"under those of others. The own path is ahead of every other for {ahead} of {len(own)} categories. "
-        f"{_spread(rows)}"
+        f"under those of others. {_spread(rows)}"
     )
 
 

@@ -28,6 +28,9 @@ STABILITY = "stability.json"
 SANITY = "sanity.json"
 
 REPORT = "report.html"
+COMPARED_REPORT = "compared.html"
+"""The page of a run beside another."""
+
 ABOUT = "run.json"
 """Names, model, time and versions of a run, for its report."""
 
@@ -80,6 +83,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             STABILITY,
             SANITY,
             REPORT,
+            COMPARED_REPORT,
             ABOUT,
             PICTURES,
         ),

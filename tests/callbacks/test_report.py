@@ -122,6 +122,9 @@ def test_two_processes_keep_the_pictures_of_one(
     validate(reference, shared, tmp_path, **options)
     one, two = (json.loads((folder / "pictures.json").read_text()) for folder in (finished, tmp_path))
     assert seen(one) == seen(two)
+    values = [[driver["values"] for driver in pictures["drivers"]] for pictures in (one, two)]
+    assert values[0] == values[1]
+    assert sum(map(sum, (values[0][0]["own"], values[0][0]["rest"]))) == 40
     assert json.loads((tmp_path / "run.json").read_text())["processes"] == 2
 
 

@@ -24,8 +24,8 @@ def test_the_matrix_has_the_values_of_the_run_in_the_given_order(finished: Path)
 @pytest.mark.parametrize(
     ("values", "seen"),
     [
-        ([[90, 80, 80], [20, 30, 20], [50, 50, 60]], ("3 of 3 categories", "brighter rows than columns")),
-        ([[10, 50, 90], [10, 50, 90], [10, 50, 90]], ("1 of 3 categories", "brighter columns than rows")),
+        ([[90, 80, 80], [20, 30, 20], [50, 50, 60]], ("own category and 50.0% under", "brighter rows than columns")),
+        ([[10, 50, 90], [10, 50, 90], [10, 50, 90]], ("own category and 50.0% under", "brighter columns than rows")),
         ([[100, 50, 50], [50, 100, 50], [50, 50, 100]], ("own category and 50.0% under", "All other cells are equal")),
     ],
 )
@@ -36,6 +36,6 @@ def test_the_caption_says_what_is_seen(values: list[list[float]], seen: tuple[st
 
 def test_categories_without_images_are_not_counted() -> None:
     values = np.array([[90.0, 80.0], [np.nan, np.nan]])
-    assert "1 of 1 categories" in selectivity_caption(values)
+    assert "Images keep 90.0% on average" in selectivity_caption(values)
     assert selectivity_caption(np.full((2, 2), np.nan)) == ""
     assert selectivity_caption(np.array([[90.0]])) == ""
