@@ -49,11 +49,13 @@ def read_names(directory: str | Path) -> dict[Neuron, ConceptName]:
 
 
 def page_names(names: Mapping[Neuron, ConceptName]) -> dict[str, dict[str, Any]]:
-    """For the page's script: `L2N217` -> word, score, chance, and whether it is above chance."""
-    entries = zip(names, to_plain(names))
+    """For the page: `L2N217` -> word, score, chance, whether it is above chance, and all of it as text."""
     return {
-        f"L{layer}N{neuron}": {key: entry[key] for key in ("name", "score", "chance", "told")}
-        for (layer, neuron), entry in entries
+        f"L{layer}N{neuron}": {
+            **{key: entry[key] for key in ("name", "score", "chance", "told")},
+            "text": names[layer, neuron].text,
+        }
+        for (layer, neuron), entry in zip(names, to_plain(names))
     }
 
 

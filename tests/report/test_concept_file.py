@@ -36,7 +36,7 @@ def test_the_page_has_them_as_data(tmp_path: Path) -> None:
     write_names(RunFolder(tmp_path), NAMES, {})
     concepts = data_of(report_html(read_run(tmp_path)))["concepts"]
     assert concepts == page_names(NAMES)
-    assert concepts["L0N7"] == {"name": "<loop>", "score": 0.5, "chance": 0.1, "told": True}
+    assert concepts["L0N7"] == {"name": "<loop>", "score": 0.5, "chance": 0.1, "told": True, "text": "0.50 <loop>"}
     assert concepts["L2N3"]["told"] is False
 
 

@@ -95,6 +95,14 @@ function cardPictures(name, layer, neuron, driver) {
   return element("div", {}, element("h4", { textContent: "The held-out images with its largest values" }), heatLegend(), element("div", { className: "gallery" }, ...cards));
 }
 
+// What the word says that agrees best with the neuron, beside what chance gives.
+function conceptText(concept, name) {
+  if (!concept.name) return `${name} has one value for all images, and no word agrees with it.`;
+  const word = `“${concept.name}”, correlation ${concept.score.toFixed(2)} over the images`;
+  if (concept.told) return `The word that agrees best with its values is ${word}; the words of other images give less than ${concept.chance.toFixed(2)} in 95% of draws.`;
+  return `No word agrees with its values beyond chance: the best is ${word}, and the words of other images give up to ${concept.chance.toFixed(2)} in 95% of draws.`;
+}
+
 function showNeuron(changed) {
   const part = $("neuron");
   part.hidden = chosen.n === null;
@@ -106,8 +114,10 @@ function showNeuron(changed) {
   const close = element("button", { type: "button", id: "close", textContent: "Close" });
   close.addEventListener("click", () => choose({ n: null }));
   const heading = element("h3", { textContent: `Neuron ${name}: layer ${layer}, number ${neuron}`, tabIndex: -1 });
+  const concept = conceptOf(chosen.m, layer, neuron);
   $("card").replaceChildren(
     element("div", { className: "titled" }, heading, close),
+    ...(concept ? [element("p", { className: "concept", textContent: conceptText(concept, name) })] : []),
     cardPictures(name, layer, neuron, driver),
     ...[driver && pictureFile(name, layer, neuron)].filter(Boolean),
     driver?.values?.own.length ? histogram(driver.values, name) : absent(`This run has no values of ${name}. The commands validate and test keep the values of the neurons that are on the main search's category paths.`),

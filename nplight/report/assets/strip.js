@@ -61,6 +61,15 @@ function neuronLink(layer, neuron, text = neuronName(layer, neuron)) {
   return element("a", { className: "neuron", href: `#${neuronKey(layer, neuron)}`, textContent: text });
 }
 
+// The word that agrees best with a neuron, with its score; of the first run's model alone.
+function conceptOf(search, layer, neuron) {
+  return searchData(search).run ? null : data.concepts[neuronKey(layer, neuron)] ?? null;
+}
+
+function conceptTag(concept) {
+  return concept && element("em", { className: "concept", title: concept.text, textContent: concept.text });
+}
+
 function boxOf(strip, layer, box, row) {
   const { neuron, onPath, support, share } = strip.columns[layer][box];
   const tall = box < strip.tall;
@@ -68,7 +77,7 @@ function boxOf(strip, layer, box, row) {
   if (neuron < 0) return node;
   node.dataset.neuron = neuronKey(layer, neuron);
   const bar = element("div", { className: "bar" }, element("i", { style: `width:${100 * (support ?? 0)}%` }));
-  node.append(neuronLink(layer, neuron), bar);
+  node.append(...[neuronLink(layer, neuron), conceptTag(conceptOf(strip.search, layer, neuron)), bar].filter(Boolean));
   node.append(element("small", { textContent: percent(support, 0) }));
   if (tall && share !== null) node.append(element("small", { textContent: `score ${percent(share, 0)}` }));
   const driver = row.height === layout.pictured ? drivers.get(neuronKey(layer, neuron)) : null;
@@ -100,11 +109,13 @@ const titleOf = (strip) => `${strip.path ? "Path of category" : "Most used neuro
 
 // The same numbers as a table, for screen readers and for who wants to copy them.
 function stripTable(strip) {
+  const named = Object.keys(data.concepts).length > 0;
   const rows = strip.columns.flatMap((column, layer) => column.filter((box) => box.neuron >= 0).map((box) => [
     { text: neuronName(layer, box.neuron), node: neuronLink(layer, box.neuron) }, { text: String(layer) },
     { text: box.onPath ? "path" : "runner-up" }, { text: percent(box.support) }, { text: percent(box.share) },
+    ...(named ? [{ text: conceptOf(strip.search, layer, box.neuron)?.text ?? "" }] : []),
   ]));
-  return table(titleOf(strip), ["neuron", "layer", "part", "images with it", "share of the score"], rows);
+  return table(titleOf(strip), ["neuron", "layer", "part", "images with it", "share of the score", ...(named ? ["word"] : [])], rows);
 }
 
 function showStrip() {
