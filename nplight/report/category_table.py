@@ -74,8 +74,8 @@ def read_removals(run: Run) -> Removals:
 def category_rows_of(run: Run, search: str, counts: NeuronCounts, removals: Removals) -> dict[str, Any]:
     """Columns of the table of a search, one value per category, `None` where there is none.
 
-    `images`, `correct`, `correctLow` and `correctHigh` are of the searched images (Wilson's interval), `tested`,
-    `removed` and `random` of the held-out images.
+    `images` is of the searched images, `correct`, `correctLow` and `correctHigh` of those with a label (Wilson's
+    interval), `tested`, `removed` and `random` of the held-out images.
 
     Args:
         run: the run.
@@ -87,7 +87,7 @@ def category_rows_of(run: Run, search: str, counts: NeuronCounts, removals: Remo
     table = run.image_paths(search)
     removed = removals.change.get(search, {})
     random = removals.change.get("random", removals.change.get(f"random of {search}", {}))
-    correct = [counted_share(*pair) for pair in zip(_correct(table, len(categories)), counts.images.tolist())]
+    correct = [counted_share(*pair) for pair in zip(*_correct_of_labelled(table, len(categories)))]
     top_k = table.shape("neurons")[1]
     return {
         "images": counts.images.tolist(),
@@ -118,13 +118,14 @@ def likeness(counts: NeuronCounts, top_k: int) -> Tensor:
     return pairs / (images * (images - 1)) / (layers * top_k)
 
 
-def _correct(table: PathTable, categories: int) -> list[int]:
-    """Images per category whose prediction is the label; 0 of images without a label."""
-    total = torch.zeros(categories, dtype=torch.int64)
+def _correct_of_labelled(table: PathTable, categories: int) -> tuple[list[int], list[int]]:
+    """Images per category whose prediction is the label, and images with a label."""
+    correct, labelled = torch.zeros(2, categories, dtype=torch.int64)
     for rows in table.batches(["label", "prediction"]):
-        hit = rows["label"] == rows["prediction"]
-        total += rows["label"][hit].bincount(minlength=categories)
-    return total.tolist()
+        labels = rows["label"]
+        labelled += labels[labels >= 0].bincount(minlength=categories)
+        correct += labels[labels == rows["prediction"]].bincount(minlength=categories)
+    return correct.tolist(), labelled.tolist()
 
 
 def _plain(value: float | None) -> float | None:

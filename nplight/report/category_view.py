@@ -21,6 +21,8 @@ class CategoryView:
         heads: of the columns.
         rows: the cells of the first categories.
         random_share: the share that two random paths have in common, as text.
+        labelled: whether searched images have labels.
+        removed: whether the removal of the paths was measured.
         standing: in how many categories the path's removal lowers the probability by more than the control's.
     """
 
@@ -28,6 +30,8 @@ class CategoryView:
     heads: list[str]
     rows: list[list[str]]
     random_share: str
+    labelled: bool
+    removed: bool
     standing: str
 
 
@@ -61,7 +65,9 @@ def category_view(
         search=search,
         heads=[head for head, _ in shown],
         rows=[[text(place) for _, text in shown] for place in places],
-        random_share=f"{random_share(top_k, run.widths):.1%}",
+        random_share=f"{random_share(top_k, run.widths):.2%}",
+        labelled=any(value is not None for value in columns["correct"]),
+        removed=columns["removed"] is not None,
         standing=_standing(columns),
     )
 

@@ -84,10 +84,12 @@ def strip_view(
     best = _best_pictures(pictures)
     boxes = strips.neurons.shape[2]
     tall = max(strips.path, 1)
+    first = strips.neurons[category, :, : min(strips.path, LAYOUT["mostPictured"])].tolist()
+    pictured = any((layer, neuron) in best for layer, neurons in enumerate(first) for neuron in neurons)
     tops, heights, top = [], [], LAYOUT["head"]
     for box in range(boxes):
         tops.append(top)
-        heights.append(_height(box, tall, bool(best)))
+        heights.append(_height(box, tall, pictured))
         top += heights[-1] + LAYOUT["gap"]
     images = int(strips.images[category])
     columns, others = [], []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from nplight.report import read_run
 from tests.report.browser import address, chromium, complaints, opened
@@ -33,8 +34,11 @@ def test_a_dark_page_is_printed_light_with_the_chosen_category(driver: Chrome, f
             assert not driver.find_element(By.ID, part).is_displayed()
         assert driver.find_element(By.ID, "strip").is_displayed()
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        WebDriverWait(driver, 20).until(lambda _: driver.execute_script("return window.Plotly !== undefined"))
         printed = driver.execute_cdp_cmd("Page.printToPDF", {})
         assert base64.b64decode(printed["data"])[:5] == b"%PDF-"
+        # Also those that never came into view.
+        assert driver.find_elements(By.CSS_SELECTOR, ".plot:empty") == []
         assert driver.execute_script("return document.documentElement.dataset.theme") == "dark"
         assert complaints(driver) == []
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from nplight import PathBatch
 from nplight.errors import RunFolderError
 from nplight.metrics import neuron_frequency, pair_shares
 from nplight.report import read_rows, read_run
 from nplight.report.category_table import category_rows_of, likeness, read_removals
+from nplight.store import RunFolder, write_part
 
 
 @pytest.mark.parametrize("top_k", [1, 3])
@@ -64,3 +66,27 @@ def test_a_damaged_file_is_named(finished: Path, tmp_path: Path) -> None:
         read_removals(read_run(folder))
     (folder / "by_category.csv").unlink()
     assert read_removals(read_run(folder)).change == {}
+
+
+def test_images_without_labels_are_neither_right_nor_wrong(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    neurons = torch.randint(8, (6, 3, 1), generator=draw)
+    scores, category, probability = torch.rand(6, 3, 1, generator=draw), torch.arange(6) % 2, torch.rand(6)
+    batch = PathBatch(
+        neurons, scores, scores.sum((1, 2)), category, probability, category, neurons, scores, probability
+    )
+    write_part(
+        RunFolder(tmp_path),
+        batch,
+        index=torch.arange(6),
+        files=list("abcdef"),
+        labels=None,
+        checksums=list(range(6)),
+        search="jas",
+    )
+    run = read_run(tmp_path)
+    _, counts = read_rows(run.image_paths("jas"), categories=2, width=8, per_category=1)
+    columns = category_rows_of(run, "jas", counts, read_removals(run))
+    assert columns["images"] == [3, 3]
+    assert columns["correct"] == [None, None]
+    assert columns["removed"] is None

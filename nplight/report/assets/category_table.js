@@ -49,7 +49,7 @@ function fillCategories() {
       }
       return cell;
     }))));
-  $("category-count").textContent = places.length > shown.length ? `${shown.length} of ${places.length} categories` : `${places.length} categories`;
+  $("category-count").textContent = !columns.length ? `The search ${chosen.m} has no image paths.` : places.length > shown.length ? `${shown.length} of ${places.length} categories` : `${places.length} categories`;
   $("category-all").hidden = places.length <= shown.length;
 }
 

@@ -2,6 +2,7 @@
 
 const plots = [...document.querySelectorAll(".plot")];
 const phone = window.matchMedia("(max-width: 600px)");
+const PAPER = 680; // pixels across a printed page
 const theme = () => document.documentElement.dataset.theme;
 const stale = new Set(plots);
 const inView = new Set();
@@ -50,11 +51,11 @@ function fillSimilarity(figure) {
 
 const fillers = { use: fillUse, map: fillMap, similarity: fillSimilarity };
 
-async function draw(plot) {
+async function draw(plot, paper = {}) {
   const name = plot.dataset.figure;
   const figure = data.figures[name];
   fillers[name]?.(figure);
-  const layout = { ...figure.layout, template: data.templates[theme()] };
+  const layout = { ...figure.layout, template: data.templates[theme()], ...paper };
   // Scrolling by touch must not draw a selection box.
   if (phone.matches) {
     const entries = figure.data.filter((trace) => trace.name && trace.showlegend !== false).length;
@@ -109,6 +110,8 @@ function watchCharts() {
   }, { rootMargin: "200px" });
   for (const plot of plots) observer.observe(plot);
   if (!plots.length) document.body.dataset.ready = "true";
+  // Ready for a page that is printed before its charts came into view.
+  else setTimeout(loadPlotly, 1500);
 }
 
 function setTheme(name) {
@@ -126,7 +129,7 @@ function connectCharts() {
   window.addEventListener("beforeprint", () => {
     before = theme();
     setTheme("light");
-    if (window.Plotly) for (const plot of plots) if (plot.querySelector("svg")) draw(plot);
+    if (window.Plotly) for (const plot of plots) draw(plot, { width: PAPER });
   });
   window.addEventListener("afterprint", () => {
     setTheme(before ?? theme());

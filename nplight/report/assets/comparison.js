@@ -8,6 +8,7 @@ const pathName = (strip, other) =>
   strip.search === other.search ? data.names[strip.category] : strip.category === other.category ? strip.search : `${data.names[strip.category]} (${strip.search})`;
 
 function sentence(first, second) {
+  if (!first.path || !second.path) return "This run has no category paths: the strips show the neurons that are on most paths of images.";
   const shared = sharedNeurons(first, second);
   const names = shared.flatMap((neurons, layer) => neurons.map((neuron) => neuronName(layer, neuron)));
   const total = first.path === second.path ? depth * first.path : `${depth * first.path} and ${depth * second.path}`;

@@ -1,7 +1,6 @@
 // The path of a category: one column per layer, boxes of neurons, links as wide as the images that share both neurons.
 
 const layout = data.layout;
-const pictured = drivers.size > 0;
 
 function stripOf(search, category) {
   const { path, topK, boxes, neurons, count, share, links, images } = searchData(search).strips;
@@ -18,7 +17,8 @@ function stripOf(search, category) {
     }));
   const gaps = links === null ? [] : Array.from({ length: depth - 1 }, (_, layer) => links[category * (depth - 1) + layer]);
   // The pictures are of the neurons of the first run's model.
-  const withPictures = pictured && !searchData(search).run;
+  const shown = (column, layer) => column.slice(0, layout.mostPictured).some((box) => box.onPath && drivers.get(neuronKey(layer, box.neuron))?.images.length);
+  const withPictures = !searchData(search).run && columns.some(shown);
   return { search, category, path, topK, boxes, columns, gaps, images: total, tall: Math.max(path, 1), withPictures };
 }
 
