@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import rich
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -78,7 +79,7 @@ class PathReport(ViTCallback):
         self,
         *,
         per_category: int = 4,
-        per_neuron: int = 4,
+        per_neuron: int = 9,
         most_neurons: int = 240,
         size: int = 64,
         run_dir: str | Path | None = None,
@@ -196,9 +197,11 @@ class PathReport(ViTCallback):
 def _merged(gallery: Gallery | None) -> Gallery | None:
     """The pictures of all processes, for the first of them; every process must call it."""
     pictures = None if gallery is None else (gallery.grid, gallery.samples, gallery.drivers)
-    shares = objects_of_processes(pictures)
+    counts = None if gallery is None else gallery.histograms.counts
+    shares = objects_of_processes((pictures, counts))
     if gallery is not None and len(shares) > 1:
-        for share in shares:
+        gallery.histograms.counts = torch.stack([share for _, share in shares if share is not None]).sum(0)
+        for share, _ in shares:
             if share is not None:
                 gallery.merge(*share)
     return gallery

@@ -17,6 +17,7 @@ from nplight.data.sampler import EachOnceSampler, check_each_once, shuffles
 from nplight.data.shard import Shard
 from nplight.data.split import stratified_split
 from nplight.data.stream import StreamDataModule, hashed_split
+from nplight.data.word_table import WordTable, read_word_table, words_of_embeddings
 
 __all__ = [
     "DATASETS",
@@ -42,6 +43,7 @@ __all__ = [
     "SampledImages",
     "Shard",
     "StreamDataModule",
+    "WordTable",
     "batch_reader",
     "check_each_once",
     "hashed_split",
@@ -49,8 +51,10 @@ __all__ = [
     "open_source",
     "perturbed",
     "read_batch",
+    "read_word_table",
     "shuffles",
     "stratified_choice",
     "stratified_split",
     "with_index",
+    "words_of_embeddings",
 ]

@@ -8,6 +8,7 @@ the searches (`measures_of`). A measured value is passed on as
 
 from nplight.metrics.agreement import Agreement, PathAgreement, path_agreement
 from nplight.metrics.bootstrap import BootstrapMean, poisson_weights
+from nplight.metrics.concept_agreement import ConceptAgreement, word_correlation
 from nplight.metrics.condition_forward import ConditionForward
 from nplight.metrics.condition_measures import CategoryMeans
 from nplight.metrics.condition_metrics import ConditionMetrics, ConditionResult
@@ -58,6 +59,7 @@ __all__ = [
     "Agreement",
     "BootstrapMean",
     "CategoryMeans",
+    "ConceptAgreement",
     "Condition",
     "ConditionForward",
     "ConditionMeasure",
@@ -124,4 +126,5 @@ __all__ = [
     "shares_in_common",
     "similar_pairs",
     "whole_conditions",
+    "word_correlation",
 ]

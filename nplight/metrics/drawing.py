@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from nplight.errors import ArgumentError
 from nplight.metrics.replicates import Estimate
 
 if TYPE_CHECKING:
@@ -21,17 +20,11 @@ Drawing = tuple["Figure", "Axes"]
 
 
 def canvas(ax: Axes | None) -> Drawing:
-    """The figure and axes to draw on; `None`: a new figure.
-
-    Raises:
-        ArgumentError: matplotlib is not installed.
-    """
+    """The figure and axes to draw on; `None`: a new figure."""
     if ax is not None:
         return cast("Figure", ax.get_figure(root=True)), ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ArgumentError("plot() needs matplotlib, which nplight[figures] installs") from error
+    import matplotlib.pyplot as plt
+
     return plt.subplots(layout="constrained")
 
 

@@ -4,15 +4,19 @@ from nplight.report.arrangement import clustered, image_plane
 from nplight.report.command import report_command
 from nplight.report.export import export_figures
 from nplight.report.figure_logging import log_figures
+from nplight.report.figure_settings import FigureSettings
 from nplight.report.gallery import Gallery
 from nplight.report.neuron_use import neuron_use, particular_neurons, shared_neurons
 from nplight.report.page import report_html, write_report
 from nplight.report.path_rows import read_rows
 from nplight.report.run_data import Run, read_run
 from nplight.report.run_figures import (
+    depth_figure,
+    dose_figure,
     faithfulness_figure,
     image_map_figure,
     neuron_use_figure,
+    normalised_figure,
     paths_figure,
     pruning_figure,
     sanity_figure,
@@ -22,9 +26,12 @@ from nplight.report.run_figures import (
 )
 
 __all__ = [
+    "FigureSettings",
     "Gallery",
     "Run",
     "clustered",
+    "depth_figure",
+    "dose_figure",
     "export_figures",
     "faithfulness_figure",
     "image_map_figure",
@@ -32,6 +39,7 @@ __all__ = [
     "log_figures",
     "neuron_use",
     "neuron_use_figure",
+    "normalised_figure",
     "particular_neurons",
     "paths_figure",
     "pruning_figure",

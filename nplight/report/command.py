@@ -6,12 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nplight.report.export import export_figures
+from nplight.errors import ArgumentError
+from nplight.report.concept_command import name_neurons
+from nplight.report.export import check_figures, export_figures
+from nplight.report.figure_settings import FigureSettings, parsed_settings
 from nplight.report.page import write_report
-from nplight.report.run_data import read_run
+from nplight.report.run_data import Run, read_run
 from nplight.terminal import ImagesPerSecond, ticks_per_second
 
 _COLUMNS = (
@@ -30,19 +34,84 @@ def report_command(arguments: Sequence[str]) -> None:
 
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
+        ArgumentError: a setting of the figures is wrong, or the run lacks a category or search, or the second run has
+            other categories or layers.
     """
     parser = argparse.ArgumentParser(
-        prog="train.py report", description="Write the page report.html of a finished run.", allow_abbrev=False
+        prog="train.py report",
+        description="Write the page report.html of a finished run, or that of two runs side by side.",
+        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder")
-    parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures there, as SVG and PNG")
+    help_other = "a second run of the same categories and layers; the page of both is RUN/compared.html"
+    parser.add_argument("other", metavar="RUN2", nargs="?", help=help_other)
+    help_pictures = "also write the pictures of every neuron there, one PNG each, and link them from the page"
+    parser.add_argument("--pictures", metavar="DIR", type=Path, help=help_pictures)
+    parser.add_argument(
+        "--names",
+        metavar="TABLE",
+        type=Path,
+        help="name the neurons of the paths by words of the images: a CSV file with `index` or `file` and a column per "
+        "word, or an NPZ file of embeddings",
+    )
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where the model runs for --names"
+    )
+    _add_figure_options(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
+    figures = _figure_settings(chosen)
     console = Console(quiet=chosen.quiet, highlight=False, soft_wrap=True)
     with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Reading paths", total=read_run(chosen.run).rows)
-        path = write_report(chosen.run, lambda rows: progress.advance(task, rows))
+        run = read_run(chosen.run)
+        if figures is not None:
+            check_figures(run, chosen.figures, figures)
+        if chosen.names is not None:
+            _name_neurons(run, chosen, console)
+        total = run.rows + (0 if chosen.other is None else read_run(chosen.other).rows)
+        task = progress.add_task("Reading paths", total=total)
+        path = write_report(
+            chosen.run, lambda rows: progress.advance(task, rows), beside=chosen.other, pictures=chosen.pictures
+        )
     console.print(f"Report: {path}", markup=False)
-    if chosen.figures is not None:
-        for path in export_figures(chosen.run, chosen.figures):
+    if chosen.pictures is not None:
+        console.print(f"Pictures of neurons: {chosen.pictures}", markup=False)
+    if figures is not None:
+        for path in export_figures(chosen.run, chosen.figures, figures):
             console.print(f"Figure: {path}", markup=False)
+
+
+def _name_neurons(run: Run, chosen: argparse.Namespace, console: Console) -> None:
+    """Name the neurons of the run's paths, and print where the names are and how many are told from chance."""
+    path, names = name_neurons(run, chosen.names, chosen.device)
+    told = sum(name.told for name in names.values())
+    console.print(
+        f"Names: {path} ({told} of {len(names)} neurons above chance; {0.05 * len(names):.0f} would be by chance)",
+        markup=False,
+    )
+
+
+def _add_figure_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="also write the figures for a paper there")
+    parser.add_argument(
+        "--category", metavar="LIST", help="categories to draw, such as 3,5, by number or name; default: all, up to 20"
+    )
+    parser.add_argument("--search", metavar="LIST", help="searches and controls to draw, at most 8; default: the first")
+    parser.add_argument("--width", metavar="WIDTH", help="of a figure, such as 85mm, 3.5in; default: 170mm")
+    parser.add_argument("--format", metavar="LIST", help="of the files: pdf, svg, png; default: pdf,svg")
+
+
+def _figure_settings(chosen: argparse.Namespace) -> FigureSettings | None:
+    """The settings of the figures; `None` without `--figures`.
+
+    Raises:
+        ArgumentError: a setting is wrong, or is given without `--figures`.
+    """
+    options = {name: getattr(chosen, name) for name in ("category", "search", "width", "format")}
+    if chosen.figures is None:
+        for name, value in options.items():
+            if value is not None:
+                raise ArgumentError(f"`--{name}` is of the figures: give `--figures DIR` with it, got {value!r} alone")
+        return None
+    width, formats = options["width"] or "170mm", options["format"] or "pdf,svg"
+    return parsed_settings(options["category"], options["search"], width, formats)

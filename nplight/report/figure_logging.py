@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Any
 
-import torch
-
-from nplight.metrics import MEASURES, drawing
-from nplight.report.normalised_faithfulness import draw_normalised
-from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
+from nplight.report.plotly_chart import plotly_chart
+from nplight.report.result_figures import draw_selectivity, selectivity_values
+from nplight.report.run_charts import run_charts
 from nplight.report.run_data import Run
-from nplight.report.sanity_figures import draw_sanity, draw_stability
+from nplight.report.static_chart import static_chart, static_selectivity
+from nplight.report.static_style import paper_style
+
+_WIDTH = 170.0
+"""Millimetres."""
 
 
 def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
     """Log the figures of a run to the loggers that support figures.
 
     Weights & Biases, MLflow and Comet get Plotly figures; TensorBoard, which supports matplotlib alone, gets matplotlib
-    figures if that is installed. Loggers are recognised by class name, so that none of them has to be installed.
+    figures. Loggers are recognised by class name, so that none of them has to be installed.
 
     Args:
         loggers: of the Trainer.
@@ -41,7 +42,7 @@ def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
         elif kind == "CometLogger":
             for name, figure in figures.items():
                 logger.experiment.log_figure(figure_name=name, figure=figure, step=step)
-        elif kind == "TensorBoardLogger" and find_spec("matplotlib") is not None:
+        elif kind == "TensorBoardLogger":
             for name, figure in _matplotlib(run).items():
                 logger.experiment.add_figure(name, figure, step)
         else:
@@ -51,29 +52,15 @@ def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
 
 
 def _plotly(run: Run) -> dict[str, Any]:
-    drawn = (
-        ("pruning", draw_pruning(run)),
-        ("faithfulness", draw_faithfulness(run)),
-        ("normalised", draw_normalised(run)),
-        ("selectivity", draw_selectivity(run)),
-        ("stability", draw_stability(run)),
-        ("sanity", draw_sanity(run)),
-    )
-    return {f"paths/{name}": figure for name, figure in drawn if figure is not None}
+    figures = {f"paths/{name}": plotly_chart(chart) for name, chart in run_charts(run).items()}
+    selectivity = draw_selectivity(run)
+    return figures if selectivity is None else {**figures, "paths/selectivity": selectivity}
 
 
 def _matplotlib(run: Run) -> dict[str, Any]:
-    from matplotlib.figure import Figure
-
-    figures = {}
-    rows = run.metrics.get("conditions", [])
-    if any(row["condition"] == "kept" for row in rows):
-        figures["paths/pruning"], _ = drawing.draw_pruning(
-            rows, Figure(layout="constrained").subplots(), MEASURES["accuracy"]
-        )
-    if run.selectivity:
-        accuracy = 100 * torch.tensor(run.selectivity["accuracy"], dtype=torch.float64)
-        axes = Figure(layout="constrained").subplots()
-        labels = {"rows": "images of category", "columns": "path of category", "unit": "top-1 accuracy, %"}
-        figures["paths/selectivity"], _ = drawing.draw_matrix(accuracy, axes, **labels)
+    with paper_style():
+        figures = {f"paths/{name}": static_chart(chart, _WIDTH) for name, chart in run_charts(run).items()}
+        accuracy = selectivity_values(run)
+        if accuracy is not None:
+            figures["paths/selectivity"] = static_selectivity(run.names, accuracy, None, _WIDTH / 2)
     return figures

@@ -20,6 +20,7 @@ from nplight.metrics import all_conditions, predictions
 from nplight.neurons import at_sites
 from nplight.paths import CategoryPaths
 from nplight.report.thumbnails import patch_grid, thumbnail
+from nplight.report.value_histogram import ValueHistograms
 from nplight.seeds import checksums
 from nplight.vit import OpenViT, undisturbed
 
@@ -66,7 +67,7 @@ class Gallery:
     """A bounded number of pictures, independent of the batches and the number of processes.
 
     The samples of a category are its images with the lowest checksums. The drivers of a neuron are the images with the
-    largest value of the neuron, averaged over the path tokens.
+    largest value of the neuron, averaged over the path tokens. The histograms count these values of all images.
 
     Args:
         vit: the opened model.
@@ -85,7 +86,7 @@ class Gallery:
         paths: CategoryPaths,
         *,
         per_category: int = 4,
-        per_neuron: int = 4,
+        per_neuron: int = 9,
         most_neurons: int = 240,
         size: int = 64,
         mean: Sequence[float] | None = None,
@@ -96,6 +97,7 @@ class Gallery:
         self.grid: tuple[int, int] | None = None
         self.samples: dict[int, list[Ranked]] = {}
         self.drivers: dict[Neuron, list[Ranked]] = {neuron: [] for neuron in self.neurons}
+        self.histograms = ValueHistograms(self.neurons, paths)
         self._vit, self._paths = vit.with_all_tokens() if paths.tokens == "all" else vit, paths
         self._colours = None if mean is None or std is None else (torch.tensor(mean), torch.tensor(std))
 
@@ -110,12 +112,12 @@ class Gallery:
         keys = checksums(batch.images)
         self._sample(batch, batch.labels, keys)
         if self.neurons and self.per_neuron:
-            self._drive(batch, batch.labels.tolist(), keys)
+            self._drive(batch, batch.labels, keys)
 
     def merge(
         self, grid: tuple[int, int] | None, samples: dict[int, list[Ranked]], drivers: dict[Neuron, list[Ranked]]
     ) -> None:
-        """Add the pictures of another process."""
+        """Add the pictures of another process; the counts of `histograms` add up."""
         self.grid = self.grid or grid
         for label, pictures in samples.items():
             self._keep(self.samples, label, pictures, self.per_category)
@@ -141,8 +143,9 @@ class Gallery:
                     "layer": layer,
                     "neuron": neuron,
                     "images": [[numbers[entry.picture.key], *entry.values, list(entry.patches)] for entry in entries],
+                    "values": self.histograms.to_dict(number),
                 }
-                for (layer, neuron), entries in self.drivers.items()
+                for number, ((layer, neuron), entries) in enumerate(self.drivers.items())
             ],
         }
 
@@ -167,9 +170,10 @@ class Gallery:
             sample = Ranked(orders[position], picture, tuple(round(value, 5) for value in values))
             self._keep(self.samples, labels[position], [sample], self.per_category)
 
-    def _drive(self, batch: ImageBatch, labels: Sequence[int], keys: Sequence[int]) -> None:
-        values = self._values(batch.images)
+    def _drive(self, batch: ImageBatch, targets: Tensor, keys: Sequence[int]) -> None:
+        values, labels = self._values(batch.images), targets.tolist()
         driving = at_least_float32(values[:, self._vit.path_tokens]).mean(1)
+        self.histograms.update(driving, targets)
         self.grid = patch_grid(values.shape[1], *batch.images.shape[-2:])
         best = driving.topk(min(self.per_neuron, len(driving)), dim=0)
         candidates = zip(self.neurons, best.values.T.tolist(), best.indices.T.tolist())

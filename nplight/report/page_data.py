@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from nplight.metrics import NeuronCounts, category_similarity, similar_pairs
+from nplight.errors import ArgumentError, listed
+from nplight.metrics import NeuronCounts, category_similarity
 from nplight.report.arrangement import clustered, image_plane
+from nplight.report.category_table import read_removals
+from nplight.report.concept_file import page_names, read_names
 from nplight.report.neuron_use import Particular, Shared, Use, neuron_use, particular_neurons, shared_neurons
-from nplight.report.normalised_faithfulness import draw_normalised
-from nplight.report.path_figures import (
-    draw_image_map,
-    draw_neuron_use,
-    draw_paths,
-    draw_similarity,
-)
+from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_similarity
 from nplight.report.path_rows import Advance, PathSample, read_rows, unseen
-from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
+from nplight.report.path_strips import Strips, path_strips, strips_of_paths
+from nplight.report.picture_budget import within_budget
+from nplight.report.plotly_chart import plotly_chart
+from nplight.report.result_figures import draw_selectivity
+from nplight.report.run_charts import run_charts
 from nplight.report.run_data import Run
-from nplight.report.sanity_figures import draw_sanity, draw_stability
-from nplight.report.theme import distinct_names, shortened, template
+from nplight.report.search_data import MOST_IN_MATRIX, SearchRead, data_without_images, search_data
+from nplight.report.similar_categories import SimilarCategories, kept_best, similar_categories
+from nplight.report.strip_layout import LAYOUT
+from nplight.report.theme import distinct_names, template
+from nplight.report.value_histogram import EDGES
 
-# Limits that keep the page below 10 MB: numbers over all methods, images on the plane, characters of pictures.
-_MOST_NUMBERS = 600_000
-_MOST_ENTRIES = 300_000
-_MOST_LINES = 50
+# Limits that keep the page below 6 MB: numbers over all methods, images on the plane, characters of pictures.
+_MOST_NUMBERS = 300_000
+_MOST_ENTRIES = 150_000
+_MOST_LINES = 24
 _MOST_POINTS = 2_000
 _PICTURE_CHARACTERS = 2_500_000
 _LISTED = 10
-
-Pair = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Contents:
         data: the remaining data of the page's script.
         shared: neurons of many categories, by method.
         particular: neurons specific to one category, by method.
-        pairs: the most and the least similar categories of the first method.
+        pairs: the most and the least similar categories, by method.
+        strips: the path of each category, by method.
         shown: maximum number of images per category whose paths are drawn.
     """
 
@@ -54,45 +56,136 @@ class Contents:
     data: dict[str, Any]
     shared: dict[str, list[Shared]]
     particular: dict[str, list[Particular]]
-    pairs: tuple[list[Pair], list[Pair]]
+    pairs: dict[str, SimilarCategories]
+    strips: dict[str, Strips]
     shown: int
 
 
-def contents(run: Run, advance: Advance = unseen) -> Contents:
-    """Read the rows of a run, once each, and draw its figures; `advance` is called with the number of rows read."""
-    figures = {"pruning": draw_pruning(run), "faithfulness": draw_faithfulness(run)}
-    figures |= {"normalised": draw_normalised(run)}
-    figures |= {"stability": draw_stability(run), "sanity": draw_sanity(run)}
-    methods: dict[str, Any] = {}
-    shared, particular = {}, {}
-    pairs: tuple[list[Pair], list[Pair]] = ([], [])
-    order = None
-    per_category = lines_per_category(run)
-    for method in stored_searches(run):
-        sample, counts, use = search_rows(run, method, per_category, advance)
-        if not methods:
-            figures |= _first(run, method, sample, use)
-            similarity = category_similarity(counts)
-            order, pairs = clustered(similarity), similar_pairs(similarity, _LISTED)
-            map_sample = thinned(sample)
-            plane = image_plane(map_sample.neurons, max(run.widths))
-            figures["map"] = draw_image_map(plane, map_sample, run.names)
-            coordinates = {"x": plane[:, 0].round(2).tolist(), "y": plane[:, 1].round(2).tolist()}
-            plane_data = {**coordinates, "category": map_sample.category.tolist()}
-            if len(run.names) > 1:
-                figures["similarity"] = draw_similarity(similarity, run.names, order)
-        methods[method] = _compact(run, method, sample, use)
-        shared[method], particular[method] = shared_neurons(counts, _LISTED), particular_neurons(counts, _LISTED)
-    figures["selectivity"] = draw_selectivity(run, order)
+def contents(run: Run, advance: Advance = unseen, beside: Run | None = None) -> Contents:
+    """Read the rows of a run and draw its figures.
+
+    Args:
+        run: the run.
+        advance: called with the number of rows after each group of rows is read.
+        beside: a second run, whose searches are added.
+
+    Raises:
+        ArgumentError: `beside` has other categories or layers.
+    """
+    if beside is not None:
+        _check_comparable(run, beside)
+    figures: dict[str, go.Figure | None] = {name: plotly_chart(chart) for name, chart in run_charts(run).items()}
+    searches = run_searches(run, advance)
+    first = next((search.read for search in searches.values() if search.read is not None), None)
+    others = {} if beside is None else _searches_beside(run, beside, advance)
+    searches |= others
+    plane = None
+    if first is not None:
+        drawn, plane = _first(run, first)
+        figures |= drawn
+    if len(run.names) <= MOST_IN_MATRIX:
+        figures["selectivity"] = draw_selectivity(run, None if first is None else first.order)
     data = {
         "names": distinct_names(run.names, 60),
         "widths": run.widths,
-        "methods": methods,
-        "map": plane_data if methods else None,
+        "methods": {name: search.data for name, search in searches.items()},
+        "edges": EDGES,
+        "beside": next(iter(others), None),
+        "map": plane,
+        "selectivity": kept_best(run),
+        "layout": dict(LAYOUT),
+        "concepts": page_names(read_names(run.path)),
         "pictures": within_budget(run.pictures, _PICTURE_CHARACTERS),
     }
-    drawn = {name: figure for name, figure in figures.items() if figure is not None}
-    return Contents(drawn, data, shared, particular, pairs, per_category)
+    with_rows = {name: search for name, search in searches.items() if search.similar is not None}
+    return Contents(
+        figures={name: figure for name, figure in figures.items() if figure is not None},
+        data=data,
+        shared={name: search.shared for name, search in with_rows.items()},
+        particular={name: search.particular for name, search in with_rows.items()},
+        pairs={name: search.similar for name, search in with_rows.items() if search.similar is not None},
+        strips={name: search.strips for name, search in searches.items()},
+        shown=lines_per_category(run),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContents:
+    """The contents of a page of one search.
+
+    Attributes:
+        data: for the page's script.
+        strips: the path of each category.
+        shared: neurons of many categories.
+        particular: neurons specific to one category.
+        similar: the most and the least similar categories; `None` without image paths.
+        read: what the rows hold, of the first search with image paths alone.
+    """
+
+    data: dict[str, Any]
+    strips: Strips
+    shared: list[Shared]
+    particular: list[Particular]
+    similar: SimilarCategories | None
+    read: SearchRead | None
+
+
+def run_searches(run: Run, advance: Advance = unseen) -> dict[str, SearchContents]:
+    """The searches of a run with image paths or category paths, the main one first.
+
+    Args:
+        run: the run.
+        advance: called with the number of rows after each group of rows is read.
+    """
+    removals, stored = read_removals(run), stored_searches(run)
+    searches = {}
+    for name in run.methods:
+        paths = run.category_paths(name)
+        if name in stored:
+            read = _read(run, name, advance)
+            searches[name] = SearchContents(
+                search_data(run, name, read, removals),
+                read.strips,
+                shared_neurons(read.counts, _LISTED),
+                particular_neurons(read.counts, _LISTED),
+                similar_categories(read.similarity),
+                read if name == stored[0] else None,
+            )
+        elif paths is not None:
+            strips = strips_of_paths(paths)
+            searches[name] = SearchContents(data_without_images(strips), strips, [], [], None, None)
+    return searches
+
+
+def run_name(run: Run) -> str:
+    """The name of a run: that of its folder."""
+    return run.path.resolve().name
+
+
+def _check_comparable(run: Run, beside: Run) -> None:
+    for what, first, second in (("categories", run.names, beside.names), ("layers", run.widths, beside.widths)):
+        if first != second:
+            raise ArgumentError(
+                f"`RUN2` must have the {what} of `RUN`, so that their paths can be compared: {beside.path} has "
+                f"{listed(second, 10)}, and {run.path} {listed(first, 10)}"
+            )
+
+
+def _searches_beside(run: Run, beside: Run, advance: Advance) -> dict[str, SearchContents]:
+    """The searches of the second run under names of their own; its drawings and pictures are left out."""
+    name = run_name(beside) if run_name(beside) != run_name(run) else str(beside.path)
+    return {
+        f"{search} of {name}": replace(found, data={**found.data, "run": name}, read=None)
+        for search, found in run_searches(beside, advance).items()
+    }
+
+
+def _read(run: Run, search: str, advance: Advance) -> SearchRead:
+    sample, counts, use = search_rows(run, search, lines_per_category(run), advance)
+    similarity = category_similarity(counts)
+    order = clustered(similarity) if len(similarity) <= MOST_IN_MATRIX else list(range(len(similarity)))
+    strips = path_strips(run.image_paths(search), counts, run.category_paths(search))
+    return SearchRead(sample, counts, use, strips, similarity, order)
 
 
 def to_json(page: Contents) -> str:
@@ -104,33 +197,6 @@ def to_json(page: Contents) -> str:
             figure["layout"].pop(name, None)
     themes = {name: template(name).to_plotly_json() for name in ("light", "dark")}
     return json.dumps({"figures": figures, "templates": themes, **page.data}, separators=(",", ":"), allow_nan=False)
-
-
-def within_budget(pictures: Mapping[str, Any], characters: int) -> dict[str, Any]:
-    """As many pictures as fit: the first of every category and neuron, then the second of each, and so on."""
-    if not pictures:
-        return {}
-    sources = pictures["pictures"]
-    samples: dict[str, list[Any]] = {label: [] for label in pictures["samples"]}
-    drivers = [{**driver, "images": []} for driver in pictures["drivers"]]
-    lists = [(samples[label], entries) for label, entries in pictures["samples"].items()]
-    lists += [(kept["images"], driver["images"]) for kept, driver in zip(drivers, pictures["drivers"])]
-    by_rank = sorted(
-        ((rank, kept, entry) for kept, entries in lists for rank, entry in enumerate(entries)),
-        key=lambda candidate: candidate[0],
-    )
-    numbers: dict[int, int] = {}  # number in the run's file -> number in the page
-    for _, kept, entry in by_rank:
-        number = entry[0]
-        if number not in numbers:
-            characters -= len(sources[number]["source"])
-            if characters < 0:
-                break
-            numbers[number] = len(numbers)
-        kept.append([numbers[number], *entry[1:]])
-        characters -= len(entry[-1]) if isinstance(entry[-1], list) else 0
-    page_pictures = [sources[number] for number in numbers]
-    return {"grid": pictures["grid"], "pictures": page_pictures, "samples": samples, "drivers": drivers}
 
 
 def stored_searches(run: Run) -> list[str]:
@@ -164,13 +230,18 @@ def search_rows(
     return sample, counts, neuron_use(counts, limit=entries)
 
 
-def _first(run: Run, method: str, sample: PathSample, use: Use) -> dict[str, go.Figure | None]:
-    """The figures whose data the page replaces when another category is chosen."""
-    width = max(run.widths)
-    return {
-        "paths": draw_paths(sample, run.category_paths(method), run.names, 0, width=width),
-        "use": draw_neuron_use(use, run.names, 0, run.widths),
+def _first(run: Run, read: SearchRead) -> tuple[dict[str, go.Figure | None], dict[str, Any]]:
+    """The figures of a search, whose data the page replaces, and the images of its map."""
+    sample = thinned(read.sample)
+    plane = image_plane(sample.neurons, max(run.widths))
+    figures: dict[str, go.Figure | None] = {
+        "use": draw_neuron_use(read.use, run.names, 0, run.widths),
+        "map": draw_image_map(plane, sample, run.names),
     }
+    if 1 < len(run.names) <= MOST_IN_MATRIX:
+        figures["similarity"] = draw_similarity(read.similarity, run.names, read.order)
+    coordinates = {"x": plane[:, 0].round(2).tolist(), "y": plane[:, 1].round(2).tolist()}
+    return figures, {**coordinates, "category": sample.category.tolist()}
 
 
 def thinned(sample: PathSample) -> PathSample:
@@ -185,22 +256,3 @@ def thinned(sample: PathSample) -> PathSample:
         score=sample.score[kept],
         prediction=sample.prediction[kept],
     )
-
-
-def _compact(run: Run, method: str, sample: PathSample, use: Use) -> dict[str, Any]:
-    paths = run.category_paths(method)
-    categories = np.arange(len(run.names) + 1)
-    return {
-        "start": np.searchsorted(sample.category, categories).tolist(),
-        "neurons": sample.neurons.ravel().tolist(),
-        "files": [shortened(file, 60) for file in sample.files],
-        "probability": [round(value, 4) for value in sample.probability.tolist()],
-        "paths": None if paths is None else paths.neurons[:, :, 0].tolist(),
-        "use": {
-            "start": use.start.tolist(),
-            "layer": use.layer.tolist(),
-            "neuron": use.neuron.tolist(),
-            "count": use.count.tolist(),
-            "images": use.images.tolist(),
-        },
-    }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nplight.methods import is_control
 from nplight.metrics import JOINT_SCORE, MEASURES, Measure
-from nplight.report.result_figures import pruning_title
+from nplight.report.effect_charts import pruning_title
 from nplight.report.run_data import Run
 from nplight.report.theme import enumerated
 

@@ -11,13 +11,32 @@ from nplight.metrics import category_similarity
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.page_data import lines_per_category, search_rows, stored_searches, thinned
 from nplight.report.path_figures import draw_image_map, draw_neuron_use, draw_paths, draw_similarity
-from nplight.report.result_figures import draw_faithfulness, draw_pruning, draw_selectivity
+from nplight.report.plotly_chart import plotly_chart
+from nplight.report.result_figures import draw_selectivity
+from nplight.report.run_charts import CHARTS, run_styles
 from nplight.report.run_data import Run
-from nplight.report.sanity_figures import draw_sanity, draw_stability
+
+
+def normalised_figure(run: Run) -> go.Figure:
+    """Normalised faithfulness against neurons kept per layer, a panel per measure and tokens that tells searches apart.
+
+    0 is the value with every neuron pruned, 1 that without an edit. Bands are the 95% intervals of the main search and
+    of the control.
+
+    Args:
+        run: from `read_run`.
+
+    Raises:
+        ArgumentError: the run has no curves.
+    """
+    way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
+    return _drawn(_chart(run, "normalised"), run, "curves of faithfulness", way_out)
 
 
 def pruning_figure(run: Run) -> go.Figure:
-    """Top-1 accuracy (%) against neurons kept per layer, one panel per pruned fraction of the others.
+    """Top-1 accuracy (%) against neurons kept per layer, a panel per pruned share of the others.
+
+    Panels in which the 95% intervals of all lines overlap are left out, unless all do.
 
     Args:
         run: from `read_run`.
@@ -25,7 +44,7 @@ def pruning_figure(run: Run) -> go.Figure:
     Raises:
         ArgumentError: the run has no conditions that keep a path.
     """
-    figure = draw_pruning(_checked(run))
+    figure = _chart(run, "pruning")
     return _drawn(figure, run, "conditions that keep a path", "validate or test with a PathEvaluation")
 
 
@@ -38,7 +57,7 @@ def faithfulness_figure(run: Run) -> go.Figure:
     Raises:
         ArgumentError: the run has no curves.
     """
-    figure = draw_faithfulness(_checked(run))
+    figure = _chart(run, "faithfulness")
     way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
     return _drawn(figure, run, "curves of faithfulness", way_out)
 
@@ -68,7 +87,7 @@ def stability_figure(run: Run) -> go.Figure:
     Raises:
         ArgumentError: the run has no stability.
     """
-    return _drawn(draw_stability(_checked(run)), run, "a stability", "validate with a PathStability")
+    return _drawn(_chart(run, "stability"), run, "a stability", "validate with a PathStability")
 
 
 def sanity_figure(run: Run) -> go.Figure:
@@ -80,7 +99,31 @@ def sanity_figure(run: Run) -> go.Figure:
     Raises:
         ArgumentError: the run has no sanity checks.
     """
-    return _drawn(draw_sanity(_checked(run)), run, "sanity checks", "validate with a PathSanity")
+    return _drawn(_chart(run, "sanity"), run, "sanity checks", "validate with a PathSanity")
+
+
+def dose_figure(run: Run) -> go.Figure:
+    """The change of the label's probability (%) against the factor on the path's neurons.
+
+    Args:
+        run: from `read_run`.
+
+    Raises:
+        ArgumentError: the run has no other factors than 0 and 2.
+    """
+    return _drawn(_chart(run, "dose"), run, "scaled paths", "validate with `scales` of a PathEvaluation")
+
+
+def depth_figure(run: Run) -> go.Figure:
+    """The label's mean probability (%) with the path removed, and kept, in the first layers alone.
+
+    Args:
+        run: from `read_run`.
+
+    Raises:
+        ArgumentError: the run has no edits of the first layers.
+    """
+    return _drawn(_chart(run, "depth"), run, "edits of the first layers", "validate with `depths` of a PathEvaluation")
 
 
 def paths_figure(run: Run, category: int = 0, beside: int | None = None, *, search: str | None = None) -> go.Figure:
@@ -164,6 +207,11 @@ def _search(run: Run, search: str | None) -> str:
 def _check_category(argument: str, value: object, categories: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < categories:
         raise ArgumentError(f"`{argument}` must be the number of a category in 0 … {categories - 1}, got {value!r}")
+
+
+def _chart(run: Run, name: str) -> go.Figure | None:
+    chart = CHARTS[name](_checked(run), run_styles(run))
+    return None if chart is None else plotly_chart(chart)
 
 
 def _drawn(figure: go.Figure | None, run: Run, what: str, way_out: str) -> go.Figure:

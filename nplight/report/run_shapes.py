@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, Strict, Type
 from typing_extensions import Required, TypedDict
 
 from nplight.metrics import OBJECTIVE_MEASURES, measures_of
+from nplight.report.value_histogram import EDGES
 
 # Any Python string, including one from a file name that is not valid in any encoding.
 Text = InstanceOf[str]
@@ -249,12 +250,27 @@ class Picture(_Open, total=False):
     source: Required[Text]
 
 
+class ValueCounts(_Open, total=False):
+    """A histogram of a neuron's values: counts from the bin `first` on."""
+
+    first: Required[Count]
+    own: Required[list[Count]]
+    rest: Required[list[Count]]
+
+
+def _whole_histogram(content: ValueCounts) -> ValueCounts:
+    if len(content["own"]) != len(content["rest"]) or content["first"] + len(content["own"]) > len(EDGES) + 1:
+        raise ValueError("a histogram must have two counts for each of its bins")
+    return content
+
+
 class Driver(_Open, total=False):
     """The pictures that drive a neuron: per picture its number, the neuron's value, and its value at each patch."""
 
     layer: Required[Count]
     neuron: Required[Count]
     images: Required[list[Annotated[tuple[Count, Number, list[Number]], Listed]]]
+    values: Annotated[ValueCounts, AfterValidator(_whole_histogram)]
 
 
 def _known_pictures(content: Any) -> Any:
@@ -283,3 +299,19 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
     }
 )
 """Field of a `Run` -> shape of its file."""
+
+
+class _Named(_Open, total=False):
+    layer: Required[Count]
+    neuron: Required[Count]
+    name: Required[Text]
+    score: Required[Number | None]
+    chance: Required[Number | None]
+
+
+class _Names(_Open, total=False):
+    neurons: Required[list[_Named]]
+
+
+NAMES_SHAPE: TypeAdapter[Any] = TypeAdapter(_Names)
+"""Shape of `concept_names.json`."""

@@ -9,9 +9,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nplight.report.line_chart import Point, line_chart
+from nplight.report.chart_captions import seen
+from nplight.report.charts import Axis, Chart, Line, Panel, search_styles
 from nplight.report.page import page_asset, page_template
+from nplight.report.static_chart import static_chart
+from nplight.report.static_style import as_data_uri, paper_style
 from nplight.shrinking.comparison import RANDOM, ShrinkComparison
+
+_WIDTH = 180.0
+"""Of the chart, millimetres."""
 
 COLUMNS = ("kept by", "top-1 %", "95% interval", "10⁶ params", "GFLOPs", "MB", "ms", "speed")
 
@@ -60,10 +66,9 @@ def legend(comparison: ShrinkComparison) -> str:
 
 def shrink_html(comparison: ShrinkComparison) -> str:
     """The page: the table, and accuracy against the kept share; the template escapes every value."""
-    curves = {
-        name: [Point(share, value.value, value.low, value.high) for share, value in points.items()]
-        for name, points in comparison.curves.items()
-    }
+    chart = shrink_chart(comparison)
+    with paper_style(outlines=False):
+        image = as_data_uri(static_chart(chart, _WIDTH))
     settings = comparison.settings
     of = "each layer's neurons" if settings.across == "layer" else "all neurons, numbers by layer as the ranking asks"
     return page_template("shrink.html").render(
@@ -72,9 +77,24 @@ def shrink_html(comparison: ShrinkComparison) -> str:
         columns=list(COLUMNS),
         rows=shrink_rows(comparison),
         legend=legend(comparison),
-        chart=line_chart(curves, across="neurons kept", up="top-1 accuracy, held-out images"),
+        image=image,
+        caption=chart.caption,
         style=page_asset("page.css"),
     )
+
+
+def shrink_chart(comparison: ShrinkComparison) -> Chart:
+    """Top-1 accuracy (%) against the kept share of the neurons (%), a line per ranking; random ones are the control."""
+    styles = search_styles(comparison.curves)
+    lines = []
+    for name, curve in comparison.curves.items():
+        points = sorted(curve.items())
+        ends = [[100 * getattr(point, end) for _, point in points] for end in ("value", "low", "high")]
+        lines.append(Line(name, styles[name], [100 * share for share, _ in points], ends[0], ends[1], ends[2]))
+    labels = {100 * share: f"{100 * share:g}" for curve in comparison.curves.values() for share in curve}
+    axis = Axis("neurons kept, %", labels, noun="{}% kept")
+    panel = Panel("", lines, axis, "top-1 accuracy of held-out images, %", "%", ".1f")
+    return Chart("Accuracy against kept share", [panel], caption=seen(panel))
 
 
 def _title(comparison: ShrinkComparison) -> str:

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-# Okabe and Ito (2008) without black and yellow, each invisible on one of the backgrounds.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A")
-DASHES = ("solid", "dash", "dot")
+# Okabe and Ito (2008) without black and yellow, each invisible on one of the backgrounds, and with a brown. Grey is
+# left to controls and references.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C3E")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 NEUTRAL = "#8A8A8A"
+CONTROL = "#63686E"
+"""Of random neurons and other controls: further from the colours than `NEUTRAL` for colour-blind readers."""
 SCALE = "cividis"
 
 _TONES = {"light": ("#1b1f24", "#d5d9de"), "dark": ("#e8eaed", "#3c4248")}
@@ -39,8 +42,9 @@ def template(theme: str = "light") -> go.layout.Template:
 
 
 def line_style(number: int) -> dict[str, str]:
-    """The colour and dash of the line with a number; 21 are distinct."""
-    return {"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number // len(COLOURS) % len(DASHES)]}
+    """The colour and dash of the line with a number; 42 are distinct, and any six in a row differ in both."""
+    colour, turn = number % len(COLOURS), number // len(COLOURS)
+    return {"color": COLOURS[colour], "dash": DASHES[(colour + turn) % len(DASHES)]}
 
 
 def marker_style(number: int) -> dict[str, str]:

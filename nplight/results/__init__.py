@@ -7,6 +7,7 @@ from nplight.results.differences import ControlDifference
 from nplight.results.findings import Findings, findings
 from nplight.results.forming import form_category_paths
 from nplight.results.measured_paths import MeasuredPaths
+from nplight.results.neuron_names import ConceptName, concept_names, neuron_values
 from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
@@ -21,6 +22,7 @@ __all__ = [
     "ComparedMeasure",
     "Comparison",
     "ComparisonRow",
+    "ConceptName",
     "ControlDifference",
     "ControlledTest",
     "Findings",
@@ -34,9 +36,11 @@ __all__ = [
     "StrangePath",
     "category_rows",
     "compare",
+    "concept_names",
     "condition_fields",
     "controlled_tests",
     "findings",
+    "neuron_values",
     "form_category_paths",
     "paper_claims",
     "path_statistics",

@@ -28,11 +28,17 @@ STABILITY = "stability.json"
 SANITY = "sanity.json"
 
 REPORT = "report.html"
+COMPARED_REPORT = "compared.html"
+"""The page of a run beside another."""
+
 ABOUT = "run.json"
 """Names, model, time and versions of a run, for its report."""
 
 PICTURES = "pictures.json"
 """Thumbnails of some held-out images, for the report."""
+
+CONCEPT_NAMES = "concept_names.json"
+"""Words for the neurons of the category paths: `report --names`."""
 
 PLANTED_JSON = "planted.json"
 PLANTED_PAGE = "planted.html"
@@ -59,6 +65,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             CATEGORY_PATHS,
             SKIPPED,
             STRANGEST,
+            CONCEPT_NAMES,
             f"{PATHS}/part-*.parquet",
             f"{PATHS}/damaged-*.parquet",
             f"{PATHS}/foreign-*.parquet",
@@ -76,6 +83,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             STABILITY,
             SANITY,
             REPORT,
+            COMPARED_REPORT,
             ABOUT,
             PICTURES,
         ),
@@ -99,6 +107,7 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         SANITY: _SAME_COMMAND,
         ABOUT: _SAME_COMMAND,
         PICTURES: _SAME_COMMAND,
+        CONCEPT_NAMES: "report --names writes it anew",
     }
 )
 """JSON file -> the way out if it is damaged."""

@@ -122,6 +122,9 @@ def test_two_processes_keep_the_pictures_of_one(
     validate(reference, shared, tmp_path, **options)
     one, two = (json.loads((folder / "pictures.json").read_text()) for folder in (finished, tmp_path))
     assert seen(one) == seen(two)
+    values = [[driver["values"] for driver in pictures["drivers"]] for pictures in (one, two)]
+    assert values[0] == values[1]
+    assert sum(map(sum, (values[0][0]["own"], values[0][0]["rest"]))) == 40
     assert json.loads((tmp_path / "run.json").read_text())["processes"] == 2
 
 
@@ -186,7 +189,8 @@ def test_every_logger_gets_scalars_and_tensorboard_figures(
     board = EventAccumulator(str(tmp_path / "board")).Reload()
     assert set(logged) - {"step", "epoch"} == set(board.Tags()["scalars"]) - {"epoch"}
     assert board.Scalars("paths/removed/accuracy")[0].value == pytest.approx(removed.value("accuracy"))
-    assert board.Tags()["images"] == ["paths/pruning", "paths/selectivity"]
+    charts = ("normalised", "pruning", "faithfulness", "dose", "depth", "selectivity")
+    assert set(board.Tags()["images"]) == {f"paths/{name}" for name in charts}
     picture = Image.open(io.BytesIO(board.Images("paths/pruning")[0].encoded_image_string))
     assert len(picture.getcolors(10**6)) > 20
 

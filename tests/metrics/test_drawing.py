@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +13,10 @@ from matplotlib.figure import Figure
 from torchmetrics import Metric
 
 import nplight.metrics
-from nplight.errors import ArgumentError
 from nplight.metrics import (
     AccuracyDeviation,
     BootstrapMean,
+    ConceptAgreement,
     ConditionMetrics,
     NeuronFrequency,
     PathAgreement,
@@ -46,6 +45,7 @@ def updated(kind: type[Any]) -> Any:
     metric, images = {
         AccuracyDeviation: lambda: (kind(), (scores[0], scores[1], LABELS)),
         BootstrapMean: lambda: (kind((2,), replicates=20), (scores[0, :, :2], KEYS)),
+        ConceptAgreement: lambda: (kind(4, 3), (neurons[0, :, :, 0], scores[:1])),
         NeuronFrequency: lambda: (kind(3, 4, 9), (neurons[0], LABELS)),
         PathAgreement: lambda: (kind(4, replicates=20), (*neurons, KEYS)),
         ProbabilityDeviation: lambda: (kind(), (scores[0, :, 0], scores[1, :, 0])),
@@ -122,10 +122,3 @@ def test_values_stand_between_the_ends_of_their_intervals() -> None:
     points, _, (bars,) = drawn.lines
     assert list(points.get_ydata()) == [one.value for one in layers]
     assert np.allclose([bar[:, 1] for bar in bars.get_segments()], [(one.low, one.high) for one in layers])
-
-
-def test_what_draws_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = conditions()
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ArgumentError, match=r"needs matplotlib, which nplight\[figures\] installs"):
-        metrics.plot()

@@ -89,7 +89,7 @@ def test_a_measure_of_one_row_is_in_every_file_table_and_figure(toy: ConditionMe
     assert f'data-head="removed: surprise">{texts[0]}<br>' in page
     figure = pruning_figure(run)
     assert "surprise, nats" in [axis.title.text for axis in figure.select_yaxes()]
-    assert round(kept.value, 3) in [value for trace in figure.data for value in trace.y]
+    assert round(kept.value, 4) in [value for trace in figure.data for value in trace.y]
 
 
 def test_a_run_of_before_a_measure_is_shown_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

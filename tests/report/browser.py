@@ -40,7 +40,9 @@ def started() -> Iterator[Chrome]:
 
 
 @contextmanager
-def opened(driver: Chrome, page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False) -> Iterator[None]:
+def opened(
+    driver: Chrome, page: Path, size: tuple[int, int] = LAPTOP, *, dark: bool = False, state: str = ""
+) -> Iterator[None]:
     """A page in a tab of its own, once it is drawn; what other pages said is forgotten."""
     (first,) = driver.window_handles
     driver.switch_to.new_window("tab")
@@ -51,7 +53,7 @@ def opened(driver: Chrome, page: Path, size: tuple[int, int] = LAPTOP, *, dark: 
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        driver.get(page.resolve().as_uri())
+        driver.get(address(page, state))
         drawn(driver)
         yield
     finally:
@@ -60,8 +62,29 @@ def opened(driver: Chrome, page: Path, size: tuple[int, int] = LAPTOP, *, dark: 
 
 
 def drawn(driver: Chrome) -> None:
-    """Wait until every chart is."""
+    """Wait until every chart in view is."""
     WebDriverWait(driver, 120).until(lambda _: driver.execute_script(READY))
+
+
+def address(page: Path, state: str = "") -> str:
+    """The address of a page with a state, such as `#c=3`."""
+    return page.resolve().as_uri() + state
+
+
+def see(driver: Chrome, name: str) -> None:
+    """Bring a chart into view and wait until it is drawn."""
+    plot = driver.find_element("css selector", f"[data-figure='{name}']")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
+    WebDriverWait(driver, 30).until(lambda _: plot.get_attribute("data-drawn"))
+    drawn(driver)
+
+
+def see_all(driver: Chrome) -> list[str]:
+    """Draw every chart, and name them."""
+    names = [str(plot.get_attribute("data-figure")) for plot in driver.find_elements("class name", "plot")]
+    for name in names:
+        see(driver, name)
+    return names
 
 
 def complaints(driver: Chrome) -> list[str]:

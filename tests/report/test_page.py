@@ -36,7 +36,9 @@ def test_what_a_run_lacks_is_said(tmp_path: Path, finished: Path) -> None:
     (tmp_path / "tested" / "metrics.json").write_bytes((finished / "metrics.json").read_bytes())
     page = report_html(read_run(tmp_path / "tested"))
     assert page.count("This run holds no image paths") == 3
-    assert set(data_of(page)["figures"]) == {"pruning", "faithfulness"}
+    assert set(data_of(page)["figures"]) == {
+        "normalised", "pruning", "faithfulness", "dose", "depth"
+    }  # fmt: skip
 
 
 def test_no_name_reaches_the_page_unescaped(hostile: Path) -> None:
@@ -45,7 +47,10 @@ def test_no_name_reaches_the_page_unescaped(hostile: Path) -> None:
     assert "window.hacked" in outside
     for name in HOSTILE:
         assert not re.search(r"[<>]", name) or name not in outside
-    assert "<img" not in outside
+    charts = outside.count('<img class="static" src="data:image/svg+xml;base64,')
+    assert charts == 7
+    assert outside.count("<img") == charts + outside.count('<img src="data:image/')
+    assert outside.count('<img src="data:image/') == len(read_run(hostile).widths)
     assert page.count("<script") == 3
     assert data_of(page)["names"][0] == HOSTILE[0]
 

@@ -1,21 +1,37 @@
 from __future__ import annotations
 
-from nplight.report.page_data import within_budget
+from pathlib import Path
+
+from nplight.report import read_run
+from nplight.report.page_data import contents
+from nplight.report.search_data import MOST_IN_MATRIX
+from tests.report.samples import write_run
 
 
-def test_pictures_within_the_budget_come_in_turn() -> None:
-    pictures = {
-        "grid": [1, 1],
-        "pictures": [{"file": str(place), "label": 0, "source": "x" * 10} for place in range(6)],
-        "samples": {"0": [[0, 0.1], [1, 0.1]], "1": [[2, 0.1], [3, 0.1]]},
-        "drivers": [{"layer": 0, "neuron": 3, "images": [[0, 0.5, [1]], [5, 0.4, [1]]]}],
-    }
-    assert within_budget({}, 100) == {}
-    for characters, files in ((0, ""), (15, "0"), (21, "02"), (31, "021"), (41, "0213"), (1000, "02135")):
-        kept = within_budget(pictures, characters)
-        assert "".join(one["file"] for one in kept["pictures"]) == files
-        shown = {entry[0] for entries in kept["samples"].values() for entry in entries}
-        assert shown <= set(range(len(files)))
-    everything = within_budget(pictures, 1000)
-    assert everything["samples"] == {"0": [[0, 0.1], [2, 0.1]], "1": [[1, 0.1], [3, 0.1]]}
-    assert everything["drivers"][0]["images"] == [[0, 0.5, [1]], [4, 0.4, [1]]]
+def test_many_categories_have_their_nearest_instead_of_a_matrix(tmp_path: Path) -> None:
+    for name, categories in (("few", MOST_IN_MATRIX), ("many", MOST_IN_MATRIX + 1)):
+        write_run(tmp_path / name, categories=categories, images=3)
+    few, many = (contents(read_run(tmp_path / name)) for name in ("few", "many"))
+    assert "similarity" in few.figures
+    assert "similarity" not in many.figures
+    assert many.data["methods"]["jas"]["similarity"] is None
+    for page in (few, many):
+        assert [len(near) <= 10 for near in page.data["methods"]["jas"]["nearest"]] == [True] * len(page.data["names"])
+
+
+def test_every_row_is_read_once_for_the_progress(tmp_path: Path) -> None:
+    write_run(tmp_path, categories=4, images=9, methods=("jas", "random"), parts=3)
+    run = read_run(tmp_path)
+    read: list[int] = []
+    contents(run, read.append)
+    assert sum(read) == run.rows
+
+
+def test_category_paths_without_image_paths_have_strips(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, categories=3, images=2, methods=("jas",))
+    paths, _ = folder.read_category_paths()
+    folder.write_category_paths({**paths, "joint": paths["jas"]}, 1)
+    page = contents(read_run(tmp_path))
+    assert list(page.strips) == ["jas", "joint"]
+    assert page.data["methods"]["joint"]["categories"] is None
+    assert page.data["methods"]["joint"]["strips"]["neurons"] == paths["jas"][1].neurons.flatten().tolist()

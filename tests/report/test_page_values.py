@@ -6,27 +6,45 @@ from pathlib import Path
 
 from nplight.report import read_run
 from nplight.report.page_data import contents
-from nplight.report.page_values import quadrature_rules, run_again, similar_pairs
+from nplight.report.page_values import quadrature_rules, run_again, selectivity_caption, similar_pairs
 from tests.report.samples import write_run
 
 
 def test_pairs_have_an_interval_where_one_was_measured(finished: Path) -> None:
     run = read_run(finished)
-    (most, _), (least, _) = lists = similar_pairs(run, contents(run))
-    assert (most, least) == ("Most similar pairs", "Least similar pairs")
-    measured = run.metrics["paths"]["jas"]["most_similar"]
-    for pair, known in zip(lists[0][1], measured):
-        assert pair.categories == " – ".join(map(str, known["categories"]))
-        assert pair.cosine == f"{known['value']:.3f}"
-        assert pair.interval == f"{known['low']:.3f} … {known['high']:.3f}"
+    lists = similar_pairs(run, contents(run))
+    assert list(lists) == ["jas", "random"]
+    for search, (most, least) in lists.items():
+        assert (most.title, least.title) == ("Most similar pairs", "Least similar pairs")
+        for pair, known in zip(most.pairs, run.metrics["paths"][search]["most_similar"]):
+            assert pair.categories == " – ".join(map(str, known["categories"]))
+            assert pair.cosine == f"{known['value']:.3f}"
+            assert pair.interval == f"{known['low']:.3f} … {known['high']:.3f}"
 
 
 def test_pairs_of_a_run_without_metrics_have_no_interval(tmp_path: Path) -> None:
     write_run(tmp_path, categories=3, images=4)
     run = read_run(tmp_path)
-    (_, most), _ = similar_pairs(run, contents(run))
-    assert most
-    assert {pair.interval for pair in most} == {""}
+    most, _ = similar_pairs(run, contents(run))["jas"]
+    assert most.pairs
+    assert {pair.interval for pair in most.pairs} == {""}
+
+
+def test_pairs_with_nothing_in_common_are_counted(tmp_path: Path) -> None:
+    write_run(tmp_path, categories=20, images=3, width=2000)
+    run = read_run(tmp_path)
+    page = contents(run)
+    _, least = similar_pairs(run, page)["jas"]
+    assert least.pairs == []
+    assert least.sentence == f"{page.pairs['jas'].apart:,} pairs have no neuron in common."
+    assert page.pairs["jas"].apart > 100
+
+
+def test_the_caption_of_selectivity_counts_what_is_seen(finished: Path) -> None:
+    run = read_run(finished)
+    accuracy = run.selectivity["accuracy"]
+    best = sum(row[number] == max(row) for number, row in enumerate(accuracy))
+    assert f"In {best} of 10 categories" in selectivity_caption(run)
 
 
 def test_the_command_that_repeats_a_run_is_safe_to_paste(finished: Path, tmp_path: Path) -> None:

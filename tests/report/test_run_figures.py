@@ -27,7 +27,7 @@ OF_PATHS = {"image_map_figure", "neuron_use_figure", "paths_figure", "similarity
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_takes_a_run_and_says_what_it_lacks(finished: Path, tmp_path: Path, name: str) -> None:
-    assert len(FIGURES) == 9
+    assert len(FIGURES) == 12
     figure = FIGURES[name](read_run(finished))
     assert isinstance(figure, go.Figure)
     assert len(figure.data)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
-from nplight.report.shrink_tables import COLUMNS, legend, shrink_html, shrink_rows, shrink_table
+from nplight.report.shrink_tables import COLUMNS, legend, shrink_chart, shrink_html, shrink_rows, shrink_table
 from nplight.shrinking.comparison import WHOLE, ComparedModel, ShrinkComparison, ShrinkSettings
 from nplight.shrinking.measurements import Accuracy, ModelCost
 
@@ -43,5 +44,18 @@ def test_the_page_escapes_names_and_needs_nothing_else() -> None:
     assert "<magnitude>" not in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
-    assert page.count("<polyline") == 2
-    assert page.count("<circle") == 6
+    assert page.count('<img class="static" src="data:image/svg+xml;base64,') == 1
+
+
+def test_the_chart_has_every_ranking_against_random_neurons() -> None:
+    chart = shrink_chart(comparison())
+    (panel,) = chart.panels
+    assert [(line.name, line.style.main, line.style.control) for line in panel.lines] == [
+        ("<magnitude>", True, False),
+        ("random", False, True),
+    ]
+    for line in panel.lines:
+        assert list(line.x) == [25, 50, 100]
+        assert list(line.y) == pytest.approx([99.0] * 3)
+        assert all(low < 99 < high for low, high in zip(line.low, line.high))
+    assert chart.caption == "no search is told from random: their 95% intervals overlap everywhere."

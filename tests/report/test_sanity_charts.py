@@ -19,7 +19,7 @@ def test_the_figures_show_every_share_with_its_interval_and_the_floors(finished:
     for line, name in zip(lines, stability["levels"]):
         estimates = stability["searches"]["jas"]["kept"][name]
         assert list(line.y) == pytest.approx([100 * estimate["value"] for estimate in estimates], abs=1e-3)
-        low = [value - below for value, below in zip(line.y, line.error_y.arrayminus)]
+        low = [point[1] for point in line.customdata]
         assert low == pytest.approx([100 * estimate["low"] for estimate in estimates], abs=2e-3)
     assert [title.text for title in figure.layout.annotations] == list(stability["levels"])
     floors = {trace.name: trace.y[0] for trace in figure.data}
@@ -29,7 +29,7 @@ def test_the_figures_show_every_share_with_its_interval_and_the_floors(finished:
 
     sanity = json.loads((finished / "sanity.json").read_text())
     (line,) = [trace for trace in sanity_figure(run).data if trace.name == "jas"]
-    assert list(line.x) == sanity["steps"]
+    assert [point[0] for point in line.customdata] == [f"down to {step}" for step in sanity["steps"]]
     values = [100 * estimate["value"] for estimate in sanity["searches"]["jas"]["randomised"]]
     assert list(line.y) == pytest.approx(values, abs=1e-3)
 

@@ -1,0 +1,3 @@
+// The data of the page.
+
+const data = JSON.parse(await unpack("data"));
