@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from nplight.report import page as page_module
 from nplight.report import read_run, report_html
 from nplight.report.page import packed
 from tests.report.samples import HOSTILE, data_of, write_run
@@ -59,3 +60,8 @@ def test_packed_text_comes_back() -> None:
     text = "</script> ☃ " * 9
     assert gzip.decompress(base64.b64decode(packed(text))).decode() == text
     assert packed(text) == packed(text)
+
+
+def test_every_file_of_the_script_is_on_the_page() -> None:
+    files = {path.stem for path in (Path(page_module.__file__).parent / "assets").glob("*.js")}
+    assert sorted(page_module.SCRIPTS) == sorted(files)

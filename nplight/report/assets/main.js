@@ -32,7 +32,7 @@ function connectSections() {
 setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 connectCharts();
 connectSections();
-for (const part of document.querySelectorAll("main .table:not(#by-category)")) connectTable(part);
+for (const part of document.querySelectorAll("main .table:not(#by-category):has(h3):has(thead)")) connectTable(part);
 $("choice").hidden = searches.length === 0;
 if (searches.length) {
   $("choosers").hidden = searches.length < 2;
