@@ -5,6 +5,7 @@ from nplight.attribution.chunk import resolve_chunk_size
 from nplight.attribution.clean import CleanPass, check_finite, clean_pass
 from nplight.attribution.engine import progressive_search
 from nplight.attribution.error_estimate import error_estimate, unsettled
+from nplight.attribution.first_layer import settle_first_layer
 from nplight.attribution.frozen import FrozenPass, frozen_pass
 from nplight.attribution.gate_oracle import plain_gate_path_score, plain_gate_scores
 from nplight.attribution.gate_rows import GateRows
@@ -45,6 +46,7 @@ __all__ = [
     "unsettled",
     "error_estimate",
     "settle",
+    "settle_first_layer",
     "settled_layer",
     "few_counts",
     "first_counts",

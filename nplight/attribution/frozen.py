@@ -101,11 +101,20 @@ def _through(
     return streams[0].clone(), at_least_float32(vit.head(stream)), values
 
 
+def can_freeze(vit: OpenViT) -> bool:
+    """Whether the patch stream of a model can be frozen."""
+    return _reads_class_token(vit) and None not in [vit.parts(layer) for layer in range(vit.depth)]
+
+
+def _reads_class_token(vit: OpenViT) -> bool:
+    return vit.path_tokens == CLASS and vit.head_takes_path_tokens()
+
+
 def _blocks(vit: OpenViT) -> list[BlockParts]:
     """The parts of every block, of a model whose patch stream can be frozen."""
     every_block = [vit.parts(layer) for layer in range(vit.depth)]
     blocks = [parts for parts in every_block if parts is not None]
-    if vit.path_tokens == CLASS and vit.head_takes_path_tokens() and len(blocks) == vit.depth:
+    if _reads_class_token(vit) and len(blocks) == vit.depth:
         return blocks
     raise ArgumentError(
         f"`patch_stream` must be 'exact' for a {type(vit.model).__name__} "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nplight.attribution.first_layer import settle_first_layer
 from nplight.attribution.node_rows import NodeRows
 from nplight.attribution.objective import at_least_float32
 from nplight.attribution.path_vjp import PathVJP
 from nplight.attribution.problem import Problem
-from nplight.attribution.settling import Settled, few_counts, first_counts, settle
+from nplight.attribution.settling import Settled, few_counts, settle
 
 
 def layer_scores(problem: Problem, prefix: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ def settled_layer(problem: Problem, prefix: Tensor) -> Settled:
 
     if prefix.shape[1]:
         return settle(problem, evaluate, few_counts(problem))
-    return settle(problem, evaluate, first_counts(problem), at=Problem.with_mapped_nodes)
+    return settle_first_layer(problem, evaluate)
 
 
 def layer_sums(problem: Problem, prefix: Tensor) -> Tensor:

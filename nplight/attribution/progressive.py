@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.error_estimate import unsettled
+from nplight.attribution.first_layer import settle_first_layer
 from nplight.attribution.joint_score import path_sums
 from nplight.attribution.problem import Problem
 from nplight.attribution.ranking import PathScores, RankedLayers
-from nplight.attribution.settling import Evaluate, few_counts, first_counts, settle
+from nplight.attribution.settling import Evaluate, few_counts, settle
 
 
 class LayerRows(Protocol):
@@ -57,7 +58,7 @@ def choose_layer_by_layer(problem: Problem, make_rows: MakeRows, first_layer: Ev
     chosen, counts = RankedLayers.of(problem), few_counts(problem)
     if len(counts) > 1:
         # Layer 0 has no prefix to carry, and the sharpest integrand: it has nodes of its own.
-        settled = settle(problem, first_layer, first_counts(problem), at=Problem.with_mapped_nodes)
+        settled = settle_first_layer(problem, first_layer)
         chosen.add(settled.scores[0], settled.evaluations)
     return _go_on(problem, make_rows, counts, chosen)
 

@@ -19,9 +19,9 @@ from nplight.attribution import (
     Settled,
     choose_layer_by_layer,
     few_counts,
-    first_counts,
     path_sums,
     settle,
+    settle_first_layer,
 )
 
 
@@ -65,7 +65,7 @@ def _after(problem: Problem, prefix: Tensor, *, held: bool) -> Settled:
     evaluate = _evaluate(prefix, held)
     if prefix.shape[1]:
         return settle(problem, evaluate, few_counts(problem))
-    return settle(problem, evaluate, first_counts(problem), at=Problem.with_mapped_nodes)
+    return settle_first_layer(problem, evaluate)
 
 
 def _evaluate(prefix: Tensor, held: bool) -> Evaluate:
