@@ -17,7 +17,9 @@ from tests.report.samples import data_of, write_run
 
 NOTHING = Estimate(math.nan, math.nan, math.nan, 9)
 MEASURED = [
-    RemovedAlone(0, 7, 0, Estimate(-0.02, -0.03, -0.01, 9), Estimate(0.0, -0.01, 0.01, 9), Estimate(-0.02, -0.04, 0, 9)),
+    RemovedAlone(
+        0, 7, 0, Estimate(-0.02, -0.03, -0.01, 9), Estimate(0.0, -0.01, 0.01, 9), Estimate(-0.02, -0.04, 0, 9)
+    ),
     RemovedAlone(2, 3, 0, Estimate(0.01234, 0.0, 0.02, 9), NOTHING, NOTHING),
     RemovedAlone(0, 7, 1, NOTHING, NOTHING, NOTHING),
 ]
