@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nplight.errors import ArgumentError
+from nplight.report.alone_command import measure_alone
 from nplight.report.concept_command import name_neurons
 from nplight.report.export import check_figures, export_figures
 from nplight.report.figure_settings import FigureSettings, parsed_settings
@@ -54,9 +55,10 @@ def report_command(arguments: Sequence[str]) -> None:
         help="name the neurons of the paths by words of the images: a CSV file with `index` or `file` and a column per "
         "word, or an NPZ file of embeddings",
     )
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where the model runs for --names"
-    )
+    help_alone = "measure what the removal of each neuron of the paths alone does to the categories that use it"
+    parser.add_argument("--alone", action="store_true", help=help_alone)
+    help_device = "where the model runs for --names and --alone"
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help=help_device)
     _add_figure_options(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     chosen = parser.parse_args(arguments)
@@ -68,6 +70,8 @@ def report_command(arguments: Sequence[str]) -> None:
             check_figures(run, chosen.figures, figures)
         if chosen.names is not None:
             _name_neurons(run, chosen, console)
+        if chosen.alone:
+            _remove_alone(run, chosen.device, progress)
         total = run.rows + (0 if chosen.other is None else read_run(chosen.other).rows)
         task = progress.add_task("Reading paths", total=total)
         path = write_report(
@@ -87,6 +91,21 @@ def _name_neurons(run: Run, chosen: argparse.Namespace, console: Console) -> Non
     told = sum(name.told for name in names.values())
     console.print(
         f"Names: {path} ({told} of {len(names)} neurons above chance; {0.05 * len(names):.0f} would be by chance)",
+        markup=False,
+    )
+
+
+def _remove_alone(run: Run, device: str, progress: Progress) -> None:
+    """Measure the removal of each neuron alone, and print where the results are and how many differ from random."""
+    images = next((row.get("images") for row in run.metrics.get("conditions", ())), None)
+    task = progress.add_task("Removing neurons", total=images)
+    path, measured = measure_alone(run, device, lambda count: progress.advance(task, count))
+    progress.remove_task(task)
+    apart = sum(one.difference.high < 0 for one in measured)
+    by_chance = 0.025 * len(measured)
+    progress.console.print(
+        f"Removed alone: {path} ({apart} of {len(measured)} neurons of a category lower its probability more than "
+        f"random neurons; {by_chance:.0f} would be by chance)",
         markup=False,
     )
 

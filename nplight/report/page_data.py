@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from nplight.errors import ArgumentError, listed
 from nplight.metrics import NeuronCounts, category_similarity
+from nplight.report.alone_file import page_alone, read_alone
 from nplight.report.arrangement import clustered, image_plane
 from nplight.report.category_table import read_removals
 from nplight.report.concept_file import page_names, read_names
@@ -94,6 +95,7 @@ def contents(run: Run, advance: Advance = unseen, beside: Run | None = None) -> 
         "map": plane,
         "selectivity": kept_best(run),
         "layout": dict(LAYOUT),
+        "alone": page_alone(read_alone(run.path), len(run.names)),
         "concepts": page_names(read_names(run.path)),
         "pictures": within_budget(run.pictures, _PICTURE_CHARACTERS),
     }

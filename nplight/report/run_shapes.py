@@ -315,3 +315,21 @@ class _Names(_Open, total=False):
 
 NAMES_SHAPE: TypeAdapter[Any] = TypeAdapter(_Names)
 """Shape of `concept_names.json`."""
+
+
+class _Alone(_Open, total=False):
+    layer: Required[Count]
+    neuron: Required[Count]
+    category: Required[Categories]
+    images: Required[Count]
+    removed: Required[Estimate]
+    random: Required[Estimate]
+    difference: Required[Estimate]
+
+
+class _AloneFile(_Open, total=False):
+    neurons: Required[list[_Alone]]
+
+
+ALONE_SHAPE: TypeAdapter[Any] = TypeAdapter(_AloneFile)
+"""Shape of `removed_alone.json`."""

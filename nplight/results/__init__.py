@@ -12,6 +12,7 @@ from nplight.results.path_measures import PATH_MEASURES, PathMeasure
 from nplight.results.path_resampling import category_path_stability
 from nplight.results.path_statistics import PathStatistics, path_statistics, selectivity_to_dict, table_agreement
 from nplight.results.rationales import Rationale
+from nplight.results.removed_alone import RemovedAlone, removed_alone
 from nplight.results.strange_paths import StrangePath, strangeness, strangest_paths
 from nplight.results.verdict import ControlledTest, controlled_tests, verdict
 
@@ -31,6 +32,7 @@ __all__ = [
     "PathStatistics",
     "category_path_stability",
     "Rationale",
+    "RemovedAlone",
     "MeasuredPaths",
     "category_columns",
     "StrangePath",
@@ -44,6 +46,7 @@ __all__ = [
     "form_category_paths",
     "paper_claims",
     "path_statistics",
+    "removed_alone",
     "selectivity_to_dict",
     "strangeness",
     "strangest_paths",

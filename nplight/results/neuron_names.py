@@ -88,9 +88,7 @@ def concept_names(
     """
     check_at_least("controls", controls, 19)
     wanted = list(dict.fromkeys(neurons))
-    outside = [(layer, neuron) for layer, neuron in wanted if not _is_of(vit, layer, neuron)]
-    if outside or not wanted:
-        raise ArgumentError(f"`neurons` must be of the model, as (layer, number), got {outside[:3] or 'none'}")
+    check_of_model(vit, wanted)
     size = max(1, _MOST_NUMBERS // ((1 + controls) * len(table.words)))
     names: dict[Neuron, ConceptName] = {}
     for start in range(0, len(wanted), size):
@@ -155,8 +153,17 @@ def _named(correlations: Tensor, words: Sequence[str]) -> list[ConceptName]:
     ]
 
 
-def _is_of(vit: OpenViT, layer: int, neuron: int) -> bool:
-    return 0 <= layer < vit.depth and 0 <= neuron < vit.widths[layer]
+def check_of_model(vit: OpenViT, neurons: Sequence[Neuron]) -> None:
+    """Refuse neurons that are not the model's, and an empty list.
+
+    Raises:
+        ArgumentError: naming the first three.
+    """
+    outside = [
+        (layer, neuron) for layer, neuron in neurons if not (0 <= layer < vit.depth and 0 <= neuron < vit.widths[layer])
+    ]
+    if outside or not neurons:
+        raise ArgumentError(f"`neurons` must be of the model, as (layer, number), got {outside[:3] or 'none'}")
 
 
 def to_plain(names: Mapping[Neuron, ConceptName]) -> list[dict[str, object]]:

@@ -40,6 +40,9 @@ PICTURES = "pictures.json"
 CONCEPT_NAMES = "concept_names.json"
 """Words for the neurons of the category paths: `report --names`."""
 
+REMOVED_ALONE = "removed_alone.json"
+"""What the removal of each neuron of the category paths alone does: `report --alone`."""
+
 PLANTED_JSON = "planted.json"
 PLANTED_PAGE = "planted.html"
 """How well methods recover known paths: the command `planted`."""
@@ -66,6 +69,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             SKIPPED,
             STRANGEST,
             CONCEPT_NAMES,
+            REMOVED_ALONE,
             f"{PATHS}/part-*.parquet",
             f"{PATHS}/damaged-*.parquet",
             f"{PATHS}/foreign-*.parquet",
@@ -108,6 +112,7 @@ WAYS_OUT: Mapping[str, str] = MappingProxyType(
         ABOUT: _SAME_COMMAND,
         PICTURES: _SAME_COMMAND,
         CONCEPT_NAMES: "report --names writes it anew",
+        REMOVED_ALONE: "report --alone writes it anew",
     }
 )
 """JSON file -> the way out if it is damaged."""

@@ -103,6 +103,23 @@ function conceptText(concept, name) {
   return `No word agrees with its values beyond chance: the best is ${word}, and the words of other images give up to ${concept.chance.toFixed(2)} in 95% of draws.`;
 }
 
+const withLimits = (value, low, high) => (low === null ? percent(value, 2) : `${percent(value, 2)} (${percent(low, 2)} … ${percent(high, 2)})`);
+
+// The removal of this neuron alone on the held-out images of each category whose path holds it.
+function aloneTable(search, name, layer, neuron) {
+  const absent = (text) => element("p", { className: "absent", id: "alone", textContent: text });
+  if (searchData(search).run) return absent(`The removal of ${name} alone is on the page of that run.`);
+  if (!data.alone) return absent(`The removal of ${name} alone was not measured in this run; report RUN --alone measures it.`);
+  const found = data.alone.rows[neuronKey(layer, neuron)];
+  if (!found) return absent(data.alone.short ? `The page has no room for the removal of ${name} alone; removed_alone.json of the run has it if ${name} is on a category's path.`
+    : `${name} is on no category's path, and its removal alone was not measured.`);
+  const rows = found.map(([category, images, removed, low, high, random, difference, differenceLow, differenceHigh]) => [
+    { text: data.names[category] }, { text: withLimits(removed, low, high) }, { text: percent(random, 2) },
+    { text: withLimits(difference, differenceLow, differenceHigh) }, { text: String(images) }]);
+  const note = "Mean relative change of the label's probability on held-out images, with 95% intervals. Random: one neuron of the layer that is on no path, mean over five draws.";
+  return element("div", { id: "alone" }, table(`${name} removed alone`, ["category", "Δ prob.", "random neuron", "difference", "images"], rows), element("p", { className: "note", textContent: note }));
+}
+
 function showNeuron(changed) {
   const part = $("neuron");
   part.hidden = chosen.n === null;
@@ -121,7 +138,7 @@ function showNeuron(changed) {
     cardPictures(name, layer, neuron, driver),
     ...[driver && pictureFile(name, layer, neuron)].filter(Boolean),
     driver?.values?.own.length ? histogram(driver.values, name) : absent(`This run has no values of ${name}. The commands validate and test keep the values of the neurons that are on the main search's category paths.`),
-    absent(`The removal of ${name} alone was not measured in this run.`),
+    aloneTable(chosen.m, name, layer, neuron),
     element("div", { className: "pair" }, usersTable(chosen.m, name, layer, neuron), nearTable(chosen.m, name, chosen.n)));
   if (changed.includes("n")) {
     part.scrollIntoView({ block: "start" });
