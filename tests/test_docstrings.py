@@ -21,12 +21,16 @@ PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setupto
 COMPLETE = (
     "nplight",
     "nplight.callbacks",
+    "nplight.data",
     "nplight.methods",
     "nplight.metrics",
     "nplight.modules",
 )
 """The packages in which every public class and function has an example, but for those of `WITHOUT`."""
-WITHOUT: dict[str, str] = {}
+WITHOUT = {
+    "nplight.data.cifar.CIFAR10DataModule": "needs the images, which are downloaded",
+    "nplight.data.cifar.CIFAR100DataModule": "needs the images, which are downloaded",
+}
 """Public names without an example, and why."""
 
 
