@@ -18,8 +18,20 @@ else:
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-COMPLETE = ("nplight", "nplight.callbacks", "nplight.methods", "nplight.modules")
-"""The packages in which every public class and function has an example."""
+COMPLETE = (
+    "nplight",
+    "nplight.callbacks",
+    "nplight.data",
+    "nplight.methods",
+    "nplight.metrics",
+    "nplight.modules",
+)
+"""The packages in which every public class and function has an example, but for those of `WITHOUT`."""
+WITHOUT = {
+    "nplight.data.cifar.CIFAR10DataModule": "needs the images, which are downloaded",
+    "nplight.data.cifar.CIFAR100DataModule": "needs the images, which are downloaded",
+}
+"""Public names without an example, and why."""
 
 
 def public(packages: list[str]) -> Iterator[tuple[str, object]]:
@@ -42,8 +54,8 @@ EXAMPLES = {name: value for name, value in public(PACKAGES) if has_example(value
 
 
 def test_the_names_that_users_meet_first_have_examples() -> None:
-    lacking = [name for name, value in public(list(COMPLETE)) if not has_example(value)]
-    assert lacking == []
+    lacking = {name for name, value in public(list(COMPLETE)) if not has_example(value)}
+    assert lacking == set(WITHOUT)
     assert len(EXAMPLES) > 120
 
 

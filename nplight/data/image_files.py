@@ -29,6 +29,17 @@ class ImageFiles(Dataset[dict[str, Any]]):
 
     Raises:
         ArgumentError: a path does not exist, or there is no image.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from torchvision.transforms.functional import to_tensor
+        >>> from nplight.data import ImageFiles
+        >>> Path("holiday").mkdir()
+        >>> Image.new("RGB", (8, 8)).save("holiday/beach.png")
+        >>> sample = ImageFiles(["holiday"], to_tensor)[0]
+        >>> sample["file"], sample["image"].shape
+        ('holiday/beach.png', torch.Size([3, 8, 8]))
     """
 
     def __init__(

@@ -77,6 +77,19 @@ class ImageFolderDataModule(LabelledDataModule):
 
     Raises:
         ArgumentError: an argument is invalid, a folder is missing, or the categories differ.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from nplight.data import ImageFolderDataModule
+        >>> for name in ("cat", "dog"):
+        ...     Path("val", name).mkdir(parents=True)
+        ...     for number in range(4):
+        ...         Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(f"val/{name}/{number}.png")
+        ...
+        >>> data = ImageFolderDataModule(folder="val", batch_size=4, num_workers=0, preprocessing="paper")
+        >>> data.class_names
+        ('cat', 'dog')
     """
 
     def __init__(

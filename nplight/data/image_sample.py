@@ -23,6 +23,14 @@ class SampledImages:
         index: (images,) int64, each image's number in its data set.
         checksums: (images,) int64, of each image's pixels.
         total: images of the sample on all processes.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import SampledImages
+        >>> numbers = torch.arange(5)
+        >>> sample = SampledImages(torch.zeros(5, 3, 8, 8), numbers % 2, numbers, numbers, total=5)
+        >>> [len(batch) for batch in sample.split(2, torch.device("cpu"))]
+        [2, 2, 1]
     """
 
     images: Tensor

@@ -33,6 +33,19 @@ class ImageSource(ABC):
     Attributes:
         files: the file name of each image.
         labels: (images,) int64.
+
+    Examples:
+        >>> import torch
+        >>> from PIL import Image
+        >>> from nplight.data import ImageSource
+        >>> class Greys(ImageSource):
+        ...     files = ("dark.png", "light.png")
+        ...     labels = torch.tensor([0, 1])
+        ...     def open(self, number: int) -> Image.Image:
+        ...         return Image.new("L", (8, 8), (0, 255)[number])
+        ...
+        >>> Greys().open(1).getpixel((0, 0))
+        255
     """
 
     files: Sequence[str]
@@ -50,6 +63,21 @@ class LabelledImages(Dataset[dict[str, Any]]):
         source: of the images.
         numbers: (images,) int64, the numbers of the subset.
         read: converts an image into the model's input tensor.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from PIL import Image
+        >>> from torchvision.transforms.functional import to_tensor
+        >>> from nplight.data import LabelledImages, open_source
+        >>> from nplight.data.named import Location
+        >>> for name in ("cat", "dog"):
+        ...     Path("val", name).mkdir(parents=True)
+        ...     Image.new("RGB", (8, 8)).save(f"val/{name}/0.png")
+        ...
+        >>> images = LabelledImages(open_source("folder", Location("val")), torch.tensor([1]), to_tensor)
+        >>> images[0]["file"], int(images[0]["label"])
+        ('dog/0.png', 1)
     """
 
     def __init__(self, source: ImageSource, numbers: Tensor, read: Callable[[Image.Image], Tensor]) -> None:
@@ -110,6 +138,27 @@ class LabelledDataModule(PathDataModule):
 
     Raises:
         ArgumentError: an argument is invalid.
+
+    Examples:
+        >>> import torch
+        >>> from PIL import Image
+        >>> from nplight.data import ImageSource, LabelledDataModule
+        >>> class Shades(ImageSource):
+        ...     labels = torch.arange(20) % 2
+        ...     files = tuple(f"{number}.png" for number in range(20))
+        ...     def open(self, number: int) -> Image.Image:
+        ...         return Image.new("RGB", (8, 8), (number, 0, 0))
+        ...
+        >>> class ShadesData(LabelledDataModule):
+        ...     num_classes, class_names = 2, ("even", "odd")
+        ...     def source(self, *, train: bool) -> Shades:
+        ...         return Shades()
+        ...
+        >>> data = ShadesData(preprocessing="paper", max_per_category=5)
+        >>> data.setup("validate")
+        >>> images, labels = data.evaluation_data()
+        >>> labels.bincount().tolist()
+        [5, 5]
     """
 
     def __init__(

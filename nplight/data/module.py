@@ -65,6 +65,29 @@ class PathDataModule(LightningDataModule):
         predicts_own_images: whether `predict` takes the data set itself where `predict_images` names none.
         shard: the share of the discover images, or of those to predict, that this run has; `None`: all. The split is
             that of all images, and the held-out images are those of the run that puts the shards together.
+
+    Examples:
+        >>> import torch
+        >>> from PIL import Image
+        >>> from torch.utils.data import Dataset
+        >>> from torchvision.transforms.functional import to_tensor
+        >>> from nplight.data import PathDataModule
+        >>> class Greys(Dataset):
+        ...     def __getitem__(self, index: int) -> dict:
+        ...         image = torch.full((3, 8, 8), index / 8)
+        ...         return {"image": image, "label": index % 2, "index": index, "file": f"{index}.png"}
+        ...
+        >>> class GreysData(PathDataModule):
+        ...     num_classes, class_names = 2, ("even", "odd")
+        ...     def train_data(self) -> Dataset:
+        ...         return Greys()
+        ...     def evaluation_data(self) -> tuple[Dataset, torch.Tensor]:
+        ...         return Greys(), torch.arange(8) % 2
+        ...     def read_image(self, image: Image.Image) -> torch.Tensor:
+        ...         return to_tensor(image)
+        ...
+        >>> [len(split) for split in GreysData().splits()]
+        [6, 2]
     """
 
     predicts_own_images: ClassVar[bool] = False

@@ -72,6 +72,19 @@ def open_source(dataset: str, place: Location) -> ImageSource:
 
     Raises:
         ArgumentError: an unknown name, or the images cannot be opened.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from nplight.data import open_source
+        >>> from nplight.data.named import Location
+        >>> for name in ("cat", "dog"):
+        ...     Path("val", name).mkdir(parents=True)
+        ...     Image.new("RGB", (8, 8)).save(f"val/{name}/0.png")
+        ...
+        >>> source = open_source("folder", Location("val"))
+        >>> source.files, source.labels.tolist()
+        (['cat/0.png', 'dog/0.png'], [0, 1])
     """
     prefix, _, name = dataset.partition("/")
     if prefix == "map" and name:
@@ -113,6 +126,17 @@ class NamedDataModule(LabelledDataModule):
 
     Raises:
         ArgumentError: an argument is invalid, or the images cannot be opened.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from nplight.data import NamedDataModule
+        >>> for name in ("cat", "dog"):
+        ...     Path("val", name).mkdir(parents=True)
+        ...     Image.new("RGB", (8, 8)).save(f"val/{name}/0.png")
+        ...
+        >>> NamedDataModule(dataset="folder", root="val").class_names
+        ('cat', 'dog')
     """
 
     predicts_own_images = True

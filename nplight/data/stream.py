@@ -108,6 +108,17 @@ class StreamDataModule(LabelledDataModule):
 
     Raises:
         ArgumentError: an argument is invalid.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from nplight.data import StreamDataModule
+        >>> def shades():
+        ...     for index in range(20):
+        ...         yield {"image": Image.new("RGB", (8, 8), (index, 0, 0)), "index": index, "label": index % 2}
+        ...
+        >>> data = StreamDataModule(stream=shades, images=20, class_names=("even", "odd"), preprocessing="paper")
+        >>> data.num_classes, data.split_description
+        (2, 'by a hash of the index with seed 0: 18 discover, 2 held-out images')
     """
 
     predicts_own_images = True

@@ -53,6 +53,15 @@ class Agreement(NamedTuple):
         neurons: share of common neurons, mean over layers and images.
         whole: share of images whose paths agree in every layer.
         layers: share of common neurons per layer: values (layers, 1 + replicates), images (layers,).
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import PathAgreement, estimate
+        >>> metric = PathAgreement(depth=2)
+        >>> metric.update(torch.tensor([[[0], [2]]]), torch.tensor([[[0], [3]]]), keys=torch.tensor([0]))
+        >>> agreement = metric.compute()
+        >>> [estimate(agreement.layers.of(layer)).value for layer in (0, 1)], estimate(agreement.whole).value
+        ([1.0, 0.0], 0.0)
     """
 
     neurons: Replicates

@@ -35,6 +35,20 @@ class ConditionForward:
         priority: per layer (images, width), of the neurons that a share below 1 prunes, the smallest first; `None` if
             no condition prunes such a share.
         references: edited tokens -> the fill of pruned neurons there; without, they are 0.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionForward
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> with torch.no_grad():
+        ...     forward = ConditionForward(nplight.open_vit(planted.model), planted.images[:1])
+        ...     clean, removed = forward.probabilities(conditions, {1: planted.truth[:1]})
+        ...
+        >>> bool(removed[0, planted.labels[0]] < clean[0, planted.labels[0]])
+        True
     """
 
     def __init__(

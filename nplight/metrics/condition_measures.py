@@ -24,6 +24,15 @@ class CategoryMeans(NamedTuple):
     Attributes:
         values: (…, categories) float64; NaN for a category without images.
         images: (…, categories) int64, number of images of each mean.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> metrics = ConditionMetrics([Condition("clean")], num_classes=2)
+        >>> metrics.update([torch.tensor([[0.75, 0.25], [0.5, 0.5]])], torch.tensor([0, 0]), torch.tensor([0, 1]))
+        >>> means = metrics.by_category("probability")
+        >>> means.values.tolist(), means.images.tolist()
+        ([[0.625, nan]], [[2, 0]])
     """
 
     values: Tensor

@@ -37,6 +37,13 @@ class ConditionResult:
         images: number of images.
         values: name of a measure -> its value with a 95% interval over images, NaN without replicates; shares are
             fractions.
+
+    Examples:
+        >>> from nplight.metrics import ConditionResult, Estimate
+        >>> values = {"accuracy": Estimate(0.875, 0.5, 0.97, 8)}
+        >>> result = ConditionResult(condition="removed", kept=1, pruned=None, tokens="path", images=8, values=values)
+        >>> result.value("accuracy"), result.key.name
+        (0.875, 'removed')
     """
 
     method: str = "jas"
@@ -86,6 +93,16 @@ class ConditionMetrics(nn.Module):
 
     Raises:
         ArgumentError: `clean` is missing, `draws` is below 1, or there is no such objective.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> metrics = ConditionMetrics(conditions, num_classes=2)
+        >>> clean, removed = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, removed], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> [(result.condition, result.value("accuracy"), result.value("probability")) for result in metrics.compute()]
+        [('clean', 1.0, 0.75), ('removed', 0.0, 0.25)]
     """
 
     def __init__(

@@ -33,6 +33,23 @@ class ControlMetrics(nn.Module):
         replicates: of the bootstrap.
         seed: of the bootstrap, that of the searches.
         objectives: of the searches of the run, as of `ConditionMetrics`.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionForward, ControlMetrics, RandomPaths
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, images, labels = nplight.open_vit(planted.model), planted.images, planted.labels
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> metrics = ControlMetrics(conditions, vit.num_classes, method="random", draws=4, replicates=10)
+        >>> drawn = RandomPaths(vit.widths, 1, seed=0)
+        >>> with torch.no_grad():
+        ...     forward = ConditionForward(vit, images)
+        ...     metrics.update(forward, lambda draw: {1: drawn.of(labels, draw)}, labels, torch.arange(len(images)))
+        ...
+        >>> [result.value("accuracy") for result in metrics.compute()]
+        [1.0, 1.0]
     """
 
     def __init__(

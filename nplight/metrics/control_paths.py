@@ -22,7 +22,18 @@ _SMALLEST_BIN = 16
 
 
 class ControlPaths(Protocol):
-    """Paths that a search's category paths are compared with."""
+    """Paths that a search's category paths are compared with.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.metrics import CONTROLS, ControlSetting
+        >>> labels = torch.tensor([0, 1])
+        >>> paths = nplight.category_paths(torch.tensor([[[0], [2]], [[1], [3]]]), labels, num_classes=2)
+        >>> setting = ControlSetting(widths=(4, 4), sizes=(1,), num_classes=2, seed=0)
+        >>> CONTROLS["other-category"].make(setting).of({1: paths}, labels, draw=0)[1].tolist()
+        [[[1], [3]], [[0], [2]]]
+    """
 
     def of(self, paths: Mapping[int, CategoryPaths], labels: Tensor, draw: int) -> dict[int, Tensor]:
         """The paths of a draw.
@@ -49,6 +60,12 @@ class ControlSetting:
         seed: of all draws.
         activations: per layer (width,), the mean of each neuron over the discover images at the edited tokens; empty
             if no control needs them.
+
+    Examples:
+        >>> from nplight.metrics import ControlSetting
+        >>> setting = ControlSetting(widths=(256, 256), sizes=(1, 5), num_classes=10, seed=0)
+        >>> max(setting.sizes)
+        5
     """
 
     widths: Sequence[int]

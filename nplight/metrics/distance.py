@@ -60,6 +60,14 @@ class DistanceSummary:
         within: of two images of the same category.
         between: of two images of different categories.
         difference: between - within; positive if paths are specific to categories.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import distance_summary
+        >>> distance = torch.tensor([[0.25, 0.75], [0.75, 0.25]], dtype=torch.float64)
+        >>> summary = distance_summary(distance, images=torch.tensor([5, 5]))
+        >>> summary.difference.value == summary.between.value - summary.within.value
+        True
     """
 
     within: Estimate
@@ -78,6 +86,15 @@ def distance_summary(distance: Tensor, images: Tensor, *, replicates: int = 1000
 
     Raises:
         ArgumentError: `replicates` is negative.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import distance_summary, neuron_frequency, path_distance
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1, 1]), num_classes=2, width=4)
+        >>> summary = distance_summary(path_distance(counts), counts.images)
+        >>> summary.within.value, summary.between.value
+        (0.25, 0.75)
     """
     categories = torch.arange(len(distance), device=distance.device)
     drawn = poisson_weights(categories, replicates=replicates, seed=seed)

@@ -62,6 +62,15 @@ def area_replicates(sizes: Sequence[int], accuracies: Sequence[Replicates], tota
 
     Raises:
         ArgumentError: as `area`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Replicates, area_replicates, difference
+        >>> shares = torch.tensor([[0.7], [0.1], [0.9]], dtype=torch.float64)
+        >>> ours, random, clean = (Replicates(share, torch.tensor(20)) for share in shares)
+        >>> areas = [area_replicates((1, 100), [kept, clean], total=100) for kept in (ours, random)]
+        >>> round(difference(*areas).value, 6)
+        0.3
     """
     values = torch.stack([accuracy.values for accuracy in accuracies])
     images = torch.stack([accuracy.images for accuracy in accuracies]).min()
@@ -77,6 +86,15 @@ class FaithfulnessCurve:
         sizes: neurons kept per layer; the last is all of them.
         accuracy: per size.
         area: under the curve, the sizes on a logarithmic axis, in [0, 1].
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Replicates, faithfulness_curve
+        >>> shares = torch.tensor([[0.5], [0.9]], dtype=torch.float64)
+        >>> few, every = (Replicates(share, torch.tensor(20)) for share in shares)
+        >>> curve = faithfulness_curve((1, 100), [few, every], total=100)
+        >>> curve.sizes, [point.value for point in curve.accuracy]
+        ((1, 100), [0.5, 0.9])
     """
 
     sizes: tuple[int, ...]
@@ -85,7 +103,16 @@ class FaithfulnessCurve:
 
 
 def faithfulness_curve(sizes: Sequence[int], accuracies: Sequence[Replicates], total: int) -> FaithfulnessCurve:
-    """The curve with its area and intervals; arguments and errors as `area_replicates`."""
+    """The curve with its area and intervals; arguments and errors as `area_replicates`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Replicates, faithfulness_curve
+        >>> shares = torch.tensor([[0.5], [0.9]], dtype=torch.float64)
+        >>> few, every = (Replicates(share, torch.tensor(20)) for share in shares)
+        >>> round(faithfulness_curve((1, 100), [few, every], total=100).area.value, 6)
+        0.7
+    """
     area_estimate = estimate(area_replicates(sizes, accuracies, total))
     return FaithfulnessCurve(tuple(sizes), tuple(map(estimate, accuracies)), area_estimate)
 
@@ -107,6 +134,16 @@ def pruned_accuracy(
 
     Raises:
         ArgumentError: unknown measure.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics, pruned_accuracy
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("kept", kept=5, pruned=1.0)], num_classes=2)
+        >>> clean, kept = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, kept], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> sizes, accuracy = pruned_accuracy(metrics, total=256)
+        >>> sizes, [float(points.values[0]) for points in accuracy]
+        ([5, 256], [0.0, 1.0])
     """
     kept = {
         condition.kept: condition

@@ -23,6 +23,16 @@ def holm_below(
 
     Returns:
         The names, the most certain first; those taken together in the order of `names`.
+
+    Examples:
+        >>> from nplight.metrics import Estimate, holm_below
+        >>> def estimate_at(name: str, level: float) -> Estimate:
+        ...     half = 2.0 if level > 0.95 else 1.5  # a higher level has a wider interval
+        ...     value = {"removed": -3.0, "enhanced": -1.0}[name]
+        ...     return Estimate(value, value - half, value + half, 20)
+        ...
+        >>> holm_below(["enhanced", "removed"], estimate_at)
+        ['removed']
     """
     left, taken = list(names), list[str]()
     while left:

@@ -32,6 +32,15 @@ class KeptMeasure:
 
     Raises:
         ArgumentError: the sizes do not increase from 0, or are not one for each value.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import KeptMeasure, Replicates
+        >>> shares = torch.tensor([[0.1], [0.5], [0.9]], dtype=torch.float64)
+        >>> none, few, every = (Replicates(share, torch.tensor(20)) for share in shares)
+        >>> kept = KeptMeasure(sizes=(0, 5, 256), values=(none, few, every))
+        >>> kept.normalised()[:, 0]
+        tensor([0.0000, 0.5000, 1.0000], dtype=torch.float64)
     """
 
     sizes: Sequence[int]
@@ -75,6 +84,16 @@ class NormalisedFaithfulness:
         cpr: the area under the curve over log(1 + neurons kept), 1 if the value is 1 at every size.
         cmd: the area between the curve and 1, 0 if the value is 1 at every size.
         undefined: why there are no values; `None` if there are.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import KeptMeasure, Replicates, normalised_faithfulness
+        >>> shares = torch.tensor([[0.1], [0.5], [0.9]], dtype=torch.float64)
+        >>> none, few, every = (Replicates(share, torch.tensor(20)) for share in shares)
+        >>> kept = KeptMeasure(sizes=(0, 5, 256), values=(none, few, every))
+        >>> curve = normalised_faithfulness(kept, measure="accuracy", tokens="path")
+        >>> curve.sizes, [round(value.value, 6) for value in curve.values]
+        ((0, 5, 256), [0.0, 0.5, 1.0])
     """
 
     measure: str
@@ -105,6 +124,15 @@ def normalised_faithfulness(kept: KeptMeasure, *, measure: str, tokens: Tokens) 
         kept: the measure against the neurons kept.
         measure: the name of the measure.
         tokens: the tokens at which neurons were pruned.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import KeptMeasure, Replicates, normalised_faithfulness
+        >>> shares = torch.tensor([[0.1], [0.5], [0.9]], dtype=torch.float64)
+        >>> kept = KeptMeasure((0, 15, 255), tuple(Replicates(share, torch.tensor(20)) for share in shares))
+        >>> curve = normalised_faithfulness(kept, measure="accuracy", tokens="path")
+        >>> round(curve.cpr.value, 6), round(curve.cmd.value, 6)
+        (0.5, 0.5)
     """
     if reason := kept.undefined:
         return NormalisedFaithfulness(measure, tokens, tuple(kept.sizes), (), None, None, reason)

@@ -58,6 +58,14 @@ class PairShares:
     Attributes:
         within: of images of the same category.
         between: of images of different categories.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import pair_shares
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [2]], [[1], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> shares = pair_shares(neurons, torch.tensor([0, 0, 1, 1]))
+        >>> shares.within.value, shares.between.value
+        (1.0, 0.0)
     """
 
     within: Estimate

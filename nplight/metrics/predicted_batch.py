@@ -22,6 +22,14 @@ class PredictedBatch:
         probability: (images, conditions) float64, of the label.
         logits: (images, categories) per condition, in the dtype of the model's head, at least float32; `None` where
             only probabilities are known.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import PredictedBatch
+        >>> clean, removed = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> batch = PredictedBatch.of([clean, removed], labels=torch.tensor([0]), clean=0)
+        >>> batch.probability.tolist(), batch.correct.tolist()
+        ([[0.75, 0.25]], [[1.0, 0.0]])
     """
 
     probabilities: Sequence[Tensor]

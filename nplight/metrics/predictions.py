@@ -42,6 +42,18 @@ def predictions(
 
     Returns:
         Method -> per condition the probabilities (images, categories), at least float32.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.metrics import Condition, predictions
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> paths = nplight.category_paths(planted.truth[planted.labels], planted.labels, num_classes=4)
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> vit = nplight.open_vit(planted.model)
+        >>> found = predictions(vit, planted.images, planted.labels, conditions, {"truth": {1: paths}})
+        >>> [int((probability.argmax(1) == planted.labels).sum()) for probability in found["truth"]]  # of 16
+        [16, 0]
     """
     partial = any(condition.pruned not in (None, 1) for condition in conditions)
     priority = category_priority(vit.widths, labels, seed) if partial else None
@@ -63,6 +75,15 @@ def path_predictions(vit: OpenViT, images: Tensor, paths: CategoryPaths) -> Tens
 
     Returns:
         The predicted categories, (paths, images) int64.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.metrics import path_predictions
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> paths = nplight.category_paths(planted.truth[planted.labels], planted.labels, num_classes=4)
+        >>> path_predictions(nplight.open_vit(planted.model), planted.images[:4], paths).shape
+        torch.Size([4, 4])
     """
     with undisturbed(vit.model), torch.no_grad():
         forward = EditedForward(vit, images, paths.tokens)

@@ -23,6 +23,15 @@ class Replicates(NamedTuple):
         variance: (…) float64, of each value from sample to sample, where it is known without bootstrap; `None` or NaN:
             that of the replicates.
         interval: what an image's value is, which determines the interval; a row of `INTERVALS`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import BootstrapMean, estimate
+        >>> metric = BootstrapMean(replicates=200)
+        >>> metric.update(torch.tensor([0.25, 0.5, 0.75]), torch.tensor([0, 1, 2]))
+        >>> replicates = metric.compute()
+        >>> replicates.values.shape, float(replicates.values[0]), int(replicates.images)
+        (torch.Size([201]), 0.5, 3)
     """
 
     values: Tensor

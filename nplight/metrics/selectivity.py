@@ -26,6 +26,16 @@ class SelectivityMatrix(NamedTuple):
         images: (categories,) int64, images per category, the maximum over paths.
         own: accuracy under the path of an image's own category, mean over categories, with replicates.
         others: accuracy under the paths of the other categories, likewise.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Selectivity, estimate
+        >>> metric = Selectivity(num_classes=2)
+        >>> predicted = torch.tensor([[0, 0], [0, 1]])  # (paths, images)
+        >>> metric.update(torch.tensor([0, 1]), predicted, labels=torch.tensor([0, 1]), keys=torch.tensor([0, 1]))
+        >>> matrix = metric.compute()
+        >>> matrix.accuracy.tolist(), estimate(matrix.own).value, estimate(matrix.others).value
+        ([[1.0, 1.0], [0.0, 1.0]], 1.0, 0.5)
     """
 
     accuracy: Tensor
@@ -117,6 +127,16 @@ class SelectivitySummary:
         own: under the path of the image's own category: the mean of the matrix's diagonal.
         others: under the paths of other categories: the mean of the rest.
         difference: own - others, paired.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Selectivity, selectivity_summary
+        >>> metric = Selectivity(num_classes=2)
+        >>> predicted = torch.tensor([[0, 0], [0, 1]])  # (paths, images)
+        >>> metric.update(torch.tensor([0, 1]), predicted, labels=torch.tensor([0, 1]), keys=torch.tensor([0, 1]))
+        >>> summary = selectivity_summary(metric.compute())
+        >>> summary.own.value, summary.others.value
+        (1.0, 0.5)
     """
 
     own: Estimate
@@ -125,7 +145,17 @@ class SelectivitySummary:
 
 
 def selectivity_summary(matrix: SelectivityMatrix) -> SelectivitySummary:
-    """The diagonal compared with the rest."""
+    """The diagonal compared with the rest.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Selectivity, selectivity_summary
+        >>> metric = Selectivity(num_classes=2)
+        >>> predicted = torch.tensor([[0, 0], [0, 1]])  # (paths, images)
+        >>> metric.update(torch.tensor([0, 1]), predicted, labels=torch.tensor([0, 1]), keys=torch.tensor([0, 1]))
+        >>> selectivity_summary(metric.compute()).difference.value
+        0.5
+    """
     return SelectivitySummary(estimate(matrix.own), estimate(matrix.others), difference(matrix.own, matrix.others))
 
 

@@ -41,6 +41,12 @@ def share_estimate(share: float, variance: float, images: int, most_trials: int)
         variance: of the mean share, unbiased.
         images: over which it is a mean.
         most_trials: trials behind the share of an image.
+
+    Examples:
+        >>> from nplight.metrics import share_estimate
+        >>> share = share_estimate(0.5, variance=0.0025, images=100, most_trials=1)
+        >>> round(share.low, 2), round(share.high, 2)
+        (0.4, 0.6)
     """
     share = min(max(share, 0.0), 1.0)
     mean = SampledMean(share, variance * (images - 1) / images if images > 1 else math.inf, 0.0, images)
@@ -70,6 +76,12 @@ def share_difference(first: Estimate, second: Estimate) -> Estimate:
 
     It takes the two as independent. For shares of the same images, which mostly rise and fall together, it is wider
     than a paired interval.
+
+    Examples:
+        >>> from nplight.metrics import counted_share, share_difference
+        >>> lead = share_difference(counted_share(90, 100), counted_share(50, 100))
+        >>> round(lead.value, 2), lead.low > 0
+        (0.4, True)
     """
     limits = difference_limits((first.value, first.low, first.high), (second.value, second.low, second.high))
     return Estimate(first.value - second.value, *limits, min(first.images, second.images))

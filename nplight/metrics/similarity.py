@@ -59,6 +59,13 @@ def pair_similarity(
 
     Returns:
         Values (1 + replicates,); `images` counts both categories.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import estimate, pair_similarity
+        >>> three, eight = torch.tensor([[[0], [2]], [[0], [3]]]), torch.tensor([[[1], [3]], [[1], [3]]])
+        >>> round(estimate(pair_similarity((three, eight), (torch.tensor([0, 1]), torch.tensor([2, 3])))).value, 4)
+        0.3536
     """
     weights = [pad(poisson_weights(key, replicates=replicates, seed=seed), (1, 0), value=1).double() for key in keys]
 
@@ -95,6 +102,14 @@ def similar_pairs(similarity: Tensor, count: int) -> tuple[list[Pair], list[Pair
 
     Raises:
         ArgumentError: `similarity` is not square, or `count` is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import similar_pairs
+        >>> similarity = torch.tensor([[1.0, 0.75, 0.25], [0.75, 1.0, 0.5], [0.25, 0.5, 1.0]])
+        >>> most, least = similar_pairs(similarity, count=1)
+        >>> most, least
+        ([(0, 1, 0.75)], [(0, 2, 0.25)])
     """
     check_at_least("count", count, 1)
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
