@@ -36,7 +36,7 @@ COMPLETE = (
 )
 """The packages in which every public class and function has an example, but for those of `WITHOUT`."""
 WITHOUT = {
-    "nplight.attribution.progressive.choose_layer_by_layer": "takes the node rows of a method; `progressive_search` has one",
+    "nplight.attribution.progressive.choose_layer_by_layer": "takes the node rows of a method",
     "nplight.data.cifar.CIFAR10DataModule": "needs the images, which are downloaded",
     "nplight.data.cifar.CIFAR100DataModule": "needs the images, which are downloaded",
     "nplight.runs.path_source.PathSource": "an interface; `SearchRun` and `StoredPaths`, which have it, have examples",
