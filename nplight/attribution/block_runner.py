@@ -29,6 +29,17 @@ class BlockRunner:
         vit: the opened model, undisturbed.
         tokens: the tokens at which neurons are overwritten; `None`: the path tokens.
         objective: what is attributed.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import BlockRunner
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> runner, stream = BlockRunner(vit), vit.embed(planted.images)
+        >>> torch.allclose(runner.block(0, stream), vit.block(0, stream))
+        True
     """
 
     def __init__(

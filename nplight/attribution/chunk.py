@@ -45,6 +45,15 @@ def resolve_chunk_size(vit: OpenViT, image: Tensor, chunk_size: int | None, patc
 
     Raises:
         ArgumentError: a chunk size below 1.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import resolve_chunk_size
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> resolve_chunk_size(vit, planted.images[:1], 32)  # the caller's own
+        32
     """
     if chunk_size is not None:
         check_at_least("chunk_size", chunk_size, 1)

@@ -26,6 +26,16 @@ class CleanPass:
         values: layer -> (images, path tokens, width), the clean neurons; float32 at least.
         first: (images, tokens, features), the stream that leaves block 0; in a `FrozenPass`, at the class token only.
         logits: (images, categories), float32 at least.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import clean_pass
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> clean = clean_pass(vit, planted.images)
+        >>> clean.values[0].shape, clean.logits.shape  # (images, path tokens, width), (images, categories)
+        (torch.Size([16, 1, 256]), torch.Size([16, 4]))
     """
 
     images: Tensor
@@ -51,6 +61,16 @@ def clean_pass(vit: OpenViT, images: Tensor) -> CleanPass:
     Raises:
         UnsupportedModelError: the model has a hook at a place that the search bypasses.
         NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import clean_pass
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> clean = clean_pass(vit, planted.images)
+        >>> clean.logits.argmax(1).eq(planted.labels).all()
+        tensor(True)
     """
     refuse_hooks(vit)
     check_finite("`images` has NaN or infinite pixels", images)
@@ -66,6 +86,14 @@ def check_finite(what: str, *values: Tensor) -> None:
 
     Raises:
         NonFiniteError: with the positions.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import check_finite
+        >>> check_finite("`images` has NaN or infinite pixels", torch.tensor([[0.0], [float("nan")]]))
+        Traceback (most recent call last):
+            ...
+        nplight.errors.NonFiniteError: `images` has NaN or infinite pixels for the images at positions 1 of the batch
     """
     # Checking the extremes costs a tenth of checking every value.
     flat = [value.reshape(len(value), -1) for value in values]

@@ -20,6 +20,14 @@ def error_estimate(coefficients: Tensor) -> Tensor:
     """Estimated error of every neuron's score: (images, n, width) -> (images, width).
 
     The last coefficients of the neuron, times the decay of the layer's coefficients from degree n - 1 to degree 2n.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import error_estimate
+        >>> smooth = torch.tensor([1.0, 0.1, 0.01, 0.001])[None, :, None]  # (images, n, width)
+        >>> rough = torch.tensor([1.0, 0.9, 0.8, 0.7])[None, :, None]
+        >>> bool(error_estimate(smooth) < 1e-4), bool(error_estimate(rough) > 1e-2)
+        (True, True)
     """
     count = coefficients.shape[1]
     sizes = coefficients.abs()
@@ -38,6 +46,14 @@ def unsettled(coefficients: Tensor, *, top_k: int, ranked: int, tolerance: float
     scores are within `tolerance` of the sum relative to themselves, and those of the first `ranked` relative to the
     layer's largest score. With `top_k` 0 nothing is chosen, and the errors alone decide. What is NaN or infinite is not
     settled.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import unsettled
+        >>> smooth, rough = torch.tensor([1.0, 1e-3, 1e-6, 1e-9]), torch.tensor([1.0, 0.9, 0.8, 0.7])
+        >>> coefficients = torch.stack([smooth, rough])[..., None] * torch.tensor([3.0, 1.0])  # (images, n, width)
+        >>> unsettled(coefficients, top_k=1, ranked=1, tolerance=1e-3).tolist()
+        [False, True]
     """
     scores, errors = coefficients[:, 0], error_estimate(coefficients)
     rounding = 16 * torch.finfo(scores.dtype).eps

@@ -36,6 +36,16 @@ class FrozenPass(CleanPass):
 
     Attributes:
         frozen: layer -> the keys and values of its block.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import frozen_pass
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> clean = frozen_pass(vit, planted.images)
+        >>> sorted(clean.frozen), clean.first.shape  # the class token's stream alone
+        ([0, 1, 2, 3], torch.Size([16, 1, 64]))
     """
 
     frozen: Mapping[int, Frozen]
@@ -54,6 +64,16 @@ def frozen_pass(vit: OpenViT, images: Tensor) -> FrozenPass:
         ArgumentError: the model's patch stream cannot be frozen.
         UnsupportedModelError: the model has a hook at a place that the search bypasses.
         NonFiniteError: an image, a neuron or a logit is NaN or infinite, naming the positions.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import frozen_pass
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> torch.equal(frozen_pass(vit, planted.images).logits, planted.model(planted.images).detach())
+        False
     """
     refuse_hooks(vit)
     blocks = _blocks(vit)

@@ -46,6 +46,17 @@ def plain_gate_scores(
         objective: one of `OBJECTIVES`.
         held: whether the other neurons of the path's layers are held at their clean values.
         patch_stream: `exact` or `frozen`.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import plain_gate_scores
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> scores = plain_gate_scores(vit, planted.images, planted.labels, planted.paths[:, :1])
+        >>> torch.equal(scores.argmax(1), planted.paths[:, 1, 0])  # the planted neuron of layer 1
+        True
     """
     layer, gradients = path.shape[1], []
     for weight, gates in _gate_passes(vit, images, targets, path, steps, rule, objective, held, patch_stream, layer):
@@ -66,6 +77,18 @@ def plain_gate_path_score(
     """Σ_k ω_k Σ_{p in the path} ∂F/∂gate_p with the path's gates at α_k, (images,): arguments as `plain_gate_scores`.
 
     Complete: as the rule converges it becomes F(clean) − F(path removed).
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import plain_gate_path_score
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> score = plain_gate_path_score(vit, planted.images, planted.labels, planted.paths, steps=100)
+        >>> paths = nplight.search(vit, planted.images, planted.labels)
+        >>> torch.allclose(score, paths.effect, atol=0.01)  # the fall of the probability when the path is removed
+        True
     """
     total = torch.zeros(len(images), dtype=images.dtype)
     for weight, gates in _gate_passes(vit, images, targets, path, steps, rule, objective, held=False):

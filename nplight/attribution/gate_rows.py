@@ -25,6 +25,21 @@ class GateRows:
         held: whether the other neurons of the path's layers are held at their clean values, as in the paper's score;
             else they run free.
         positive: whether a derivative below 0 counts as 0, at each node.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import GateRows, Problem, clean_pass, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> rows = GateRows(problem)
+        >>> rows.scores(0).argmax(1).eq(planted.paths[:, 0, 0]).all()
+        tensor(True)
+        >>> rows.advance(0, planted.paths[:, 0])
+        >>> rows.scores(1).argmax(1).eq(planted.paths[:, 1, 0]).all()
+        tensor(True)
     """
 
     def __init__(self, problem: Problem, *, held: bool = False, positive: bool = False) -> None:

@@ -26,6 +26,14 @@ class GaussRule:
         weights: (…, n) float64, positive, with sum 1.
         polynomials: (…, n, n) float64, w_k p_j(α_k) for degree j and node k: its product with the values of a function
             at the nodes gives the coefficients of the function in the measure's orthonormal polynomials p_j.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import gauss_rule, quadrature
+        >>> every = quadrature(20, "riemann-left")  # 20 nodes
+        >>> rule = gauss_rule(4, 20, "riemann-left")  # 4 nodes with the same sum of every polynomial of degree 7
+        >>> torch.allclose((rule.weights * rule.nodes**7).sum(), (every[1] * every[0] ** 7).sum())
+        True
     """
 
     nodes: Tensor

@@ -17,6 +17,19 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
     Args:
         problem: the search.
         neurons: (images, layers, K) int64, distinct in a layer.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import Problem, clean_pass, path_score, progressive_search, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> best = progressive_search(problem)
+        >>> torch.allclose(path_score(problem, best.ranking), best.scores)
+        True
     """
 
     def evaluate(part: Problem, images: Tensor) -> list[Tensor]:
@@ -26,7 +39,20 @@ def path_score(problem: Problem, neurons: Tensor) -> Tensor:
 
 
 def path_sums(problem: Problem, neurons: Tensor) -> Tensor:
-    """`Problem.sums` of the score of a path, (images, sums); arguments as `path_score`."""
+    """`Problem.sums` of the score of a path, (images, sums); arguments as `path_score`.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import Problem, clean_pass, path_score, path_sums, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> torch.equal(path_sums(problem, planted.paths)[:, 0], path_score(problem, planted.paths))
+        True
+    """
     vit, path = problem.vit, PathVJP(problem, neurons)
 
     def run(rows: NodeRows) -> Tensor:

@@ -14,7 +14,21 @@ from nplight.attribution.settling import Settled, few_counts, settle
 
 
 def layer_scores(problem: Problem, prefix: Tensor) -> Tensor:
-    """The scores of `settled_layer`: (images, width), float32 at least, without a graph."""
+    """The scores of `settled_layer`: (images, width), float32 at least, without a graph.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import Problem, clean_pass, layer_scores, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> scores = layer_scores(problem, planted.paths[:, :1])  # of layer 1, after the planted neuron of layer 0
+        >>> torch.equal(scores.argmax(1), planted.paths[:, 1, 0])
+        True
+    """
     return settled_layer(problem, prefix).scores[0]
 
 
@@ -27,6 +41,18 @@ def settled_layer(problem: Problem, prefix: Tensor) -> Settled:
 
     Returns:
         The joint attribution score of each neuron of layer l, from as many nodes as each image needs.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, quadrature, settled_layer
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, tolerance=1e-6, steps=20)
+        >>> settled = settled_layer(problem, planted.paths[:, :1])
+        >>> settled.scores[0].shape, settled.evaluations.unique().tolist()
+        (torch.Size([16, 256]), [16, 36])
     """
 
     def evaluate(part: Problem, images: Tensor) -> list[Tensor]:

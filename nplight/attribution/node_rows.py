@@ -15,6 +15,13 @@ class NodeRows:
         start: position of the first row among all rows.
         stop: position after the last row.
         per_image: nodes per image, m.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import NodeRows
+        >>> rows = NodeRows(0, 8, per_image=4)  # two images with 4 nodes each
+        >>> len(rows), rows.each(torch.tensor([10, 20])).tolist()
+        (8, [10, 10, 10, 10, 20, 20, 20, 20])
     """
 
     start: int

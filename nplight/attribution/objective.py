@@ -16,7 +16,14 @@ ObjectiveFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax probability of the target: (images, categories), (images,) -> (images,); float32 at least."""
+    """Softmax probability of the target: (images, categories), (images,) -> (images,); float32 at least.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import target_probability
+        >>> target_probability(torch.zeros(1, 4), torch.tensor([2]))
+        tensor([0.2500])
+    """
     return cast(Tensor, _TargetProbability.apply(at_least_float32(logits), targets.unsqueeze(1)))
 
 
@@ -53,6 +60,10 @@ def check_objective(objective: str, num_classes: int | None = None) -> None:
 
     Raises:
         ArgumentError: naming the objectives, or the rule that is broken.
+
+    Examples:
+        >>> from nplight.attribution import check_objective
+        >>> check_objective("margin", num_classes=10)  # two categories at least
     """
     check_choice("objective", objective, OBJECTIVES)
     if objective == "margin" and num_classes is not None and num_classes < 2:
@@ -63,7 +74,14 @@ def check_objective(objective: str, num_classes: int | None = None) -> None:
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision to float32; anything wider as it is."""
+    """Half precision to float32; anything wider as it is.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import at_least_float32
+        >>> at_least_float32(torch.zeros(1).half()).dtype, at_least_float32(torch.zeros(1).double()).dtype
+        (torch.float32, torch.float64)
+    """
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 

@@ -32,7 +32,19 @@ def plain_search(
     patch_stream: str = "exact",
     objective: str = "probability",
 ) -> PathBatch:
-    """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model."""
+    """Layer-progressive search (Algorithm 1): arguments and result as `nplight.search`, for an undisturbed model.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import plain_search
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> paths = plain_search(vit, planted.images[:2], planted.labels[:2])
+        >>> torch.equal(paths.neurons, nplight.search(vit, planted.images[:2], planted.labels[:2]).neurons)
+        True
+    """
     ranked = ranked or top_k
     clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     chosen: list[Tensor] = []  # P_j, (images, K) for each layer j < l
@@ -85,7 +97,19 @@ def plain_joint_score(
     patch_stream: str = "exact",
     objective: str = "probability",
 ) -> Tensor:
-    """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`."""
+    """Joint attribution score of a path (Eq. 3), (images,): arguments as `nplight.joint_score`.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import plain_joint_score
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> score = plain_joint_score(vit, planted.images, planted.labels, planted.paths)
+        >>> torch.allclose(score, nplight.joint_score(vit, planted.images, planted.labels, planted.paths), rtol=1e-4)
+        True
+    """
     clean, forward = clean_pass(vit, images), plain_forward(vit, images, patch_stream)
     picks = neurons.expand(len(images), -1, -1).unbind(dim=1)
     scaled = [_indicator(clean.values[layer], picks[layer]) for layer in range(vit.depth)]

@@ -16,6 +16,17 @@ def path_effect(problem: Problem, neurons: Tensor) -> Tensor:
     Args:
         problem: the search; over a `FrozenPass` the removal too is run with frozen patch tokens.
         neurons: (images, layers, K) int64.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, path_effect, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> bool((path_effect(problem, planted.paths) > 0).all())
+        True
     """
     vit, clean = problem.vit, problem.clean
     kept = [~mask.unsqueeze(1) for mask in path_masks(neurons, vit.widths)]

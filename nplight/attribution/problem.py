@@ -48,6 +48,17 @@ class Problem:
         tokens: what the path tokens of `vit` are: `path`, the model's own; or `all`.
         blocks: runs the blocks at all tokens; made once for all parts of the search, since looking for hooks takes
             time. `None`: make it.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> problem.nodes.shape, problem.with_nodes(4).nodes.shape
+        (torch.Size([20]), torch.Size([4]))
     """
 
     vit: OpenViT

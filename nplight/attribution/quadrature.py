@@ -93,5 +93,12 @@ def integral(weights: Tensor, values: Tensor) -> Tensor:
     """Weighted sum over nodes: (m,) or, an image's own, (images, m); (images, m, …) -> (images, …).
 
     Element-wise, since autocast would round a matrix product to half precision.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import integral, quadrature
+        >>> nodes, weights = quadrature(5, "gauss-legendre")
+        >>> round(float(integral(weights, (nodes**2)[None])), 6)  # of one image, from 0 to 1
+        0.333333
     """
     return (weights.reshape(*weights.shape, *[1] * (values.ndim - 2)) * values).sum(1)

@@ -23,6 +23,15 @@ class PathScores:
         margin: (images, layers), the K-th score minus the next; infinite where there is none; left out: NaN.
         evaluations: (images,) int64, the node evaluations by which the neurons were chosen, summed over the layers;
             left out: 0.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import RankedLayers
+        >>> layers = RankedLayers(torch.empty(1, 0, 1, dtype=torch.int64), ranked=2)
+        >>> taken = layers.add(torch.tensor([[0.5, 0.125, 0.75]]))
+        >>> best = layers.with_scores(torch.tensor([0.75]))
+        >>> best.ranking.tolist(), best.margin.tolist()
+        ([[[2, 0]]], [[0.25]])
     """
 
     ranking: Tensor
@@ -55,6 +64,13 @@ class Best(NamedTuple):
     Attributes:
         neurons: (…, count) int64.
         scores: (…, count).
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import best_first
+        >>> neurons, scores = best_first(torch.tensor([[0.5, 0.125, 0.75]]), 2)
+        >>> neurons.tolist(), scores.tolist()
+        ([[2, 0]], [[0.75, 0.5]])
     """
 
     neurons: Tensor
@@ -65,13 +81,28 @@ def best_first(scores: Tensor, count: int) -> Best:
     """The `count` neurons of largest score: (…, width) -> (…, count).
 
     The sort is stable: of equal scores the lower index comes first, on every device.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import best_first
+        >>> best = best_first(torch.tensor([[0.5, 0.125, 0.75, 0.5]]), 3)
+        >>> best.neurons.tolist()
+        [[2, 0, 3]]
     """
     ordered = scores.sort(dim=-1, descending=True, stable=True)
     return Best(ordered.indices[..., :count], ordered.values[..., :count])
 
 
 def choice_margin(scores: Tensor, top_k: int) -> Tensor:
-    """The K-th largest score minus the next: (images, width) -> (images,); infinite where there is no next."""
+    """The K-th largest score minus the next: (images, width) -> (images,); infinite where there is no next.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import choice_margin
+        >>> scores = torch.tensor([[0.5, 0.125, 0.75]])
+        >>> choice_margin(scores, 1), choice_margin(scores, 3)
+        (tensor([0.2500]), tensor([inf]))
+    """
     if scores.shape[1] == top_k:
         return torch.full_like(scores[:, 0], torch.inf)
     best = scores.topk(top_k + 1, dim=1).values
@@ -84,6 +115,17 @@ class RankedLayers:
     Args:
         path: (images, layers, K) int64, of the layers ranked so far.
         ranked: candidates per layer, R.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.attribution import RankedLayers
+        >>> layers = RankedLayers(torch.empty(1, 0, 1, dtype=torch.int64), ranked=2)
+        >>> layers.add(torch.tensor([[0.5, 0.125, 0.75]])).tolist()  # layer 0: the neuron that is taken
+        [[2]]
+        >>> layers.add(torch.tensor([[0.25, 0.5, 0.0]])).tolist()
+        [[1]]
+        >>> layers.with_scores(torch.tensor([1.25])).ranking.tolist()
+        [[[2, 0], [1, 0]]]
     """
 
     def __init__(self, path: Tensor, ranked: int) -> None:

@@ -15,6 +15,20 @@ class RemovalRows:
 
     Args:
         problem: the search.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, RemovalRows, clean_pass, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> rows = RemovalRows(problem)
+        >>> rows.enter(0)
+        >>> changes = rows.changes(planted.paths[:, 0])
+        >>> changes.shape  # (images, candidates)
+        torch.Size([16, 1])
     """
 
     def __init__(self, problem: Problem) -> None:

@@ -36,6 +36,18 @@ class Settled:
     Attributes:
         scores: per layer (images, width).
         evaluations: (images,) int64, nodes evaluated.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, quadrature, settled_layer
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, steps=20)
+        >>> settled = settled_layer(problem, planted.paths[:, :1])
+        >>> settled.evaluations.unique().tolist()  # without a tolerance every node
+        [20]
     """
 
     scores: list[Tensor]
@@ -43,18 +55,54 @@ class Settled:
 
 
 def few_counts(problem: Problem) -> tuple[int, ...]:
-    """The numbers of nodes that are tried in turn where the integrand is smooth; the last is m."""
+    """The numbers of nodes that are tried in turn where the integrand is smooth; the last is m.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, few_counts, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, tolerance=1e-6, steps=20)
+        >>> few_counts(problem)
+        (6, 10, 20)
+    """
     smooth = 0 < problem.top_k < _MANY_NEURONS and _path_tokens(problem) == 1
     return _counts(problem, _FEW if smooth else _FEW_OF_MANY)
 
 
 def first_counts(problem: Problem) -> tuple[int, ...]:
-    """As `few_counts` for layer 0, where the integrand is sharp near alpha = 0."""
+    """As `few_counts` for layer 0, where the integrand is sharp near alpha = 0.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, first_counts, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, tolerance=1e-6, steps=20)
+        >>> first_counts(problem)
+        (12, 20)
+    """
     return _counts(problem, _FIRST if _path_tokens(problem) == 1 else _UNKNOWN)
 
 
 def many_counts(problem: Problem) -> tuple[int, ...]:
-    """As `few_counts` where nothing is known of the integrand."""
+    """As `few_counts` where nothing is known of the integrand.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import Problem, clean_pass, many_counts, quadrature
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, tolerance=1e-6, steps=20)
+        >>> many_counts(problem)
+        (20,)
+    """
     return _counts(problem, _UNKNOWN)
 
 
@@ -93,6 +141,22 @@ def settle(
         top_k: neurons per layer that are chosen; `None`: that of the problem.
         leader: whether the first of the chosen neurons must be clear of the others too.
         ranked: neurons per layer whose scores are reported; `None`: that of the problem.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import Problem, clean_pass, few_counts, path_score, path_sums, quadrature, settle
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64, tolerance=1e-6, steps=20)
+        >>> def evaluate(part: Problem, images: torch.Tensor) -> list[torch.Tensor]:
+        ...     return [path_sums(part, planted.paths[images])[..., None]]  # one "neuron": the path
+        ...
+        >>> settled = settle(problem, evaluate, few_counts(problem), top_k=0)
+        >>> torch.allclose(settled.scores[0][:, 0], path_score(problem, planted.paths), rtol=1e-4)
+        True
     """
     top_k, ranked = problem.top_k if top_k is None else top_k, problem.ranked if ranked is None else ranked
     images = torch.arange(len(problem.targets), device=problem.targets.device)

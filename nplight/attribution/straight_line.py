@@ -21,6 +21,18 @@ def streams_on_line(problem: Problem, nodes: Tensor, rows: NodeRows) -> Tensor:
 
     Returns:
         (rows, tokens, features).
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import NodeRows, Problem, clean_pass, quadrature, streams_on_line
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> rows = NodeRows(0, 40, per_image=20)  # of the first two images
+        >>> streams_on_line(problem, nodes, rows).shape  # (rows, tokens, features)
+        torch.Size([40, 5, 64])
     """
     images = problem.clean.images
     points = (images[rows.images, None] * nodes[rows.nodes, None, None, None]).flatten(0, 1).to(images.dtype)

@@ -26,6 +26,19 @@ def token_gradients(problem: Problem, layer: int, stream: Tensor, rows: NodeRows
 
     Returns:
         Per block, from `layer` on, (rows, path tokens, features), float32 at least.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.attribution import NodeRows, Problem, clean_pass, quadrature, token_gradients
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, clean = nplight.open_vit(planted.model), clean_pass(nplight.open_vit(planted.model), planted.images)
+        >>> nodes, weights = (values.to(planted.images) for values in quadrature(20, "riemann-left"))
+        >>> problem = Problem(vit, clean, planted.labels, nodes, weights, chunk_size=64)
+        >>> rows = NodeRows(0, 16, per_image=1)  # one row per image: the clean stream
+        >>> gradients = token_gradients(problem, 0, clean.first, rows)
+        >>> len(gradients), gradients[0].shape  # per block (rows, path tokens, features)
+        (4, torch.Size([16, 1, 64]))
     """
     vit = problem.vit
     streams = [stream.detach().requires_grad_()]
@@ -40,7 +53,19 @@ def token_gradients(problem: Problem, layer: int, stream: Tensor, rows: NodeRows
 
 
 def clean_streams(vit: OpenViT, clean: CleanPass) -> list[Tensor]:
-    """The stream that leaves each block on the clean pass, without a graph: (images, tokens, features) per block."""
+    """The stream that leaves each block on the clean pass, without a graph: (images, tokens, features) per block.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.attribution import clean_pass, clean_streams
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> streams = clean_streams(vit, clean_pass(vit, planted.images))
+        >>> len(streams), torch.allclose(vit.head(streams[-1]), planted.model(planted.images))
+        (4, True)
+    """
     streams = [clean.first]
     with torch.no_grad():
         for layer in range(1, vit.depth):

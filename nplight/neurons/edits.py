@@ -74,6 +74,13 @@ def replacing(masks: Sequence[Tensor], values: Mapping[int, Tensor], *, shared: 
         masks: per layer (images or 1, width) bool.
         values: layer -> (1 or images, 1 or tokens, width).
         shared: whether one mask applies to every image.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import replacing
+        >>> edit = replacing([torch.tensor([[True, False]])], {0: torch.full((1, 1, 2), 9.0)})
+        >>> edit(0, torch.zeros(1, 1, 2)).tolist()
+        [[[9.0, 0.0]]]
     """
 
     def replace(layer: int, neurons: Tensor) -> Tensor:

@@ -58,6 +58,14 @@ class FixedReferences(References):
 
     Attributes:
         values: layer -> (1, 1, width), in float64.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> mean = nplight.references(planted.model, [planted.images], "mean")
+        >>> mean.values[0].shape
+        torch.Size([1, 1, 256])
     """
 
     values: Mapping[int, Tensor]

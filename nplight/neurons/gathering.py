@@ -35,6 +35,19 @@ class Gathering(ABC):
 
     Raises:
         ArgumentError: `tokens` is neither.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.neurons import Gathering, gathering
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> step = gathering(nplight.open_vit(planted.model), "peak")
+        >>> passes = 0
+        >>> while isinstance(step, Gathering):
+        ...     step.update(planted.images)
+        ...     step, passes = step.finish(), passes + 1
+        >>> passes, step.of(planted.images)[0].shape
+        (3, torch.Size([1, 1, 256]))
     """
 
     # Not a torchmetrics.Metric: that imports transformers, and would gather the states of all processes.

@@ -40,6 +40,14 @@ def prune_order(path: Sequence[Tensor], priority: Sequence[Tensor]) -> list[Tens
 
     Returns:
         Per layer (images, width) int64.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.neurons import prune_order
+        >>> path = [torch.tensor([[True, False, False]])]
+        >>> priority = [torch.tensor([[0.1, 0.9, 0.5]])]
+        >>> prune_order(path, priority)[0].tolist()
+        [[2, 1, 0]]
     """
     positions = []
     for mask, values in zip(path, priority):

@@ -25,6 +25,14 @@ def tokens_of(vit: OpenViT, tokens: Tokens) -> slice:
 
     Raises:
         ArgumentError: `tokens` is neither.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.neurons import tokens_of
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> vit = nplight.open_vit(build_planted(PLANTED["chain"]).model)
+        >>> tokens_of(vit, "path"), tokens_of(vit, "all")
+        (slice(0, 1, None), slice(None, None, None))
     """
     check_choice("tokens", tokens, TOKENS)
     return vit.path_tokens if tokens == "path" else slice(None)
@@ -41,6 +49,22 @@ def at_sites(vit: OpenViT, functions: Mapping[int, SiteFunction], *, tokens: Tok
     Raises:
         ArgumentError: `tokens` is neither `path` nor `all`.
         EditNotAppliedError: on leaving without an error, if a site never ran.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.neurons import at_sites
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> shapes = []
+        >>> def read(neurons):
+        ...     shapes.append(tuple(neurons.shape))  # (images, path tokens, width)
+        ...     return neurons
+        ...
+        >>> with at_sites(nplight.open_vit(planted.model), {2: read}):
+        ...     logits = planted.model(planted.images)
+        ...
+        >>> shapes
+        [(16, 1, 256)]
     """
     where = tokens_of(vit, tokens)
 
@@ -93,7 +117,21 @@ def _check_fired(hooks: Mapping[int, SiteHook]) -> None:
 
 @contextmanager
 def overwrite(vit: OpenViT, values: Mapping[int, Tensor]) -> Iterator[None]:
-    """Write `values[layer]`, (images, path tokens, width), over each layer's neurons in every forward pass inside."""
+    """Write `values[layer]`, (images, path tokens, width), over each layer's neurons in every forward pass inside.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.neurons import overwrite
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> clean = planted.model(planted.images)
+        >>> with overwrite(nplight.open_vit(planted.model), {3: torch.zeros(16, 1, 256)}):  # layer 3 silent
+        ...     silent = planted.model(planted.images)
+        ...
+        >>> torch.allclose(silent, clean), torch.equal(planted.model(planted.images), clean)
+        (False, True)
+    """
 
     def write(layer: int) -> SiteFunction:
         # Under autocast the stream has a lower precision than the values.

@@ -18,6 +18,12 @@ class CausalEffects(NamedTuple):
     Attributes:
         removed: its fall where the path is removed.
         kept: its rise above a model without any neuron at the path tokens where only the path is kept.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, CausalScale, build_planted
+        >>> effects = CausalScale.of(build_planted(PLANTED["chain"])).planted
+        >>> bool((effects.removed > 0).all()), bool((effects.kept > 0).all())
+        (True, True)
     """
 
     removed: Tensor
@@ -32,6 +38,13 @@ class CausalShares(NamedTuple):
     Attributes:
         found: effects of the found path.
         planted: effects of the planted path.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted, causal_shares
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> shares = causal_shares(planted, planted.paths)  # the path itself
+        >>> float(shares.removed), float(shares.kept)
+        (1.0, 1.0)
     """
 
     found: CausalEffects

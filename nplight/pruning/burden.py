@@ -75,6 +75,18 @@ class NeuralBurden(Metric):
 
     Raises:
         ArgumentError: there is no twin, or it has other layers than the model.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.pruning import NeuralBurden
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> kept = [torch.arange(256) < 128] * 4
+        >>> metric = NeuralBurden(nplight.shrink(planted.model, kept), planted.model, kept=kept)
+        >>> metric.update(planted.images)
+        >>> metric.compute().by_layer.shape
+        torch.Size([4])
     """
 
     total: Tensor

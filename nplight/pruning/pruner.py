@@ -40,6 +40,18 @@ class Pruner:
     Attributes:
         chosen: masks chosen so far.
         reactivated: share of the kept neurons, over all layers, that the last mask took back.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.pruning import NeuronMasks, Pruner, PruningSchedule
+        >>> vit = nplight.open_vit(build_planted(PLANTED["chain"]).model)
+        >>> schedule = PruningSchedule(share=0.75, kind="linear", begin=0, end=1, every=1, total=10)
+        >>> pruner = Pruner(NeuronMasks(vit), schedule)
+        >>> pruner.choose(1, scores=[torch.arange(256.0)] * 4)
+        >>> nplight.open_vit(pruner.small_model()).widths
+        (64, 64, 64, 64)
     """
 
     def __init__(

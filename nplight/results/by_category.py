@@ -20,6 +20,13 @@ def category_columns(tested: MeasuredPaths) -> tuple[str, ...]:
 
     Args:
         tested: what was measured.
+
+    Examples:
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths, category_columns
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> category_columns(MeasuredPaths({"jas": metrics}))[-2:]
+        ('probability_deviation', 'accuracy_deviation')
     """
     return (*_CONDITION, *_changes(tested))
 

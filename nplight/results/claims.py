@@ -42,6 +42,11 @@ class Claim:
         reason: the number that decides, with its interval.
         protocol: which paths were tested on which images, one of `PROTOCOLS`.
         rival: the method that decides a comparison; `None` for a claim without rivals.
+
+    Examples:
+        >>> from nplight.results import Claim
+        >>> Claim("removed most", "held", "-3.0% [-5.0, -2.0]").protocol
+        'held-out'
     """
 
     text: str

@@ -27,6 +27,13 @@ class ComparedMeasure:
     Attributes:
         measure: the measure.
         condition: under which it is measured; `None` for the joint score.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES, Condition
+        >>> from nplight.results import ComparedMeasure
+        >>> compared = ComparedMeasure(MEASURES["accuracy"], Condition("removed", kept=1))
+        >>> compared.sign  # a path is the better, the more its removal lowers the accuracy
+        -1
     """
 
     measure: Measure
@@ -57,6 +64,16 @@ class MethodResult:
         joint_score: of the paths on the images they were found with, with replicates; `None` if it is not known.
         metrics: the measures of every condition, of category paths on held-out images.
         own: those of images' own paths on the images that they were found with; `None` if they were not tested.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MethodResult
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> clean, removed = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, removed], torch.tensor([0]), torch.tensor([0]))
+        >>> [result.condition for result in MethodResult("jas", None, metrics).results()]
+        ['clean', 'removed']
     """
 
     method: str

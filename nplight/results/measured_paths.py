@@ -18,6 +18,13 @@ class MeasuredPaths:
         own: search -> its metrics, of images' own paths on the images that they were found with.
         own_control: those of random paths of the images' own.
         names: all searches of the run; a search with the name of a control has the control's figures.
+
+    Examples:
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> list(MeasuredPaths({"jas": metrics}).metrics)
+        ['jas']
     """
 
     searches: Mapping[str, ConditionMetrics]

@@ -162,7 +162,19 @@ def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> A
 
 
 def selectivity_to_dict(matrix: SelectivityMatrix, summary: SelectivitySummary) -> dict[str, Any]:
-    """Plain values for a file: `accuracy[c][p]` is of category c under the path of p, `None` if not tested."""
+    """Plain values for a file: `accuracy[c][p]` is of category c under the path of p, `None` if not tested.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Selectivity, selectivity_summary
+        >>> from nplight.results import selectivity_to_dict
+        >>> metric = Selectivity(num_classes=2)
+        >>> predicted = torch.tensor([[0, 0], [0, 1]])  # (paths, images)
+        >>> metric.update(torch.tensor([0, 1]), predicted, labels=torch.tensor([0, 1]), keys=torch.tensor([0, 1]))
+        >>> matrix = metric.compute()
+        >>> selectivity_to_dict(matrix, selectivity_summary(matrix))["accuracy"]
+        [[1.0, 1.0], [0.0, 1.0]]
+    """
     return {
         **{name: getattr(summary, name).to_dict() for name in ("own", "others", "difference")},
         "images": matrix.images.tolist(),

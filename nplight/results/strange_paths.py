@@ -96,6 +96,15 @@ def strangeness(ranking: Tensor, categories: Tensor, counts: NeuronCounts, *, am
 
     Returns:
         (images,) float64 in [0, 1]; NaN where the category has no other image.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> from nplight.results import strangeness
+        >>> ranking, categories = torch.tensor([[[0], [2]], [[0], [2]], [[1], [3]]]), torch.tensor([0, 0, 0])
+        >>> counts = neuron_frequency(ranking, categories, num_classes=1, width=4)
+        >>> strangeness(ranking, categories, counts, among=True).tolist()  # the last shares no neuron with the others
+        [0.5, 0.5, 1.0]
     """
     depth, width = counts.counts.shape[1:]
     category, layer, neuron = counts.counts.indices()

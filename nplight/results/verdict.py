@@ -32,6 +32,16 @@ class ControlledTest:
 
     Raises:
         ArgumentError: `condition` is no edit.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES, Estimate
+        >>> from nplight.results import ControlledTest
+        >>> path, floor = Estimate(-0.03, -0.05, -0.02, 100), Estimate(-0.001, -0.004, 0.002, 100)
+        >>> lead = Estimate(-0.029, -0.048, -0.017, 100)  # paired by image
+        >>> names = {"search": "jas", "control": "random", "condition": "removed"}
+        >>> measure = MEASURES["probability_deviation"]
+        >>> ControlledTest(**names, measure=measure, path=path, floor=floor, difference=lead).standing
+        'ahead'
     """
 
     search: str
@@ -103,6 +113,21 @@ def verdict(tests: Sequence[ControlledTest], what: str = "the label's probabilit
 
     Raises:
         ArgumentError: no tests, or tests of several controls, conditions or measures.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES, Estimate
+        >>> from nplight.results import ControlledTest, verdict
+        >>> path, floor = Estimate(-0.03, -0.05, -0.02, 100), Estimate(-0.001, -0.004, 0.002, 100)
+        >>> lead = Estimate(-0.029, -0.048, -0.017, 100)  # paired by image
+        >>> names = {"search": "jas", "control": "random", "condition": "removed"}
+        >>> measure = MEASURES["probability_deviation"]
+        >>> test = ControlledTest(**names, measure=measure, path=path, floor=floor, difference=lead)
+        >>> for sentence in verdict([test]).replace(";", ".").split(". "):
+        ...     print(sentence)
+        ...
+        Removing the path lowers the label's probability by 3.00% [2.00, 5.00] (jas)
+        as many random neurons by 0.10% [-0.20, 0.40]
+        Ahead of random: jas by 2.90% [1.70, 4.80].
     """
     kinds = {(test.control, test.condition, test.measure.name) for test in tests}
     if len(kinds) != 1:

@@ -47,6 +47,29 @@ def merge_shards(runs: Sequence[RunFolder], merged: RunFolder, *, overwrite: boo
     Raises:
         RunFolderError: a shard is missing, is given twice, has not ended, or has other settings than the others; one is
             damaged; `merged` holds other results, is one of the shards, is in use, or cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.data import ImageBatch, Shard
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import RunContext, SearchRun, SearchSettings, merge_shards
+        >>> from nplight.store import RunFolder
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, images, labels = nplight.open_vit(planted.model), planted.images, planted.labels
+        >>> shards = [RunFolder(tempfile.mkdtemp()) for _ in range(2)]
+        >>> for number, folder in enumerate(shards):
+        ...     batch = ImageBatch(images[number::2], labels[number::2], index=torch.arange(number, 16, 2))
+        ...     context = RunContext(shard=Shard(number, 2))
+        ...     with SearchRun(vit, folder, SearchSettings.of(["jas"]), context=context) as search:
+        ...         search.update(batch)
+        ...         paths = search.conclude()  # none yet: category paths need all images
+        ...
+        >>> merged = RunFolder(tempfile.mkdtemp())
+        >>> merge_shards(shards, merged)
+        >>> len(nplight.read_paths(merged.path))
+        16
     """
     shards = sorted(map(_opened, runs), key=lambda one: one.shard)
     _refuse_incomplete(shards)

@@ -73,6 +73,22 @@ class StoredPaths:
 
     Raises:
         RunFolderError: it holds no category paths, or damaged ones.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings, StoredPaths
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> with SearchRun(nplight.open_vit(planted.model), folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(ImageBatch(planted.images, planted.labels))
+        ...     paths = search.conclude()
+        ...
+        >>> stored = StoredPaths(folder.path)
+        >>> stored.names, stored.category_paths["jas"][1].neurons.shape
+        (['jas'], torch.Size([4, 4, 1]))
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -42,6 +42,24 @@ class SanityRun(SampledRun):
     Raises:
         ArgumentError: no search of the run searches image by image, or the model has a single category.
         RunFolderError: the folder holds a result of other settings.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SanityRun, SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"])) as search, SanityRun(search, images=4) as sanity:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...     sanity.update(batch)
+        ...     result = sanity.conclude()
+        ...
+        >>> result["images"], result["steps"]
+        (4, ['head', 'block 3', 'block 2', 'block 1', 'block 0', 'embedding'])
     """
 
     kind = "sanity"

@@ -32,6 +32,26 @@ class SelectivityRun(Run):
         kept: neurons per layer of the paths, a size that was searched.
         replicates: of the bootstrap over images.
         context: of the loop.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings, SelectivityRun
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1, 2))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> with SelectivityRun(vit, folder, search, search="jas", kept=2) as selectivity:
+        ...     selectivity.update(batch)
+        ...     matrix = selectivity.conclude()
+        ...
+        >>> matrix.accuracy.shape  # of category c under the path of p
+        torch.Size([4, 4])
     """
 
     def __init__(

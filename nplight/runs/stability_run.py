@@ -66,6 +66,26 @@ class StabilityRun(SampledRun):
     Raises:
         ArgumentError: no search of the run searches image by image.
         RunFolderError: the folder holds a result of other settings.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch, PixelScale
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.runs import SearchRun, SearchSettings, StabilityRun, StabilitySettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> scale, settings = PixelScale((0.5,) * 3, (0.1,) * 3), StabilitySettings(perturbations=("noise",), images=4)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"])) as search:
+        ...     run = StabilityRun(search, scale, settings)
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...     run.update(batch)
+        ...     result = run.conclude()
+        ...
+        >>> result["images"], list(result["searches"])
+        (4, ['jas'])
     """
 
     kind = "stability"

@@ -43,6 +43,15 @@ class CategoryVotes:
         method: one of `CATEGORY_METHODS`.
         first: the number of the category whose label is 0, for messages.
         tokens: at which the paths were searched, `path` or `all`.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.searching import CategoryVotes
+        >>> votes = CategoryVotes(num_classes=2)
+        >>> votes.update(torch.tensor([[[0], [2]], [[0], [3]]]), torch.tensor([0, 0]))  # batch by batch
+        >>> votes.update(torch.tensor([[[0], [3]], [[1], [1]]]), torch.tensor([0, 1]))
+        >>> votes.compute().neurons.tolist()
+        [[[0], [3]], [[1], [1]]]
     """
 
     def __init__(

@@ -58,6 +58,19 @@ class CategorySearch:
     Raises:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: an argument is wrong.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.searching import CategorySearch
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> search = CategorySearch(planted.model, num_classes=4)
+        >>> for _ in range(search.depth):
+        ...     search.update(planted.images, planted.labels)
+        ...     search.choose()
+        ...
+        >>> torch.equal(search.paths().neurons, planted.truth)
+        True
     """
 
     def __init__(

@@ -31,6 +31,15 @@ class ImageSearch:
         method: one of `METHODS`.
         options: its settings.
         sizes: neurons per layer of each of the category paths that are formed from its ranking.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.searching import ImageSearch, SearchOptions
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> search = ImageSearch("fine", "jas", SearchOptions(steps=40), sizes=(1,))
+        >>> search.paths(nplight.open_vit(planted.model), planted.images[:2], planted.labels[:2]).neurons.shape
+        torch.Size([2, 4, 1])
     """
 
     name: str
@@ -55,6 +64,12 @@ class NamedSearch:
         search_per_t: run one search per number of neurons kept, as the published program does, instead of taking the
             first neurons of a single ranking.
         options: the settings of `nplight.search`.
+
+    Examples:
+        >>> from nplight.searching import NamedSearch, SearchOptions
+        >>> search = NamedSearch("fine", "jas", SearchOptions(steps=40))
+        >>> [(one.name, one.sizes) for one in search.image_searches((1, 5))]
+        [('fine', (1, 5))]
     """
 
     name: str
@@ -117,6 +132,12 @@ def named_searches(entries: Sequence[str | Mapping[str, Any]], defaults: SearchO
     Raises:
         ArgumentError: no entry, an unknown key or value, two entries with one name, or a `patch_stream` that no search
             supports.
+
+    Examples:
+        >>> from nplight.searching import SearchOptions, named_searches
+        >>> entries = ["jas", {"name": "fine", "method": "jas", "steps": 40}]
+        >>> [(search.name, search.options.steps) for search in named_searches(entries, SearchOptions())]
+        [('jas', 20), ('fine', 40)]
     """
     if not isinstance(entries, Sequence) or isinstance(entries, (str, bytes)):
         raise ArgumentError(f"`methods` must be a list of searches, got {described(entries)}")

@@ -33,6 +33,15 @@ class SearchOptions:
         tolerance: relative error of the scores up to which fewer nodes may stand for all of them; 0 or `None`: every
             node.
         tokens: at which neurons are read and edited: `path`, the model's path tokens; or `all`.
+
+    Examples:
+        >>> from nplight.searching import SearchOptions
+        >>> SearchOptions(steps=40, objective="logit").objective
+        'logit'
+        >>> SearchOptions(steps=0)
+        Traceback (most recent call last):
+            ...
+        nplight.errors.ArgumentError: `steps` must be an integer of at least 1, got 0
     """
 
     top_k: int = 1

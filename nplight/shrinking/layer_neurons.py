@@ -36,6 +36,16 @@ def layer_neurons(
     Raises:
         ArgumentError: the neurons are not those of the model, a layer or the model has none, or the paths were not
             searched at all tokens.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import layer_neurons
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> neurons = torch.tensor([[3, 1], [2, 2], [0, 5], [7, 4]])  # (layers, K)
+        >>> [layer.tolist() for layer in layer_neurons(nplight.open_vit(planted.model), neurons)]
+        [[1, 3], [2], [0, 5], [4, 7]]
     """
     if isinstance(neurons, (PathBatch, CategoryPaths, PathTable)):
         if not any_tokens:

@@ -34,6 +34,16 @@ def save_model(model: nn.Module | OpenViT, path: str | Path) -> None:
         UnsupportedModelError: the model cannot be opened.
         ArgumentError: `path` is no path.
         RunFolderError: the file cannot be written.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import save_model, stored_widths
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> save_model(nplight.shrink(planted.model, [torch.arange(8)] * 4), "small.safetensors")
+        >>> stored_widths("small.safetensors")
+        (8, 8, 8, 8)
     """
     data = model_bytes(open_vit(model))
     if not isinstance(path, (str, Path)) or "\0" in str(path) or not str(path):
@@ -47,6 +57,14 @@ def model_bytes(vit: OpenViT, metadata: Mapping[str, str] = MappingProxyType({})
     Args:
         vit: the opened model.
         metadata: further entries.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import model_bytes
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> len(model_bytes(nplight.open_vit(planted.model))) > 100_000
+        True
     """
     state = vit.transformer.state_dict()
     weights = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
@@ -58,6 +76,13 @@ def stored_widths(path: str | Path) -> tuple[int, ...] | None:
 
     Raises:
         CheckpointError: what it says is damaged.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import save_model, stored_widths
+        >>> save_model(build_planted(PLANTED["chain"]).model, "model.safetensors")
+        >>> stored_widths("model.safetensors")
+        (256, 256, 256, 256)
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -94,6 +119,14 @@ def layers_of_widths(
     Raises:
         CheckpointError: the file's model has other layers, or wider ones.
         UnsupportedModelError: the model cannot be opened or made smaller.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import layers_of_widths
+        >>> model = build_planted(PLANTED["chain"]).model
+        >>> layers = layers_of_widths(model, (8, 8, 8, 8), model.state_dict(), "small.safetensors")
+        >>> layers[model.blocks[0].mlp.fc1].out_features
+        8
     """
     vit = open_vit(model)
     if tuple(widths) == vit.widths:

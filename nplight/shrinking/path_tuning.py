@@ -33,6 +33,17 @@ class PathTuning:
     Raises:
         UnsupportedModelError: the model cannot be opened, or the layers of its FFNs are not known.
         ArgumentError: the neurons are not those of the model.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.shrinking import PathTuning
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> with PathTuning(planted.model, planted.truth[0]) as tuning:  # one neuron per layer
+        ...     number = sum(parameter.numel() for parameter in tuning.parameters())
+        ...
+        >>> number < sum(parameter.numel() for parameter in planted.model.parameters()) / 100
+        True
     """
 
     def __init__(self, model: nn.Module | OpenViT, neurons: Neurons) -> None:

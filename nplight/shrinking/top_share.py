@@ -29,6 +29,15 @@ def top_share(scores: Sequence[Tensor], share: float, *, across: Across = "layer
 
     Raises:
         ArgumentError: a score is missing or not finite, or the share keeps nothing or is no share.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.shrinking import top_share
+        >>> scores = [torch.tensor([0.5, 0.1, 0.9, 0.2]), torch.tensor([5.0, 7.0, 6.0, 8.0])]
+        >>> [layer.tolist() for layer in top_share(scores, 0.5)]
+        [[0, 2], [1, 3]]
+        >>> [layer.tolist() for layer in top_share(scores, 0.5, across="model")]
+        [[2], [1, 2, 3]]
     """
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise ArgumentError(

@@ -34,6 +34,22 @@ def compact(run: RunFolder, search: str) -> None:
 
     Raises:
         RunFolderError: an image is stored twice, a part is damaged, or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.store import RunFolder, compact, part_files, write_part
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> paths = nplight.search(planted.model, planted.images[:1], planted.labels[:1])
+        >>> for number in range(4):
+        ...     row = {"index": torch.tensor([number]), "files": ["x.png"], "labels": None, "checksums": [number]}
+        ...     write_part(folder, paths, **row, search="jas")
+        ...
+        >>> compact(folder, "jas")
+        >>> len(part_files(folder, "jas")), nplight.read_paths(folder.path)["index"].tolist()
+        (4, [0, 1, 2, 3])
     """
     finish_compaction(run)
     files = part_files(run, search)
@@ -70,6 +86,12 @@ def finish_compaction(run: RunFolder) -> None:
 
     Raises:
         RunFolderError: the folder cannot be written, or the list of the parts is damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> from nplight.store import RunFolder, finish_compaction
+        >>> folder = RunFolder(tempfile.mkdtemp())
+        >>> finish_compaction(folder)  # nothing was left behind
     """
     for hidden in run.parts.glob(f"{COMPACTING}*"):
         _remove_folder(hidden)

@@ -100,6 +100,19 @@ def write_part(
     Raises:
         ArgumentError: lengths differ, an index is repeated or negative, or the search's name is not a valid file name.
         RunFolderError: the part exists already, or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.store import RunFolder, write_part
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> paths, index = nplight.search(planted.model, planted.images, planted.labels), torch.arange(16)
+        >>> files, sums = [f"{number}.png" for number in range(16)], range(16)
+        >>> write_part(folder, paths, index=index, files=files, labels=planted.labels, checksums=sums, search="jas")
+        >>> nplight.read_paths(folder.path)["file"][:2]
+        ['0.png', '1.png']
     """
     _check(paths, index, files, labels, checksums, search)
     first = int(index.min())

@@ -280,6 +280,22 @@ def read_searches(run: RunFolder, names: Sequence[str]) -> PathTable:
 
     Raises:
         RunFolderError: none of them has parts, or a part is damaged or of another run.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.store import RunFolder, read_searches, write_part
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> index, files = torch.arange(16), ["image.png"] * 16
+        >>> rows = {"index": index, "files": files, "labels": planted.labels, "checksums": range(16)}
+        >>> for method in ("jas", "activation"):
+        ...     paths = nplight.search(planted.model, planted.images, planted.labels, method=method)
+        ...     write_part(folder, paths, **rows, search=method)
+        ...
+        >>> read_searches(folder, ["activation"]).searches
+        ('activation',)
     """
     return _table(run, [path for name in names for path in part_files(run, name)])
 

@@ -22,6 +22,21 @@ class RowLookup:
     Args:
         table: the rows of one search.
         columns: the numeric columns to be looked up; `checksum` is among them always.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.store import RowLookup, RunFolder, write_part
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> paths = nplight.search(planted.model, planted.images, planted.labels)
+        >>> index, files = torch.arange(16), ["image.png"] * 16
+        >>> rows = {"index": index, "files": files, "labels": planted.labels, "checksums": range(16)}
+        >>> write_part(folder, paths, **rows, search="jas")
+        >>> lookup = RowLookup(nplight.read_paths(folder.path), ["label"])
+        >>> lookup.of(torch.tensor([5, 2]), torch.tensor([5, 2]))["label"]
+        tensor([1, 2])
     """
 
     def __init__(self, table: PathTable, columns: Sequence[str]) -> None:

@@ -25,6 +25,21 @@ class StoredImages:
         checksums: (images,) int64, of each image's pixels.
         damaged: the damaged parts that were renamed.
         foreign: the parts of other runs, or without a fingerprint, that were renamed.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.store import RunFolder, stored_images, write_part
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> paths = nplight.search(planted.model, planted.images, planted.labels)
+        >>> index, files = torch.arange(16), ["image.png"] * 16
+        >>> rows = {"index": index, "files": files, "labels": planted.labels, "checksums": range(16)}
+        >>> write_part(folder, paths, **rows, search="jas")
+        >>> stored = stored_images(folder, "jas")
+        >>> len(stored), stored.damaged
+        (16, ())
     """
 
     index: Tensor

@@ -17,6 +17,14 @@ class FeedForward:
         down: the down projection, whose input the neurons are.
         groups: groups of rows in each of `up`: 2 where gate and value are packed into one layer.
         norm: the norm over the neurons before the down projection, or `None`.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> layers = nplight.open_vit(build_planted(PLANTED["chain"]).model).feed_forward(0)
+        >>> len(layers.up), layers.rows(torch.tensor([3, 5])).tolist()
+        (1, [3, 5])
     """
 
     up: tuple[nn.Linear, ...]

@@ -21,6 +21,13 @@ def refuse_hooks(vit: OpenViT) -> None:
 
     Raises:
         UnsupportedModelError: naming the modules with such hooks.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.vit import refuse_hooks
+        >>> vit = nplight.open_vit(build_planted(PLANTED["chain"]).model)
+        >>> refuse_hooks(vit)  # the model has none
     """
     names = {module: name for name, module in vit.transformer.named_modules()}
     if hooked := list(dict.fromkeys(names[module] or "the model itself" for module in _misplaced(vit))):

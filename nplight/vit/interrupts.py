@@ -66,7 +66,15 @@ def interrupts_deferred() -> Iterator[None]:
 
 
 def interrupt_point() -> None:
-    """Handle a deferred Ctrl-C, if there is one; every open context is closed by its `with`."""
+    """Handle a deferred Ctrl-C, if there is one; every open context is closed by its `with`.
+
+    Examples:
+        >>> from nplight.vit import interrupt_point, one_thread
+        >>> with one_thread():
+        ...     for batch in range(3):
+        ...         interrupt_point()  # Ctrl-C acts here
+        ...
+    """
     if _deferred is not None and _deferred.pending and threading.current_thread() is threading.main_thread():
         _deferred.deliver()
 

@@ -24,6 +24,12 @@ def one_thread() -> Iterator[None]:
     """Hold the lock: other threads wait to enter, and Ctrl-C acts at an `interrupt_point` or at the end.
 
     Nests. Do not hold it while user code decides when to leave: two threads could wait for each other.
+
+    Examples:
+        >>> from nplight.vit import one_thread
+        >>> with one_thread(), one_thread():  # nests
+        ...     held = True
+        ...
     """
     # Ctrl-C acts at once while waiting for the lock.
     with _lock, interrupts_deferred():
@@ -36,6 +42,15 @@ def changed(undo: Callable[[], None]) -> Iterator[None]:
 
     A process that is forked while another thread holds the lock inherits its changes without the thread that would undo
     them.
+
+    Examples:
+        >>> from nplight.vit import changed, one_thread
+        >>> state = []
+        >>> with one_thread(), changed(state.clear):
+        ...     state.append("changed")
+        ...
+        >>> state  # `clear` undid it
+        []
     """
     _changes.append(undo)
     try:

@@ -105,6 +105,13 @@ class AttentionParts:
         gate: normed stream -> the gate whose sigmoid multiplies the attended values; or `None`.
         rotation: rotary position embedding, or `None`.
         layer_scale: (features,), or `None`.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> vit = nplight.open_vit(build_planted(PLANTED["chain"]).model)
+        >>> vit.parts(0).attention.head_width
+        64
     """
 
     projections: Projections
@@ -209,6 +216,16 @@ class BlockParts:
         norm2: before the FFN.
         up: normed stream -> neurons, (…, features) -> (…, width).
         down: neurons -> the addition to the stream.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> parts, stream = vit.parts(0), vit.embed(planted.images)
+        >>> torch.allclose(parts.feed(parts.attend(stream)), vit.block(0, stream), atol=1e-6)
+        True
     """
 
     norm1: nn.Module

@@ -17,6 +17,14 @@ def named_dtypes(model: nn.Module) -> Iterator[None]:
 
     Raises:
         UnsupportedModelError: naming the weights and the way out.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.vit import named_dtypes
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4).double())
+        >>> with named_dtypes(model):
+        ...     logits = model[0](torch.zeros(1, 4))  # an error of mixed dtypes would name the weights
+        ...
     """
     try:
         yield

@@ -38,6 +38,16 @@ def weights_of_pieces(vit: OpenViT, images: Tensor) -> list[list[nn.Parameter]]:
     Args:
         vit: the opened model.
         images: (images, channels, height, width), at least one, which the pieces are run on.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.vit import cascade_steps, weights_of_pieces
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit = nplight.open_vit(planted.model)
+        >>> pieces = weights_of_pieces(vit, planted.images[:1])
+        >>> dict(zip(cascade_steps(vit.depth), map(len, pieces)))
+        {'head': 2, 'block 3': 8, 'block 2': 8, 'block 1': 8, 'block 0': 8, 'embedding': 4}
     """
     parameters = [parameter for parameter in vit.model.parameters() if parameter.is_floating_point()]
     with undisturbed(vit.model), gradients(), changed(lambda: _set_trainable(parameters, False)):
@@ -72,6 +82,20 @@ def cascading_randomisation(
 
     Yields:
         The function; after the last piece it does nothing.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.vit import cascading_randomisation, weights_of_pieces
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, before = nplight.open_vit(planted.model), planted.model(planted.images)
+        >>> with cascading_randomisation(vit, weights_of_pieces(vit, planted.images[:1])) as randomise_next:
+        ...     randomise_next()  # the head
+        ...     randomised = planted.model(planted.images)
+        ...
+        >>> torch.allclose(randomised, before), torch.equal(planted.model(planted.images), before)
+        (False, True)
     """
     originals: list[tuple[nn.Parameter, Tensor]] = []
     left = iter(pieces)

@@ -20,6 +20,17 @@ class SiteHook:
     Attributes:
         fired: number of calls in which it acted.
         elsewhere: number of calls in other threads.
+
+    Examples:
+        >>> import threading
+        >>> import torch
+        >>> from nplight.vit import SiteHook
+        >>> down = torch.nn.Linear(8, 4)
+        >>> hook = SiteHook(torch.zeros_like, threading.get_ident())  # every neuron at 0
+        >>> handle = down.register_forward_pre_hook(hook)
+        >>> torch.equal(down(torch.randn(1, 5, 8))[0, 0], down.bias), hook.fired
+        (True, 1)
+        >>> handle.remove()
     """
 
     def __init__(self, change: Callable[[Tensor], Tensor | None], thread: int) -> None:

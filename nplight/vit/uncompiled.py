@@ -16,6 +16,13 @@ class Uncompiled:
 
     Applies to all threads, which costs them time but does not change their results. Create and remove it inside
     `one_thread`.
+
+    Examples:
+        >>> from nplight.vit import Uncompiled, one_thread
+        >>> with one_thread():
+        ...     uncompiled = Uncompiled()  # compiled code runs uncompiled, so that it sees new hooks
+        ...     uncompiled.remove()
+        ...
     """
 
     def __init__(self) -> None:

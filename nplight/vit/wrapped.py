@@ -34,6 +34,21 @@ class WrappedViT(OpenViT):
     Raises:
         NotCalledError: the wrapper's forward does not run the ViT as a whole, or cannot be called with images only.
         UnsupportedModelError: its forward cannot be split into the computation before and after the ViT.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> class Brighter(torch.nn.Module):
+        ...     def __init__(self, vit: torch.nn.Module) -> None:
+        ...         super().__init__()
+        ...         self.vit = vit
+        ...     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        ...         return 2 * self.vit(images + 0.1)
+        ...
+        >>> vit = nplight.open_vit(Brighter(build_planted(PLANTED["chain"]).model))
+        >>> type(vit).__name__, vit.depth
+        ('WrappedViT', 4)
     """
 
     def __init__(self, wrapper: nn.Module, inner: OpenViT) -> None:
