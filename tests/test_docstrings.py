@@ -37,6 +37,7 @@ COMPLETE = (
 """The packages in which every public class and function has an example, but for those of `WITHOUT`."""
 WITHOUT = {
     "nplight.attribution.progressive.choose_layer_by_layer": "takes the node rows of a method",
+    "nplight.attribution.first_layer.settle_first_layer": "takes the scores that a method gives of layer 0",
     "nplight.data.cifar.CIFAR10DataModule": "needs the images, which are downloaded",
     "nplight.data.cifar.CIFAR100DataModule": "needs the images, which are downloaded",
     "nplight.runs.path_source.PathSource": "an interface; `SearchRun` and `StoredPaths`, which have it, have examples",

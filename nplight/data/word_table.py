@@ -33,6 +33,14 @@ class WordTable:
     Raises:
         ArgumentError: a shape is wrong, a value is not finite, a word has one value for all images, or a word or an
             image occurs twice.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import ImageBatch, WordTable
+        >>> table = WordTable(("ink", "loops"), torch.tensor([[0.2, 0.0], [0.5, 1.0]]), index=torch.tensor([7, 3]))
+        >>> batch = ImageBatch(torch.zeros(1, 3, 8, 8), torch.tensor([0]), index=torch.tensor([3]))
+        >>> table.values[table.positions(batch)].tolist()
+        [[0.5, 1.0]]
     """
 
     words: tuple[str, ...]
@@ -100,6 +108,13 @@ def words_of_embeddings(images: Tensor, words: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: the features differ.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.data import words_of_embeddings
+        >>> images, words = torch.tensor([[3.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
+        >>> words_of_embeddings(images, words).tolist()  # the same direction, another, the opposite
+        [[1.0, 0.0, -1.0]]
     """
     if images.ndim != 2 or words.ndim != 2 or images.shape[1] != words.shape[1]:
         raise ArgumentError(
@@ -119,6 +134,17 @@ def read_word_table(path: str | Path) -> WordTable:
 
     Raises:
         ArgumentError: the file cannot be read, or is neither.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import pandas
+        >>> from nplight.data import read_word_table
+        >>> words = pandas.DataFrame({"index": [7, 3], "ink": [0.2, 0.5], "loops": [0, 1]})
+        >>> with TemporaryDirectory() as folder:
+        ...     words.to_csv(f"{folder}/words.csv", index=False)
+        ...     table = read_word_table(f"{folder}/words.csv")
+        >>> table.words, table.values.tolist()
+        (('ink', 'loops'), [[0.2, 0.0], [0.5, 1.0]])
     """
     path = Path(path)
     try:

@@ -33,6 +33,13 @@ def word_correlation(values: Tensor, words: Tensor) -> Tensor:
 
     Returns:
         (neurons, words) float64 in [-1, 1]; NaN for a neuron or a word with one value for all images.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import word_correlation
+        >>> values, words = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[10.0, 5.0], [20.0, 4.0], [30.0, 3.0]])
+        >>> word_correlation(values, words).round(decimals=6).tolist()
+        [[1.0, -1.0]]
     """
     agreement = ConceptAgreement(values.shape[1], words.shape[1])
     agreement.update(values, words[None])
@@ -52,6 +59,15 @@ class ConceptAgreement(Metric):
 
     Raises:
         ArgumentError: an argument is too small.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import ConceptAgreement
+        >>> values, words = torch.randn(50, 3), torch.rand(50, 2)  # of three neurons and two words
+        >>> agreement = ConceptAgreement(neurons=3, words=2, controls=1)
+        >>> agreement.update(values, torch.stack([words, words.roll(1, 0)]))  # the control: words of other images
+        >>> agreement.correlations().shape
+        torch.Size([2, 3, 2])
     """
 
     full_state_update = False

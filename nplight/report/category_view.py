@@ -73,10 +73,11 @@ def category_view(
 
 
 def _standing(columns: Mapping[str, Any]) -> str:
-    if columns["removed"] is None or columns["random"] is None:
+    removed, control = columns["removed"], columns["random"]
+    if removed is None or control is None:
         return ""
-    pairs = [pair for pair in zip(columns["removed"], columns["random"]) if None not in pair]
-    lower = sum(path < control for path, control in pairs)
+    pairs = [pair for pair in zip(removed, control) if None not in pair]
+    lower = sum(path < of_random for path, of_random in pairs)
     share = counted_share(lower, len(pairs))
     return (
         f"In {lower} of {len(pairs)} categories ({share.low:.0%} … {share.high:.0%}) the path's removal lowers the "
