@@ -18,6 +18,12 @@ from nplight.data import ImageBatch
 Reader = Callable[[Any], ImageBatch]
 
 
+def discover_loader(trainer: Trainer) -> Any:
+    """The first validation loader."""
+    loaders: Any = trainer.val_dataloaders
+    return loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+
+
 def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, purpose: str) -> Iterator[ImageBatch]:
     """This process's share of the first validation loader, on its device, outside Lightning's own loop.
 
@@ -27,9 +33,7 @@ def discover_pass(trainer: Trainer, pl_module: LightningModule, read: Reader, pu
         read: reads a batch of the loader.
         purpose: what the progress bar says.
     """
-    loaders: Any = trainer.val_dataloaders
-    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
-    loader = another_iteration(loader)
+    loader = another_iteration(discover_loader(trainer))
     batches = int(trainer.num_val_batches[0])
     with _unadvanced(loader), stage(trainer, purpose, total=batches) as advance:
         for batch in itertools.islice(loader, batches):

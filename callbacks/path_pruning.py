@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 
 from nplight.callbacks.averaged_models import averaged_models
-from nplight.callbacks.discover_pass import discover_pass
+from nplight.callbacks.discover_pass import discover_loader, discover_pass
 from nplight.callbacks.lightning_private import set_up_validation
 from nplight.callbacks.refusals import refuse_sharded
 from nplight.callbacks.run_folders import run_folder
@@ -207,11 +207,9 @@ class PathPruning(ViTCallback):
 
 def share_of(trainer: Trainer, images: int) -> int:
     """This process's number of the first `images` of the first validation loader, which samplers deal out in turn."""
-    loaders: Any = trainer.val_dataloaders
-    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
     with suppress(TypeError):  # a stream has no length
         # What a sampler repeats to give every process the same number counts once.
-        images = min(images, len(loader.dataset))
+        images = min(images, len(discover_loader(trainer).dataset))
     return len(range(trainer.global_rank, images, trainer.world_size))
 
 

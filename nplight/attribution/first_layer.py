@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nplight.attribution.error_estimate import unsettled
-from nplight.attribution.frozen import FrozenPass, can_freeze, frozen_pass
+from nplight.attribution.frozen import FrozenPass, frozen_pass, reads_class_token
 from nplight.attribution.problem import Problem
 from nplight.attribution.settling import Evaluate, Settled, first_counts, settle
 
@@ -46,7 +46,8 @@ def _of(problem: Problem, evaluate: Evaluate, images: Tensor, counts: tuple[int,
 
 def _looks_sharp(problem: Problem, evaluate: Evaluate, count: int) -> Tensor:
     """Whether `count` nodes would not settle an image if its patch tokens were frozen, (images,)."""
-    if isinstance(problem.clean, FrozenPass) or not can_freeze(problem.vit):
+    can_freeze = problem.runner.in_parts and reads_class_token(problem.vit)
+    if isinstance(problem.clean, FrozenPass) or not can_freeze:
         return torch.zeros_like(problem.targets, dtype=torch.bool)
     frozen = replace(problem, clean=frozen_pass(problem.vit, problem.clean.images))
     sums = evaluate(frozen.with_mapped_nodes(count), torch.arange(len(problem.targets), device=problem.targets.device))

@@ -121,12 +121,8 @@ def _through(
     return streams[0].clone(), at_least_float32(vit.head(stream)), values
 
 
-def can_freeze(vit: OpenViT) -> bool:
-    """Whether the patch stream of a model can be frozen."""
-    return _reads_class_token(vit) and None not in [vit.parts(layer) for layer in range(vit.depth)]
-
-
-def _reads_class_token(vit: OpenViT) -> bool:
+def reads_class_token(vit: OpenViT) -> bool:
+    """Whether a model classifies from the class token alone: with blocks known in parts, its patches can be frozen."""
     return vit.path_tokens == CLASS and vit.head_takes_path_tokens()
 
 
@@ -134,7 +130,7 @@ def _blocks(vit: OpenViT) -> list[BlockParts]:
     """The parts of every block, of a model whose patch stream can be frozen."""
     every_block = [vit.parts(layer) for layer in range(vit.depth)]
     blocks = [parts for parts in every_block if parts is not None]
-    if _reads_class_token(vit) and len(blocks) == vit.depth:
+    if reads_class_token(vit) and len(blocks) == vit.depth:
         return blocks
     raise ArgumentError(
         f"`patch_stream` must be 'exact' for a {type(vit.model).__name__} "

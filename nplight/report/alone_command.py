@@ -9,8 +9,8 @@ from nplight.errors import ArgumentError
 from nplight.modules.model_of_run import model_of_run
 from nplight.neurons import Tokens
 from nplight.report.alone_file import write_alone
+from nplight.report.path_users import path_users
 from nplight.report.run_data import Run
-from nplight.results.neuron_names import Neuron
 from nplight.results.removed_alone import DRAWS, RemovedAlone, removed_alone
 
 
@@ -41,15 +41,3 @@ def measure_alone(
     measured = removed_alone(model.vit, model.held_out(), users, tokens=tokens, seed=seed, advance=advance)
     settings = {"tokens": tokens, "draws": DRAWS, "seed": seed, "measure": "probability_deviation"}
     return write_alone(model.folder, measured, settings), measured
-
-
-def path_users(run: Run) -> dict[int, list[Neuron]]:
-    """Category -> the distinct neurons of its paths, those of the main search first, by layer."""
-    users: dict[int, dict[Neuron, None]] = {}
-    for search in run.methods:
-        paths = run.category_paths(search)
-        if paths is not None:
-            for category, layers in enumerate(paths.neurons.tolist()):
-                neurons = [(layer, neuron) for layer, numbers in enumerate(layers) for neuron in numbers]
-                users.setdefault(category, {}).update(dict.fromkeys(neurons))
-    return {category: list(neurons) for category, neurons in users.items()}

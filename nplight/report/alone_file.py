@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nplight.metrics import Estimate
+from nplight.report.strip_view import neuron_key
 from nplight.results.removed_alone import RemovedAlone
 from nplight.store import RunFolder
 from nplight.store.file_names import REMOVED_ALONE
@@ -81,7 +82,7 @@ def page_alone(measured: Sequence[RemovedAlone] | None, categories: int) -> dict
         if one.category < categories:
             numbers = (*_numbers(one.removed), one.random.value, *_numbers(one.difference))
             row = [one.category, one.removed.images, *map(_short, numbers)]
-            rows.setdefault(f"L{one.layer}N{one.neuron}", []).append(row)
+            rows.setdefault(neuron_key(one.layer, one.neuron), []).append(row)
     return {"rows": rows, "short": len(ranked) > _MOST_ON_PAGE}
 
 

@@ -11,6 +11,7 @@ from nplight.data.word_table import read_word_table
 from nplight.errors import ArgumentError
 from nplight.modules.model_of_run import model_of_run
 from nplight.report.concept_file import write_names
+from nplight.report.path_users import path_neurons
 from nplight.report.run_data import Run
 from nplight.results.neuron_names import CONTROLS, ConceptName, Neuron, concept_names
 
@@ -44,14 +45,3 @@ def name_neurons(run: Run, table: str | Path, device: str = "cpu") -> tuple[Path
     names = concept_names(vit, images, neurons, words)
     settings = {"table": Path(table).name, "words": list(words.words), "images": len(words), "controls": CONTROLS}
     return write_names(model.folder, names, settings), names
-
-
-def path_neurons(run: Run) -> list[Neuron]:
-    """The neurons on the category paths of every search, in order of layer and number."""
-    neurons = set[Neuron]()
-    for search in run.methods:
-        paths = run.category_paths(search)
-        if paths is not None:
-            for layer in range(paths.neurons.shape[1]):
-                neurons |= {(layer, neuron) for neuron in paths.neurons[:, layer].unique().tolist()}
-    return sorted(neurons)

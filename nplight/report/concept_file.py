@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nplight.report.strip_view import neuron_key
 from nplight.results.neuron_names import ConceptName, Neuron, to_plain
 from nplight.store import RunFolder
 from nplight.store.file_names import CONCEPT_NAMES
@@ -51,7 +52,7 @@ def read_names(directory: str | Path) -> dict[Neuron, ConceptName]:
 def page_names(names: Mapping[Neuron, ConceptName]) -> dict[str, dict[str, Any]]:
     """For the page: `L2N217` -> word, score, chance, whether it is above chance, and all of it as text."""
     return {
-        f"L{layer}N{neuron}": {
+        neuron_key(layer, neuron): {
             **{key: entry[key] for key in ("name", "score", "chance", "told")},
             "text": names[layer, neuron].text,
         }

@@ -19,7 +19,8 @@ from nplight.report.run_data import Run, read_run
 from nplight.report.static_chart import static_chart, static_matrix, static_selectivity
 from nplight.report.static_style import paper_style, saved
 from nplight.report.strip_figure import strip_figure
-from nplight.report.strip_neurons import Neuron, strip_neurons, strips_of_search
+from nplight.report.strip_neurons import strip_neurons, strips_of_search
+from nplight.results.neuron_names import Neuron
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nplight.errors import ArgumentError
 from nplight.report.run_data import Run
+from nplight.report.strip_view import neuron_key
 from nplight.report.theme import SCALE
 
 _TILE, _GAP = 128, 8
@@ -47,7 +48,7 @@ def write_picture_files(run: Run, target: Path) -> list[Path]:
     try:
         target.mkdir(parents=True, exist_ok=True)
         for driver in drivers:
-            paths.append(target / f"L{driver['layer']}N{driver['neuron']}.png")
+            paths.append(target / f"{neuron_key(driver['layer'], driver['neuron'])}.png")
             _sheet(run.pictures, driver["images"]).save(paths[-1])
     except OSError as error:
         raise ArgumentError(f"`--pictures` must be a folder that can be written to, got {target}: {error}") from error

@@ -15,9 +15,7 @@ from PIL import Image
 from nplight.report.path_rows import read_rows
 from nplight.report.path_strips import Strips, path_strips, strips_of_paths
 from nplight.report.run_data import Run
-
-Neuron = tuple[int, int]
-"""Layer and number in the layer."""
+from nplight.results.neuron_names import Neuron
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,14 @@ class BoxView:
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """A link: the path of an SVG, its width in pixels, what it says, and whether it stands for all others."""
+    """A link between two columns.
+
+    Attributes:
+        path: the curve, as SVG writes it.
+        width: in pixels.
+        text: shown on hover: the two neurons and how many images have both.
+        rest: whether it is the sum of all links that are not drawn one by one.
+    """
 
     path: str
     width: float
@@ -102,7 +109,7 @@ def strip_view(
             picture = best.get((layer, neuron), "") if heights[box] == LAYOUT["pictured"] else ""
             text = "–" if support is None else _percent(support)
             score = f"score {_percent(100 * (round(1000 * share) / 1000))}" if box < tall and share == share else ""
-            name, key = ("", "") if neuron < 0 else (neuron_name(layer, neuron), f"L{layer}N{neuron}")
+            name, key = ("", "") if neuron < 0 else (neuron_name(layer, neuron), neuron_key(layer, neuron))
             column.append(BoxView(name, key, box < strips.path, tops[box], heights[box], support, text, score, picture))
         columns.append(column)
         others.append(_others(counts, images, strips.top_k))
@@ -120,6 +127,11 @@ def strip_view(
 def neuron_name(layer: int, neuron: int) -> str:
     """The name of a neuron on the page, such as `L2·217`."""
     return f"L{layer}·{neuron}"
+
+
+def neuron_key(layer: int, neuron: int) -> str:
+    """The name of a neuron in addresses, files and the page's data, such as `L2N217`."""
+    return f"L{layer}N{neuron}"
 
 
 def _height(box: int, tall: int, pictured: bool) -> int:

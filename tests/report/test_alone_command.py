@@ -13,8 +13,8 @@ from nplight import CategoryPaths
 from nplight.cli import main
 from nplight.modules.model_of_run import ModelOfRun
 from nplight.report import read_run
-from nplight.report.alone_command import path_users
 from nplight.report.alone_file import read_alone
+from nplight.report.path_users import path_users
 from nplight.store import RunFolder
 from tests.report.test_shrink_command import make_run
 

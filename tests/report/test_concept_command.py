@@ -14,8 +14,8 @@ from nplight import CategoryPaths
 from nplight.cli import main
 from nplight.modules.model_of_run import ModelOfRun, model_of_run
 from nplight.report import FigureSettings, export_figures, read_run
-from nplight.report.concept_command import path_neurons
 from nplight.report.concept_file import read_names
+from nplight.report.path_users import path_neurons
 from nplight.results import neuron_values
 from nplight.store import RunFolder
 from tests.report.test_shrink_command import make_run
