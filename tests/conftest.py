@@ -22,6 +22,8 @@ from torch import Tensor
 
 torch.set_num_threads(1)
 
+pytest_plugins = ["tests.finished_run"]
+
 WORKERS = 2  # processes that share the whole suite
 REFERENCE = Path(__file__).parent / "data" / "reference"
 

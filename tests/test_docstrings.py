@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,14 @@ def public(packages: list[str]) -> Iterator[tuple[str, object]]:
     yield from values.items()
 
 
+@pytest.fixture
+def run_folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The folder in which an example runs; where it reads `runs/digits`, this is a copy of a finished run."""
+    if "runs/digits" in (inspect.getdoc(EXAMPLES[request.getfixturevalue("name")]) or ""):
+        shutil.copytree(request.getfixturevalue("finished"), tmp_path / "runs" / "digits")
+    return tmp_path
+
+
 def has_example(value: object) -> bool:
     return ">>> " in (inspect.getdoc(value) or "")
 
@@ -73,9 +82,9 @@ def test_the_names_that_users_meet_first_have_examples() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_an_example_runs(name: str, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run_folder)
+    monkeypatch.setattr("tempfile.tempdir", str(run_folder))
     example = doctest.DocTestParser().get_doctest(inspect.getdoc(EXAMPLES[name]) or "", {}, name, None, None)
     shown: list[str] = []
     result = doctest.DocTestRunner().run(example, out=shown.append)

@@ -28,6 +28,11 @@ def normalised_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no curves.
+
+    Examples:
+        >>> from nplight.report import normalised_figure, read_run
+        >>> figure = normalised_figure(read_run("runs/digits"))
+        >>> figure.show()  # doctest: +SKIP
     """
     way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
     return _drawn(_chart(run, "normalised"), run, "curves of faithfulness", way_out)
