@@ -16,6 +16,13 @@ def clustered(similarity: Tensor) -> list[int]:
 
     Args:
         similarity: (categories, categories) in [0, 1], NaN for categories without images.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.report import clustered
+        >>> similarity = torch.tensor([[1.0, 0.1, 0.8], [0.1, 1.0, 0.2], [0.8, 0.2, 1.0]])  # 0 and 2 are similar
+        >>> clustered(similarity)
+        [1, 0, 2]
     """
     # Imported here: they take seconds, which most commands do not need.
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -40,6 +47,15 @@ def image_plane(neurons: npt.NDArray[np.int64], width: int) -> Floats:
 
     Returns:
         (images, 2), without a unit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from nplight.report import image_plane
+        >>> neurons = np.array([[3, 1, 4]] * 3 + [[7, 5, 2]] * 3)  # three images with one path, three with another
+        >>> plane = image_plane(neurons, width=8)
+        >>> distance = np.linalg.norm(plane - plane[0], axis=1)  # from the first image
+        >>> (distance[:3].max() < distance[3:].min()).item()
+        True
     """
     from scipy.sparse import csr_matrix
     from sklearn.decomposition import TruncatedSVD

@@ -37,6 +37,11 @@ def report_command(arguments: Sequence[str]) -> None:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
         ArgumentError: a setting of the figures is wrong, or the run lacks a category or search, or the second run has
             other categories or layers.
+
+    Examples:
+        >>> from nplight.report import report_command
+        >>> report_command(["runs/digits"])
+        Report: runs/digits/report.html
     """
     parser = argparse.ArgumentParser(
         prog="train.py report",

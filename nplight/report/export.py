@@ -47,6 +47,14 @@ def export_figures(directory: str | Path, target: Path, settings: FigureSettings
     Raises:
         RunFolderError: there is no run, or it is damaged.
         ArgumentError: the run lacks a category or search, there is nothing to draw, or the folder cannot be written to.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from nplight.report import FigureSettings, export_figures
+        >>> settings = FigureSettings(categories=[3], width=85.0, formats=["svg"])
+        >>> files = export_figures("runs/digits", Path("figures"), settings)
+        >>> files[0].as_posix(), files[-1].as_posix()
+        ('figures/normalised.svg', 'figures/path_3.svg')
     """
     run = read_run(directory)
     check_figures(run, target, settings)

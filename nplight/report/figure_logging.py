@@ -29,6 +29,14 @@ def log_figures(loggers: Iterable[Any], run: Run, *, step: int) -> list[str]:
 
     Returns:
         The class names of the loggers that took figures.
+
+    Examples:
+        >>> from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+        >>> from nplight.report import log_figures, read_run
+        >>> logger = TensorBoardLogger("logs")
+        >>> log_figures([CSVLogger("logs"), logger], read_run("runs/digits"), step=0)
+        ['TensorBoardLogger']
+        >>> logger.finalize("success")  # a Trainer does this at its end
     """
     figures = _plotly(run)
     logged_by = []

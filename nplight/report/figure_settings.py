@@ -31,6 +31,12 @@ class FigureSettings:
 
     Raises:
         ArgumentError: a width or a format is wrong.
+
+    Examples:
+        >>> from nplight.report import FigureSettings, read_run
+        >>> settings = FigureSettings(categories=["3", 5], width=85.0, formats=["pdf"])
+        >>> settings.category_numbers(read_run("runs/digits"))
+        [3, 5]
     """
 
     categories: Sequence[str | int] | None = None

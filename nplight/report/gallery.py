@@ -78,6 +78,19 @@ class Gallery:
         size: the longer edge of a thumbnail in pixels; smaller images are not resized.
         mean: per channel, to undo the normalisation; `None` stretches each image to the full range.
         std: per channel.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.report import Gallery
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> paths = nplight.category_paths(planted.paths, planted.labels, num_classes=4)
+        >>> gallery = Gallery(nplight.open_vit(planted.model), paths, per_neuron=1)
+        >>> gallery.update(ImageBatch(planted.images, planted.labels))
+        >>> neuron = paths.neurons[3, 0, 0].item()  # of layer 0 on the path of category 3
+        >>> gallery.drivers[0, neuron][0].picture.label
+        3
     """
 
     def __init__(

@@ -58,7 +58,18 @@ class Use:
 
 
 def neuron_use(counts: NeuronCounts, *, limit: int) -> Use:
-    """The neurons on most images' paths, at most `limit` per category."""
+    """The neurons on most images' paths, at most `limit` per category.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> from nplight.report import neuron_use
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1]), num_classes=2, width=4)
+        >>> use = neuron_use(counts, limit=10)
+        >>> use.dense(0, (4, 4)).tolist()  # shares of the images of category 0
+        [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
     category, layer, neuron = counts.counts.indices()
     count = counts.counts.values()
     categories = len(counts.images)
@@ -71,7 +82,17 @@ def neuron_use(counts: NeuronCounts, *, limit: int) -> Use:
 
 
 def shared_neurons(counts: NeuronCounts, limit: int) -> list[Shared]:
-    """The `limit` neurons with the largest mean share over categories, largest first."""
+    """The `limit` neurons with the largest mean share over categories, largest first.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> from nplight.report import shared_neurons
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1]), num_classes=2, width=4)
+        >>> shared_neurons(counts, 1)
+        [Shared(layer=1, neuron=3, share=0.75, categories=2)]
+    """
     keys, key_of_entry, share = _shares(counts)
     tested = int((counts.images > 0).sum())
     mean = torch.zeros(len(keys), dtype=torch.float64).index_add_(0, key_of_entry, share) / max(tested, 1)
@@ -81,7 +102,17 @@ def shared_neurons(counts: NeuronCounts, limit: int) -> list[Shared]:
 
 
 def particular_neurons(counts: NeuronCounts, limit: int) -> list[Particular]:
-    """The `limit` neurons with the largest lead of the share in one category over any other, largest lead first."""
+    """The `limit` neurons with the largest lead of the share in one category over any other, largest lead first.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import neuron_frequency
+        >>> from nplight.report import particular_neurons
+        >>> neurons = torch.tensor([[[0], [2]], [[0], [3]], [[1], [3]]])  # (images, layers, K)
+        >>> counts = neuron_frequency(neurons, torch.tensor([0, 0, 1]), num_classes=2, width=4)
+        >>> particular_neurons(counts, 1)
+        [Particular(layer=0, neuron=0, category=0, share=1.0, elsewhere=0.0)]
+    """
     keys, key_of_entry, share = _shares(counts)
     category = counts.counts.indices()[0]
     # By neuron, then by share: the first entry of a neuron is its category's, the second the runner-up's.

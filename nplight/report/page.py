@@ -65,6 +65,12 @@ def report_html(run: Run, advance: Advance = unseen, *, beside: Run | None = Non
 
     Raises:
         ArgumentError: `beside` has other categories or layers.
+
+    Examples:
+        >>> from nplight.report import read_run, report_html
+        >>> page = report_html(read_run("runs/digits"))
+        >>> "<title>digits – neuron paths</title>" in page, 'src="http' in page
+        (True, False)
     """
     page_contents = contents(run, advance, beside)
     page_contents.data["pictureFiles"] = files
@@ -134,6 +140,14 @@ def write_report(
     Raises:
         RunFolderError: there is no run, it is damaged, or it cannot be written.
         ArgumentError: the second run has other categories or layers, or there are no pictures to write.
+
+    Examples:
+        >>> from nplight.report import read_run, write_report
+        >>> read = []
+        >>> write_report("runs/digits", read.append).as_posix()
+        'runs/digits/report.html'
+        >>> sum(read) == read_run("runs/digits").rows
+        True
     """
     folder = RunFolder(directory)
     name = REPORT if beside is None else COMPARED_REPORT

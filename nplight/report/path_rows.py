@@ -61,6 +61,14 @@ def read_rows(
         width: neurons in the widest layer.
         per_category: maximum number of images per category in the sample, chosen by the checksums of their pixels.
         advance: called with the number of rows after each group of rows is read.
+
+    Examples:
+        >>> from nplight.report import read_rows, read_run
+        >>> run = read_run("runs/digits")
+        >>> table = run.image_paths("jas")
+        >>> sample, counts = read_rows(table, categories=10, width=max(run.widths), per_category=2)
+        >>> len(sample), counts.images.sum().item() == len(table)
+        (20, True)
     """
     rows = table.to_pandas(_COLUMNS)
     category = rows["label"].fillna(rows["prediction"]).to_numpy(np.int64)

@@ -56,6 +56,14 @@ class Run:
         table: the image paths.
         names: of the categories, by number.
         widths: neurons per layer, as far as known.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> run = read_run("runs/digits")
+        >>> run.category_paths("jas").neurons.shape == (len(run.names), len(run.widths), run.top_k)
+        True
+        >>> len(run.image_paths("jas")) < run.rows  # of one search, and of all
+        True
     """
 
     path: Path
@@ -123,6 +131,12 @@ def read_run(directory: str | Path) -> Run:
 
     Raises:
         RunFolderError: the folder holds neither paths nor metrics, or a file is damaged.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> run = read_run("runs/digits")
+        >>> run.methods[0], run.names
+        ('jas', ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
     """
     folder = RunFolder(directory)
     contents = {name: _read(name, folder.path / file) for name, file in _KINDS}

@@ -48,6 +48,12 @@ def pruning_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no conditions that keep a path.
+
+    Examples:
+        >>> from nplight.report import pruning_figure, read_run
+        >>> figure = pruning_figure(read_run("runs/digits"))
+        >>> figure.layout.xaxis.title.text, figure.layout.yaxis.title.text
+        ('neurons kept per layer', 'top-1, %')
     """
     figure = _chart(run, "pruning")
     return _drawn(figure, run, "conditions that keep a path", "validate or test with a PathEvaluation")
@@ -61,6 +67,13 @@ def faithfulness_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no curves.
+
+    Examples:
+        >>> from nplight.report import faithfulness_figure, read_run
+        >>> run = read_run("runs/digits")
+        >>> figure = faithfulness_figure(run)
+        >>> figure.layout.xaxis.ticktext[-1] == str(max(run.widths))  # up to every neuron
+        True
     """
     figure = _chart(run, "faithfulness")
     way_out = "validate with several `kept`, and 1.0 among the `fractions` of a PathEvaluation,"
@@ -76,6 +89,13 @@ def selectivity_figure(run: Run, order: Sequence[int] | None = None) -> go.Figur
 
     Raises:
         ArgumentError: the run has no selectivity, or `order` names an unknown category.
+
+    Examples:
+        >>> from nplight.report import read_run, selectivity_figure
+        >>> run = read_run("runs/digits")  # validated with a PathSelectivity
+        >>> figure = selectivity_figure(run, order=[3, 5, 8])
+        >>> figure.data[0].x, figure.data[0].z.shape
+        (('3', '5', '8'), (3, 3))
     """
     categories = len(_checked(run).selectivity.get("accuracy", ()))
     for category in order or ():
@@ -91,6 +111,12 @@ def stability_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no stability.
+
+    Examples:
+        >>> from nplight.report import read_run, stability_figure
+        >>> run = read_run("runs/digits")  # validated with a PathStability of noise and JPEG compression
+        >>> [panel.text for panel in stability_figure(run).layout.annotations]
+        ['noise', 'jpeg']
     """
     return _drawn(_chart(run, "stability"), run, "a stability", "validate with a PathStability")
 
@@ -103,6 +129,13 @@ def sanity_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no sanity checks.
+
+    Examples:
+        >>> from nplight.report import read_run, sanity_figure
+        >>> run = read_run("runs/digits")  # validated with a PathSanity
+        >>> steps = sanity_figure(run).layout.xaxis.ticktext
+        >>> steps[0], steps[-1]
+        ('head', 'embedding')
     """
     return _drawn(_chart(run, "sanity"), run, "sanity checks", "validate with a PathSanity")
 
@@ -115,6 +148,13 @@ def dose_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no other factors than 0 and 2.
+
+    Examples:
+        >>> from nplight.report import dose_figure, read_run
+        >>> figure = dose_figure(read_run("runs/digits"))
+        >>> path = next(trace for trace in figure.data if trace.name == "jas")
+        >>> path.x[0], path.x[-1], path.y[path.x.index(1.0)]  # from removed to enhanced; a factor of 1 is no edit
+        (0.0, 2.0, 0.0)
     """
     return _drawn(_chart(run, "dose"), run, "scaled paths", "validate with `scales` of a PathEvaluation")
 
@@ -127,6 +167,13 @@ def depth_figure(run: Run) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no edits of the first layers.
+
+    Examples:
+        >>> from nplight.report import depth_figure, read_run
+        >>> run = read_run("runs/digits")
+        >>> figure = depth_figure(run)
+        >>> figure.layout.xaxis.title.text, figure.layout.xaxis.ticktext[-1] == str(len(run.widths))
+        ('first layers edited', True)
     """
     return _drawn(_chart(run, "depth"), run, "edits of the first layers", "validate with `depths` of a PathEvaluation")
 
@@ -142,6 +189,12 @@ def paths_figure(run: Run, category: int = 0, beside: int | None = None, *, sear
 
     Raises:
         ArgumentError: the run has no image paths, or no such category or search.
+
+    Examples:
+        >>> from nplight.report import paths_figure, read_run
+        >>> figure = paths_figure(read_run("runs/digits"), 3, beside=5)
+        >>> [trace.name for trace in figure.data]
+        ['3: images', '3: category path', '5: images', '5: category path']
     """
     name = _search(run, search)
     for argument, value in (("category", category), ("beside", beside)):
@@ -161,6 +214,13 @@ def neuron_use_figure(run: Run, category: int = 0, *, search: str | None = None)
 
     Raises:
         ArgumentError: the run has no image paths, or no such category or search.
+
+    Examples:
+        >>> from nplight.report import neuron_use_figure, read_run
+        >>> run = read_run("runs/digits")
+        >>> figure = neuron_use_figure(run, 3)
+        >>> figure.layout.title.text, len(figure.data[0].z) == len(run.widths)  # a row per layer
+        ('Neuron use: 3', True)
     """
     name = _search(run, search)
     _check_category("category", category, len(run.names))
@@ -177,6 +237,13 @@ def similarity_figure(run: Run, *, search: str | None = None) -> go.Figure:
 
     Raises:
         ArgumentError: the run has no image paths, a single category, or no such search.
+
+    Examples:
+        >>> from nplight.report import read_run, similarity_figure
+        >>> run = read_run("runs/digits")
+        >>> figure = similarity_figure(run)
+        >>> figure.data[0].z.shape, sorted(figure.data[0].x) == sorted(run.names)
+        ((10, 10), True)
     """
     name = _search(run, search)
     if len(run.names) < 2:
@@ -187,7 +254,14 @@ def similarity_figure(run: Run, *, search: str | None = None) -> go.Figure:
 
 
 def image_map_figure(run: Run, *, search: str | None = None) -> go.Figure:
-    """Images on a plane, near each other if their paths share neurons (t-SNE); arguments as `similarity_figure`."""
+    """Images on a plane, near each other if their paths share neurons (t-SNE); arguments as `similarity_figure`.
+
+    Examples:
+        >>> from nplight.report import image_map_figure, read_run
+        >>> figure = image_map_figure(read_run("runs/digits"))
+        >>> [trace.name for trace in figure.data if trace.name]  # a group of points per category
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']
+    """
     name = _search(run, search)
     sample = thinned(search_rows(run, name, lines_per_category(run))[0])
     return draw_image_map(image_plane(sample.neurons, max(run.widths)), sample, run.names)
