@@ -25,7 +25,18 @@ MEASURES = ("recall", "precision", "auroc", "removed", "kept")
 
 
 class Finder(Protocol):
-    """What finds paths: a function called as `nplight.search` is."""
+    """A function that finds paths, called as `nplight.search` is.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import judge
+        >>> def most_active(model, images, targets, *, top_k, ranked, **settings):
+        ...     return nplight.search(model, images, targets, method="activation", top_k=top_k, ranked=ranked)
+        ...
+        >>> judgements = judge({"most active": most_active}, ["chain", "chain-loud"])
+        >>> [(judgement.case, judgement.recall.value) for judgement in judgements]  # loud decoys mislead it
+        [('chain', 1.0), ('chain-loud', 0.0)]
+    """
 
     def __call__(
         self, model: nn.Module, images: Tensor, targets: Tensor, /, *, top_k: int, ranked: int, **settings: Any

@@ -15,7 +15,17 @@ from nplight.planted.trigger_case import TRIGGERS
 
 
 class Builder(Protocol):
-    """What makes a model with known paths."""
+    """A function that makes a model with known paths.
+
+    Examples:
+        >>> from nplight.planted import PLANTED, build_planted, judge
+        >>> def chain_of_later_seed(*, seed):
+        ...     return build_planted(PLANTED["chain"], seed=100 + seed)
+        ...
+        >>> (judgement,) = judge("jas", {"chain of a later seed": chain_of_later_seed})
+        >>> judgement.case, judgement.recall.value
+        ('chain of a later seed', 1.0)
+    """
 
     def __call__(self, *, seed: int) -> PlantedModel:
         """The model of a seed."""

@@ -30,6 +30,18 @@ class Recovery(NamedTuple):
         kept: `CausalShares.kept`.
         layer_recall: recall of each layer: values (layers, 1 + replicates), images (layers,).
         layer_auroc: area of each layer, likewise.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.metrics import estimate
+        >>> from nplight.planted import PLANTED, PathRecovery, build_planted, causal_shares
+        >>> planted, metric = build_planted(PLANTED["chain"]), PathRecovery(depth=4)
+        >>> paths = nplight.search(planted.model, planted.images, planted.labels, ranked=planted.width)
+        >>> shares = causal_shares(planted, paths.neurons)
+        >>> metric.update(paths, planted.paths, shares, torch.arange(16), width=planted.width)
+        >>> estimate(metric.compute().recall).value
+        1.0
     """
 
     recall: Replicates

@@ -56,6 +56,18 @@ def category_rows(tested: MeasuredPaths, num_classes: int) -> Iterator[dict[str,
     Args:
         tested: what was measured, over all processes.
         num_classes: number of categories.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths, category_rows
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, lower], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> measured = MeasuredPaths({"jas": metrics})
+        >>> (row,) = category_rows(measured, num_classes=2)  # category 1 has no image
+        >>> row["condition"], row["category"], row["images"], row["accuracy_deviation"]
+        ('removed', 0, 1, -1.0)
     """
     for method, metrics in tested.metrics.items():
         changes = {name: metrics.by_category(name) for name in _changes(tested)}

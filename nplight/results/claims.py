@@ -71,6 +71,20 @@ def paper_claims(results: Sequence[MethodResult], top_k: int) -> list[Claim]:
     Args:
         results: one per method; without `jas` there are no claims.
         top_k: neurons per layer of the path.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MethodResult, paper_claims
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> jas, other = (ConditionMetrics(conditions, num_classes=2) for _ in range(2))
+        >>> clean, probability = torch.tensor([[0.75, 0.25]] * 40), torch.linspace(0.2, 0.3, 40)
+        >>> lower = torch.stack([probability, 1 - probability], 1)
+        >>> jas.update([clean, lower], labels=torch.zeros(40).long(), keys=torch.arange(40))
+        >>> other.update([clean, clean], labels=torch.zeros(40).long(), keys=torch.arange(40))
+        >>> claims = paper_claims([MethodResult("jas", None, jas), MethodResult("activation", None, other)], top_k=1)
+        >>> [(claim.text, claim.verdict) for claim in claims]
+        [('jas has the largest loss of probability when removed', 'held')]
     """
     proposed = next((result for result in results if is_proposed(result.method)), None)
     if proposed is None:

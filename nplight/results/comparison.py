@@ -102,6 +102,14 @@ class ComparisonRow:
     Attributes:
         compared: the measure.
         estimates: one per method, in the order of the comparison.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES, Condition, Estimate
+        >>> from nplight.results import ComparedMeasure, ComparisonRow
+        >>> compared = ComparedMeasure(MEASURES["accuracy"], Condition("removed", kept=1))
+        >>> row = ComparisonRow(compared, (Estimate(0.9, 0.88, 0.92, 500), Estimate(0.97, 0.95, 0.98, 500)))
+        >>> row.texts, row.best  # removal should lower the accuracy
+        (['90.0', '97.0'], [True, False])
     """
 
     compared: ComparedMeasure
@@ -130,6 +138,15 @@ class Comparison:
     Attributes:
         methods: the columns.
         rows: one per measure.
+
+    Examples:
+        >>> from nplight.metrics import MEASURES, Condition, Estimate
+        >>> from nplight.results import ComparedMeasure, Comparison, ComparisonRow
+        >>> compared = ComparedMeasure(MEASURES["accuracy"], Condition("removed", kept=1))
+        >>> row = ComparisonRow(compared, (Estimate(0.9, 0.88, 0.92, 500), Estimate(0.97, 0.95, 0.98, 500)))
+        >>> comparison = Comparison(("jas", "random"), (row,))
+        >>> [dict(zip(comparison.methods, row.texts)) for row in comparison.under("removed")]
+        [{'jas': '90.0', 'random': '97.0'}]
     """
 
     methods: tuple[str, ...]
@@ -157,6 +174,22 @@ def compare(results: Sequence[MethodResult]) -> Comparison:
 
     Args:
         results: one per method, all measured under the same conditions.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MethodResult, compare
+        >>> conditions = [Condition("clean"), Condition("removed", kept=1)]
+        >>> jas, random = (ConditionMetrics(conditions, num_classes=2) for _ in range(2))
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> jas.update([clean, lower], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> random.update([clean, clean], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> comparison = compare([MethodResult("jas", None, jas), MethodResult("random", None, random)])
+        >>> for row in comparison.under("removed"):
+        ...     print(row.compared.label, row.texts)
+        ...
+        removed: Δ probability, % ['-66.67', '+0.00']
+        removed: Δ top-1, points ['-100.00', '+0.00']
     """
     return Comparison(
         methods=tuple(result.method for result in results),

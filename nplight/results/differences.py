@@ -18,6 +18,13 @@ class ControlDifference:
         control: one of `CONTROLS`.
         condition: under which both were measured, on the same images.
         values: name of a measure -> the paired difference with its 95% interval, over images and draws.
+
+    Examples:
+        >>> from nplight.metrics import Condition, Estimate
+        >>> from nplight.results import ControlDifference
+        >>> values = {"probability": Estimate(-0.029, -0.048, -0.017, 100)}
+        >>> ControlDifference("jas", "random", Condition("removed", kept=1), values).to_dict()
+        {'probability_vs_random': -0.029, 'probability_vs_random_low': -0.048, 'probability_vs_random_high': -0.017}
     """
 
     method: str

@@ -51,6 +51,18 @@ class Findings:
         statistics: search -> statistics of its image paths; empty without image paths.
         agreements: search -> agreement of its image paths with those of the first.
         notes: sentences that a reader must know.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths, findings
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, lower], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> measured = MeasuredPaths({"jas": metrics})
+        >>> result = findings(measured, None, top_k=1, widths=(4, 4), num_classes=2, replicates=10)
+        >>> [(row["condition"], row["accuracy"], row["probability"]) for row in result.rows()]
+        [('clean', 1.0, 0.75), ('removed', 0.0, 0.25)]
     """
 
     results: list[ConditionResult]
@@ -160,6 +172,18 @@ def findings(
         replicates: of the bootstraps over image paths.
         category_methods: search -> the one of `CATEGORY_METHODS` that formed its category paths, for their stability.
         notes: sentences that a reader must know.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths, findings
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, lower], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> measured = MeasuredPaths({"jas": metrics})
+        >>> result = findings(measured, None, top_k=1, widths=(4, 4), num_classes=2, replicates=10)
+        >>> result.searches, result.images, result.comparison.under("removed")[0].texts
+        (('jas',), 1, ['-66.67'])
     """
     metrics = tested.metrics
     statistics, agreements = {}, {}

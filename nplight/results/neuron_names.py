@@ -42,6 +42,12 @@ class ConceptName:
         word: the word that agrees best; empty for a neuron with one value for all images.
         score: its correlation with the neuron over the images, in [-1, 1]; NaN without a word.
         chance: the 95% quantile of the best scores that the words of other images give; NaN without a word.
+
+    Examples:
+        >>> from nplight.results import ConceptName
+        >>> name = ConceptName("loop", score=0.62, chance=0.31)
+        >>> name.told, name.text
+        (True, '0.62 loop')
     """
 
     word: str
@@ -85,6 +91,19 @@ def concept_names(
         ArgumentError: there is no neuron or image, a neuron is not the model's, an image has no words, or `controls` is
             too small.
         NonFiniteError: NaN or infinite values appeared.
+
+    Examples:
+        >>> import nplight
+        >>> import torch
+        >>> from nplight.data import ImageBatch, WordTable
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.results import concept_names
+        >>> planted, index = build_planted(PLANTED["chain"]), torch.arange(16)
+        >>> words = WordTable(("zero", "one", "two", "three"), torch.eye(4)[planted.labels], index)
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, index=index)
+        >>> neuron = (0, planted.truth[2, 0, 0].item())  # of the path of category 2
+        >>> concept_names(vit, lambda: [batch], [neuron], words)[neuron].word
+        'two'
     """
     check_at_least("controls", controls, 19)
     wanted = list(dict.fromkeys(neurons))
@@ -98,7 +117,18 @@ def concept_names(
 
 
 def neuron_values(vit: OpenViT, images: Tensor, neurons: Sequence[Neuron]) -> Tensor:
-    """The mean of each neuron over the path tokens: (images, neurons), at least float32."""
+    """The mean of each neuron over the path tokens: (images, neurons), at least float32.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.results import neuron_values
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> neuron = (0, planted.truth[2, 0, 0].item())  # of the path of category 2
+        >>> values = neuron_values(nplight.open_vit(planted.model), planted.images, [neuron])
+        >>> values.shape, planted.labels[values[:, 0].topk(4).indices].tolist()
+        (torch.Size([16, 1]), [2, 2, 2, 2])
+    """
     columns: dict[int, Tensor] = {}
     of_layer: dict[int, list[int]] = {}
     for place, (layer, _) in enumerate(neurons):

@@ -15,6 +15,20 @@ class PathMeasure(Measure):
 
     Attributes:
         of: its value for a method of the findings; `None` if it was not measured.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import PATH_MEASURES, MeasuredPaths, findings
+        >>> conditions = [Condition("clean"), Condition("kept", 1, 1.0), Condition("kept", 2, 1.0)]
+        >>> metrics = ConditionMetrics(conditions, num_classes=2)
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, lower, clean], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> measured = MeasuredPaths({"jas": metrics})
+        >>> result = findings(measured, None, top_k=1, widths=(4, 4), num_classes=2, replicates=10)
+        >>> area = PATH_MEASURES[0]
+        >>> area.title, area.text_of(result, "jas")  # 0, 1 and 1 with 1, 2 and all 4 neurons kept
+        ('area under pruning', '0.750')
     """
 
     of: Callable[[Findings, str], Estimate | None]

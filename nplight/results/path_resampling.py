@@ -47,6 +47,15 @@ def category_path_stability(
 
     Raises:
         ArgumentError: `pairs` is below 1, or an image path has fewer neurons than `top_k`.
+
+    Examples:
+        >>> from nplight.metrics import estimate
+        >>> from nplight.report import read_run
+        >>> from nplight.results import category_path_stability
+        >>> run = read_run("runs/digits")
+        >>> stability = category_path_stability(run.image_paths("jas"), num_classes=len(run.names), top_k=1)
+        >>> 0.5 < estimate(stability).value < 1  # more than half of a path's neurons stay, but not all
+        True
     """
     check_at_least("pairs", pairs, 1)
     total = torch.zeros(num_classes, dtype=torch.float64)

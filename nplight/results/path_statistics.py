@@ -59,6 +59,16 @@ class PathStatistics:
         least_similar: pairs of categories, least similar first.
         stability: share of the category paths' neurons that stay when other images are searched, with replicates over
             categories; `None` if no category paths were asked for.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> from nplight.results import path_statistics
+        >>> run = read_run("runs/digits")
+        >>> table, width = run.image_paths("jas"), max(run.widths)
+        >>> statistics = path_statistics(table, num_classes=len(run.names), width=width, replicates=10)
+        >>> most, least = statistics.most_similar[0], statistics.least_similar[0]
+        >>> most.cosine.value > 0.5, least.cosine.value < 0.1
+        (True, True)
     """
 
     joint_score: Replicates
@@ -90,6 +100,15 @@ def path_statistics(
         replicates: of the bootstraps.
         category_paths: neurons per layer of the category paths and the method they are formed by, for their stability;
             `None`: without it.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> from nplight.results import path_statistics
+        >>> run = read_run("runs/digits")
+        >>> table, width = run.image_paths("jas"), max(run.widths)
+        >>> statistics = path_statistics(table, num_classes=len(run.names), width=width, replicates=10)
+        >>> statistics.distance.within.value < statistics.distance.between.value  # categories have paths of their own
+        True
     """
     stability = None
     if category_paths is not None:
@@ -147,6 +166,16 @@ def table_agreement(table: PathTable, other: PathTable, *, replicates: int) -> A
         table: the rows of one search.
         other: the rows of the other.
         replicates: of the bootstrap.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.metrics import estimate
+        >>> from nplight.results import table_agreement
+        >>> table = nplight.read_paths("runs/digits")
+        >>> first, second = (table.where(search=search) for search in table.searches)
+        >>> agreement = table_agreement(first, second, replicates=10)
+        >>> estimate(agreement.whole).value <= estimate(agreement.neurons).value  # whole paths agree less often
+        True
     """
     index, other_index = _tensor(table, "index"), _tensor(other, "index")
     position = torch.searchsorted(other_index, index).clamp(max=len(other_index) - 1)

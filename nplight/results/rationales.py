@@ -30,6 +30,18 @@ class Rationale:
         tokens: the edited tokens.
         value: mean over held-out images, in probability.
         over_control: control -> value minus that of the control, paired; empty for a control.
+
+    Examples:
+        >>> import torch
+        >>> from nplight.metrics import Condition, ConditionMetrics
+        >>> from nplight.results import MeasuredPaths, findings
+        >>> metrics = ConditionMetrics([Condition("clean"), Condition("removed", kept=1)], num_classes=2)
+        >>> clean, lower = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.25, 0.75]])
+        >>> metrics.update([clean, lower], labels=torch.tensor([0]), keys=torch.tensor([0]))
+        >>> measured = MeasuredPaths({"jas": metrics})
+        >>> result = findings(measured, None, top_k=1, widths=(4, 4), num_classes=2, replicates=10)
+        >>> [(rationale.name, rationale.value.value) for rationale in result.rationales]  # 0.75 - 0.25
+        [('comprehensiveness', 0.5)]
     """
 
     method: str

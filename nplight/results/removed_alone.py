@@ -35,7 +35,16 @@ class RemovedAlone:
         category: whose path holds it.
         removed: the change by its removal.
         random: the mean change by the removal of one random neuron of the layer; NaN without such neurons.
-        difference: `removed` less `random`, paired by image.
+        difference: `removed` minus `random`, paired by image.
+
+    Examples:
+        >>> from nplight.metrics import Estimate
+        >>> from nplight.results import RemovedAlone
+        >>> removed, random = Estimate(-0.21, -0.24, -0.18, 57), Estimate(-0.01, -0.03, 0.01, 57)
+        >>> lead = Estimate(-0.2, -0.23, -0.17, 57)  # paired by image
+        >>> alone = RemovedAlone(3, 17, category=2, removed=removed, random=random, difference=lead)
+        >>> alone.difference.high < 0  # its removal costs more than that of a random neuron
+        True
     """
 
     layer: int
@@ -79,6 +88,18 @@ def removed_alone(
     Raises:
         ArgumentError: there is no neuron, a neuron is not the model's, or images have no labels.
         NonFiniteError: a probability is NaN or infinite.
+
+    Examples:
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.results import removed_alone
+        >>> planted = build_planted(PLANTED["chain"])
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> neuron = (3, planted.truth[2, 3, 0].item())  # of the path of category 2
+        >>> (alone,) = removed_alone(vit, [batch], {2: [neuron]})
+        >>> alone.removed.value < -0.5, abs(alone.random.value) < 0.01
+        (True, True)
     """
     check_at_least("draws", draws, 2)
     check_of_model(vit, [neuron for neurons in users.values() for neuron in neurons])

@@ -27,6 +27,15 @@ class StrangePath:
         probability: of the target.
         strangeness: mean distance to the paths of the category's images, in [0, 1].
         images: how many these are.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> from nplight.results import strangest_paths
+        >>> run = read_run("runs/digits")
+        >>> table, width = run.image_paths("jas"), max(run.widths)
+        >>> (path,) = strangest_paths(table, 1, num_classes=len(run.names), width=width)
+        >>> path.strangeness > 0.8  # it shares less than a fifth of its neurons with the others
+        True
     """
 
     index: int
@@ -64,6 +73,15 @@ def strangest_paths(
 
     Raises:
         ArgumentError: `count` or `neurons` is below 1, or the rows are of models of different depth.
+
+    Examples:
+        >>> from nplight.report import read_run
+        >>> from nplight.results import strangest_paths
+        >>> run = read_run("runs/digits")
+        >>> table, width = run.image_paths("jas"), max(run.widths)
+        >>> paths = strangest_paths(table, len(table), num_classes=len(run.names), width=width)
+        >>> paths[0].strangeness > 0.8, paths[-1].strangeness < 0.5  # from the least usual to the most usual
+        (True, True)
     """
     check_at_least("count", count, 1)
     check_at_least("neurons", neurons, 1)

@@ -82,6 +82,29 @@ def controlled_tests(
 
     Raises:
         ArgumentError: the run has no such measure.
+
+    Examples:
+        >>> import tempfile
+        >>> import nplight
+        >>> from nplight.data import ImageBatch
+        >>> from nplight.metrics import MEASURES
+        >>> from nplight.planted import PLANTED, build_planted
+        >>> from nplight.results import controlled_tests
+        >>> from nplight.runs import EvaluationRun, EvaluationSettings, SearchRun, SearchSettings
+        >>> from nplight.store import RunFolder
+        >>> planted, folder = build_planted(PLANTED["chain"]), RunFolder(tempfile.mkdtemp())
+        >>> vit, batch = nplight.open_vit(planted.model), ImageBatch(planted.images, planted.labels)
+        >>> with SearchRun(vit, folder, SearchSettings.of(["jas"], kept=(1,))) as search:
+        ...     search.update(batch)
+        ...     paths = search.conclude()
+        ...
+        >>> settings = EvaluationSettings(fractions=(1.0,), tokens="path", replicates=100, draws=4)
+        >>> with EvaluationRun(vit, folder, search, settings) as evaluation:
+        ...     evaluation.update(batch)
+        ...     tests = controlled_tests(evaluation.conclude(), MEASURES["probability_deviation"])
+        ...
+        >>> [(condition.name, test.standing) for condition, (test,) in tests.items()]
+        [('removed', 'ahead'), ('enhanced', 'ahead'), ('kept', 'ahead')]
     """
     check_choice("measure", measure.name, findings.measures)
     values = {(result.method, result.key): result.values[measure.name] for result in findings.results}
