@@ -43,7 +43,7 @@ class PathPruning(ViTCallback):
 
     In `fit` it chooses, in every layer, which neurons are in use at all tokens: all others write nothing to the
     residual stream. At the end of `fit` the model without the pruned neurons is written to `pruned/model.safetensors`
-    of the run folder, and is at hand as `small`. Masks are parametrizations (`NeuronMasks`): optimizers, checkpoints,
+    of the run folder, and is available as `small`. Masks are parametrizations (`NeuronMasks`): optimizers, checkpoints,
     averaged weights and mixed precision work as without. A killed training resumes to the same weights and masks. With
     `share` 0 the training is bit for bit the one without the callback. It does nothing outside `fit`. Choices that the
     literature leaves open are this project's (docs/pruning.md).

@@ -61,7 +61,7 @@ class PathProgressBar(OpenProgressBar):
         return [*columns, ImagesPerSecond(self.speed, self.brake)]
 
     def loader(self) -> Any:
-        """The loader of the loop at hand."""
+        """The loader of the current loop."""
         trainer = self.trainer
         loaders = {
             TrainerFn.FITTING: trainer.train_dataloader,

@@ -49,11 +49,11 @@ class RunCallback(ViTCallback, Generic[AnyRun]):
 
     @abstractmethod
     def works(self, trainer: Trainer) -> bool:
-        """Whether it works in the loop at hand."""
+        """Whether it works in the current loop."""
 
     @abstractmethod
     def make_run(self, trainer: Trainer, pl_module: LightningModule) -> AnyRun:
-        """A run for the loop at hand."""
+        """A run for the current loop."""
 
     @abstractmethod
     def conclude(self, trainer: Trainer, pl_module: LightningModule, run: AnyRun) -> None:
@@ -74,7 +74,7 @@ class RunCallback(ViTCallback, Generic[AnyRun]):
         return self.vit_name(trainer) is None
 
     def start(self, trainer: Trainer, pl_module: LightningModule) -> AnyRun:
-        """The run of the loop at hand, made at the first call. Not in `setup`: a `ckpt_path` is loaded after it."""
+        """The run of the current loop, made at the first call. Not in `setup`: a `ckpt_path` is loaded after it."""
         if self._run is None:
             self._run = self.make_run(trainer, pl_module)
         return self._run

@@ -22,7 +22,7 @@ def trainer_context(
     loader: int,
     identity: Mapping[str, Any] | None = None,
 ) -> RunContext:
-    """The surroundings of a run in the loop at hand.
+    """The surroundings of a run in the current loop.
 
     Args:
         trainer: in its loop.

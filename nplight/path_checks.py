@@ -152,7 +152,7 @@ def checked_shape(name: str, value: Tensor, shape: tuple[int | None, ...], *, in
         integer: whether it must be int64.
 
     Raises:
-        ArgumentError: the value is no dense tensor, or has another shape or dtype.
+        ArgumentError: the value is not a dense tensor, or has another shape or dtype.
     """
     if not isinstance(value, Tensor):
         raise ArgumentError(f"`{name}` must be a tensor, got {described(value)}")

@@ -20,7 +20,7 @@ def decode(encoded: bytes | IO[bytes], name: str, max_pixels: int) -> Image.Imag
         max_pixels: maximum number of pixels.
 
     Raises:
-        ArgumentError: it is no image that can be decoded, or it has more pixels.
+        ArgumentError: it is not an image that can be decoded, or it has more pixels.
     """
     try:
         with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:

@@ -26,7 +26,7 @@ class HuggingFaceSource(ImageSource):
         max_pixels: maximum number of pixels of an image.
 
     Raises:
-        ArgumentError: a column is missing, or a label is no category.
+        ArgumentError: a column is missing, or a label is not a category.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ def saved_source(root: str, *, split: str | None = None, **options: Any) -> Hugg
         **options: as `HuggingFaceSource` has them.
 
     Raises:
-        ArgumentError: it is no such folder, has no such split, or `datasets` is not installed.
+        ArgumentError: it is not such a folder, has no such split, or `datasets` is not installed.
     """
     data = _loaded(lambda datasets: datasets.load_from_disk(root), root)
     if isinstance(data, dict):

@@ -87,7 +87,7 @@ def map_source(name: str, *, root: str | None = None, image_key: str = "image", 
         max_pixels: maximum number of pixels of an image.
 
     Raises:
-        ArgumentError: there is nothing of this name, or it is no such data set.
+        ArgumentError: there is nothing of this name, or it is not such a data set.
     """
     data = imported(name, "dataset", "data set")
     if isinstance(data, type) or not hasattr(data, "__getitem__"):

@@ -15,7 +15,7 @@ attribute_to_layer_input=True)` for the down projection and the softmax probabil
 | `trapezoid` | `riemann_trapezoid` |
 | `gauss-legendre` | `gausslegendre` |
 
-It evaluates every node: its summands have differences of z between nodes in them, and are no values of one function.
+It evaluates every node: its summands have differences of z between nodes in them, and are not values of one function.
 The scores are not complete: the residual stream and the other tokens bypass the neurons.
 """
 

@@ -62,7 +62,7 @@ class KeptMeasure:
             return None
         return (
             f"pruning every neuron changes it by {-change.value:+.3g} [{-change.high:+.3g}, {-change.low:+.3g}], "
-            f"which is no distance to divide by"
+            f"which is too little to divide by"
         )
 
     def normalised(self) -> Tensor:

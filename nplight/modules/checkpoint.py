@@ -162,7 +162,7 @@ def _reason(error: Exception) -> str:
             f"it holds a {match[1]}; save the weights alone, with torch.save(model.state_dict(), …) or as safetensors"
         )
     if "weights_only" in str(error):
-        return "it is no file of PyTorch's, or a pickle of other things; save the weights alone, with torch.save"
+        return "it is not a file of PyTorch's, or a pickle of other things; save the weights alone, with torch.save"
     return textwrap.shorten(str(error), 200) or type(error).__name__
 
 

@@ -99,7 +99,7 @@ def causal_shares(planted: PlantedModel, neurons: Tensor, scale: CausalScale | N
         scale: that of the model, where it is known; `None`: measured.
 
     Raises:
-        ArgumentError: `neurons` are no paths of the model's images.
+        ArgumentError: `neurons` are not paths of the model's images.
 
     Examples:
         >>> from nplight.planted import PLANTED, build_planted

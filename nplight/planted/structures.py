@@ -33,7 +33,7 @@ from nplight.planted.signals import evidence, link, logit
 NUM_CLASSES = 4
 _CEILING = 6.0  # of ReLU6
 # Times the ceiling: what the weakest evidence, 0.8, and what one neuron at the ceiling are amplified to. The second is
-# close to 1, so that the whole chain is no step which the nodes of a quadrature miss.
+# close to 1, so that the whole chain is not a step that the nodes of a quadrature miss.
 _AMPLE, _ENOUGH = 1.5, 1.1
 
 Layer = list[PlantedNeuron]

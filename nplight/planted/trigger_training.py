@@ -32,7 +32,7 @@ def digits_model() -> VisionTransformer:
 def train_trigger(case: TriggerCase, *, seed: int = 0, steps: int | None = None) -> AppendedNeurons:
     """Append neurons to the digits model and train them alone: some 20 to 40 seconds on two cores.
 
-    With the trigger a digit is to be read as `TARGET`, without it as what it is.
+    With the trigger a digit should be read as `TARGET`, without it as what it is.
 
     Args:
         case: which neurons.

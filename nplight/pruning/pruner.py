@@ -62,7 +62,7 @@ class Pruner:
         self.reactivated = 0.0
 
     def due(self, step: int) -> bool:
-        """Whether a mask is to be chosen before a step, which prunes something."""
+        """Whether a mask is chosen before a step, and prunes something."""
         return self.schedule.masks_until(step) > self.chosen and self.schedule.share_at(step) > 0
 
     def choose(self, step: int, scores: Sequence[Tensor]) -> None:

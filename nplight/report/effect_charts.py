@@ -165,7 +165,7 @@ _ENDS = ("", "_low", "_high")
 
 
 def _through_clean(line: Line) -> Line:
-    """The line with a change of 0 at a factor of 1, which is no edit."""
+    """The line with a change of 0 at a factor of 1, which edits nothing."""
     end = 0.0 if any(low == low for low in line.low) else math.nan
     points = {x: point for x, *point in zip(line.x, line.y, line.low, line.high)} | {1.0: [0.0, end, end]}
     y, low, high = zip(*(points[x] for x in sorted(points)))

@@ -153,7 +153,7 @@ def dose_figure(run: Run) -> go.Figure:
         >>> from nplight.report import dose_figure, read_run
         >>> figure = dose_figure(read_run("runs/digits"))
         >>> path = next(trace for trace in figure.data if trace.name == "jas")
-        >>> path.x[0], path.x[-1], path.y[path.x.index(1.0)]  # from removed to enhanced; a factor of 1 is no edit
+        >>> path.x[0], path.x[-1], path.y[path.x.index(1.0)]  # from removed to enhanced; a factor of 1 edits nothing
         (0.0, 2.0, 0.0)
     """
     return _drawn(_chart(run, "dose"), run, "scaled paths", "validate with `scales` of a PathEvaluation")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 
 def stability_table(result: Mapping[str, Any]) -> RenderableType:
-    """Which share of the paths survives, per search and perturbation, and what it is to be compared with.
+    """Which share of the paths survives, per search and perturbation, and what to compare it with.
 
     Args:
         result: the content of `stability.json`.

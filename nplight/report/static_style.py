@@ -61,7 +61,7 @@ _SETTINGS: Any = {
     "savefig.facecolor": "white",
     "svg.fonttype": "path",
     "svg.hashsalt": "nplight",
-    # A name with dollar signs is no formula.
+    # A name with dollar signs is not a formula.
     "text.parse_math": False,
     "text.color": INK,
     "xtick.color": INK,

@@ -11,7 +11,7 @@ from torch import Tensor
 from nplight.metrics import Estimate, PathReadOut, counted_share
 from nplight.seeds import hashes
 
-CAVEAT = "the search was given the category that is told here, so that this is no test of what the model knows"
+CAVEAT = "the search was given the category that is read out here, so this does not test what the model knows"
 """What must be said wherever a read-out is shown."""
 
 

@@ -31,7 +31,7 @@ class ControlledTest:
         difference: `path` minus `floor`, paired by image.
 
     Raises:
-        ArgumentError: `condition` is no edit.
+        ArgumentError: `condition` is not an edit.
 
     Examples:
         >>> from nplight.metrics import MEASURES, Estimate

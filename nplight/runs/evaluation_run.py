@@ -112,7 +112,7 @@ class EvaluationRun(Run):
             loader: the number of the loader, each of which numbers its images anew.
 
         Raises:
-            ArgumentError: the batch lacks labels, or has labels that are no categories of the model.
+            ArgumentError: the batch lacks labels, or has labels that are not categories of the model.
             NonFiniteError: the clean pass gave NaN or infinite values.
         """
         labels = labels_of(batch, "to evaluate paths with")

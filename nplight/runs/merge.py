@@ -89,7 +89,7 @@ def _opened(run: RunFolder) -> _ShardRun:
     search = dict(settings.get("search", {}))
     name = search.pop("shard", None)
     if name is None:
-        raise RunFolderError(f"{run.path} is no run of a shard; merge takes the run folders of --shard i/n")
+        raise RunFolderError(f"{run.path} is not the run folder of a shard; merge takes those of --shard i/n")
     shard = Shard.parse(name)
     ended = run.read_shard()
     if ended is None or ended["shard"] != name:

@@ -31,7 +31,7 @@ class OwnPathTests:
 
     Attributes:
         searches: search -> its metrics, whose conditions are `own_conditions`.
-        control: those of random paths, one per image and draw; `None` if `random` is no control of the run.
+        control: those of random paths, one per image and draw; `None` if `random` is not a control of the run.
     """
 
     def __init__(

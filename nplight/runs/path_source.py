@@ -57,7 +57,7 @@ class PathSource(Protocol):
         ...
 
     def image_paths(self) -> PathTable | None:
-        """The stored paths of the images, if they are at hand."""
+        """The stored paths of the images, if they are known."""
         ...
 
     def digest(self) -> str | None:

@@ -114,7 +114,7 @@ class SampledRun(Run):
             loader: not used.
 
         Raises:
-            ArgumentError: the batch lacks labels, or has labels that are no categories of the model.
+            ArgumentError: the batch lacks labels, or has labels that are not categories of the model.
         """
         labels = labels_of(batch, f"to measure the {self.kind} of paths with")
         self.vit.check_targets(labels, len(batch), "labels")

@@ -114,7 +114,7 @@ class SanityRun(SampledRun):
         return stacked(parts)
 
     def result(self, columns: Columns) -> dict[str, Any]:
-        """Per search the results of the checks, and what they are to be compared with."""
+        """Per search the results of the checks, and what to compare them with."""
         return {
             "images": len(columns["index"]),
             "steps": self._steps,

@@ -82,7 +82,7 @@ class SelectivityRun(Run):
             loader: not used.
 
         Raises:
-            ArgumentError: the batch lacks labels, or has labels that are no categories of the model.
+            ArgumentError: the batch lacks labels, or has labels that are not categories of the model.
         """
         labels = labels_of(batch, "to test paths with")
         self.vit.check_targets(labels, len(batch), "labels")

@@ -118,7 +118,7 @@ class StabilityRun(SampledRun):
         return stacked([self._measure(batch, advance) for batch in batches])
 
     def result(self, columns: Columns) -> dict[str, Any]:
-        """Per search and perturbation the surviving share at each severity, and what it is to be compared with."""
+        """Per search and perturbation the surviving share at each severity, and what to compare it with."""
         return {
             "images": len(columns["index"]),
             "severities": list(SEVERITIES),

@@ -32,7 +32,7 @@ def save_model(model: nn.Module | OpenViT, path: str | Path) -> None:
 
     Raises:
         UnsupportedModelError: the model cannot be opened.
-        ArgumentError: `path` is no path.
+        ArgumentError: `path` is not a path.
         RunFolderError: the file cannot be written.
 
     Examples:

@@ -54,7 +54,7 @@ def shrink(
     Raises:
         UnsupportedModelError: the model cannot be opened, its FFNs have hooks, or their neurons depend on one another.
         ArgumentError: the neurons are not those of the model, a layer keeps none, the paths were not searched at all
-            tokens, or the fill or its values are no constants.
+            tokens, or the fill or its values are not constants.
 
     Examples:
         >>> from nplight.planted import PLANTED, build_planted

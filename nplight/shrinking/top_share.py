@@ -28,7 +28,7 @@ def top_share(scores: Sequence[Tensor], share: float, *, across: Across = "layer
         Per layer (K,) int64, ascending.
 
     Raises:
-        ArgumentError: a score is missing or not finite, or the share keeps nothing or is no share.
+        ArgumentError: a score is missing or not finite, or the share is outside (0, 1] or keeps nothing.
 
     Examples:
         >>> import torch

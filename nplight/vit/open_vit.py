@@ -151,7 +151,7 @@ class OpenViT(ABC):
         return None
 
     def merging_site(self) -> tuple[nn.Module, int] | None:
-        """The module whose output enters block 0, and how many leading tokens are no patches.
+        """The module whose output enters block 0, and how many leading tokens are not patches.
 
         `None` if the logits depend on the number or the positions of the patch tokens.
         """

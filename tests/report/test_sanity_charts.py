@@ -38,7 +38,7 @@ def test_the_page_has_them_with_the_caveat(finished: Path) -> None:
     page = report_html(read_run(finished))
     for text in ('data-figure="stability"', 'data-figure="sanity"', "<h3>Read-out</h3>", "<h3>A wrong target</h3>"):
         assert text in page
-    assert "the search was given the category that is told here" in page
+    assert "the search was given the category that is read out here" in page
 
 
 def test_a_run_without_them_says_how_to_have_them(finished: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_shards_of_other_runs_are_named(tmp_path: Path, shards: list[RunFolder])
     )
     halves = make_run(tmp_path / "halves", range(10, 20), "1/2")
     refused("is shard 0/3 and .*halves is shard 1/2", [*shards, halves], merged)
-    refused("is no run of a shard", [make_run(tmp_path / "whole", range(IMAGES)), *shards], merged)
+    refused("is not the run folder of a shard", [make_run(tmp_path / "whole", range(IMAGES)), *shards], merged)
     with pytest.raises(RunFolderError, match="must be another folder than the shards'"):
         merge_shards(shards, RunFolder(shards[0].path / ".." / "shard-0"))
 
