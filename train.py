@@ -16,7 +16,7 @@ commands:
   planted    judge methods by models whose neuron paths are known
   shrink     make the model of a finished run smaller, and measure it
 
-`train.py COMMAND --help` lists the options of a command.
+`train.py COMMAND --help` lists the options of a command; `train.py --version` tells the versions.
 """
 
 import sys

@@ -127,6 +127,7 @@ def command_line_page() -> str:
 Written by `python -m benchmarks.reference_pages` from the options of the commands.
 
 In a clone the program is `.uv/bin/uv run train.py`; where the package is installed it is `nplight`.
+`nplight --version` tells the versions of nplight, torch, torchvision, Lightning, timm and torchmetrics.
 
 | command | what it does |
 |---|---|

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import traceback
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +39,8 @@ _RESTORING = "lightning.pytorch.trainer.connectors.checkpoint_connector"
 """Lightning's module that loads a `--ckpt_path`; a checkpoint of another model fails there."""
 
 
+_VERSIONS = ("nplight", "torch", "torchvision", "lightning", "timm", "torchmetrics")
+"""What `--version` tells: what a report of a fault needs."""
 _WITHOUT_CONFIGURATION = {"report": report_command, "planted": planted_command, "shrink": shrink_command}
 """Commands with a parser of their own."""
 
@@ -271,6 +274,9 @@ def main(args: ArgsType = None) -> None:
     warnings.filterwarnings("error", message=missing)
     words = sys.argv[1:] if args is None else args
     try:
+        if words == ["--version"]:
+            print(", ".join(f"{name} {version(name)}" for name in _VERSIONS))
+            return
         if isinstance(words, list) and words[:1] == ["merge"]:
             words = args = merge_command(words[1:])
         if isinstance(words, list) and words[:1] and words[0] in _WITHOUT_CONFIGURATION:

@@ -175,7 +175,7 @@ def overview() -> str:
             "commands:",
             *lines,
             "",
-            f"`{name} COMMAND --help` lists the options of a command.",
+            f"`{name} COMMAND --help` lists the options of a command; `{name} --version` tells the versions.",
             "",
         ]
     )

@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 
 from nplight.cli import PathCLI, main
 from nplight.command_options import COMMANDS, OPTIONS, overview
 from tests.test_cli import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +35,15 @@ def test_the_help_of_the_program_is_there_at_once(tmp_path: Path) -> None:
         assert shown.stdout == overview()
     assert {*PathCLI.subcommands(), "merge", "report", "planted", "shrink"} == set(COMMANDS)
     assert all(f"  {name} " in overview() and text in overview() for name, text in COMMANDS.items())
+
+
+def test_the_versions_are_those_of_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    shown = capsys.readouterr().out
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert shown.startswith(f"nplight {told}, torch {torch.__version__.partition('+')[0]}")
+    assert f"timm {timm.__version__}" in shown
+    assert shown.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", sorted(PathCLI.subcommands()))
