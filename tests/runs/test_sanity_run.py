@@ -108,7 +108,7 @@ def test_a_wrong_target_moves_the_paths_of_what_sees_it(halves: Halves, tmp_path
 
 def test_categories_are_read_out_of_paths_and_not_of_random_ones(halves: Halves, tmp_path: Path) -> None:
     read_out = check(halves, tmp_path, methods=("jas", "random"))["read_out"]
-    assert "the search was given the category that is told" in read_out["caveat"]
+    assert "the search was given the category that is read out here" in read_out["caveat"]
     for target in ("label", "prediction"):
         jas, random = (read_out["searches"][name][target] for name in ("jas", "random"))
         control = read_out["control"][target]
