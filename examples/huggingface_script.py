@@ -66,6 +66,8 @@ def main() -> None:
     with torch.no_grad(), nplight.intervene(model, paths, "remove"):
         removed = model(pixel_values=images).logits.softmax(-1).gather(1, paths.targets[:, None]).mean()
     print(f"probability without the path {removed:.3f}")
+    control = nplight.search(model, images, paths.targets, method="random")
+    print(f"effect of removing as many random neurons {control.effect.mean():+.3f}")
     paths.save(arguments.output)
     print(f"saved: {arguments.output}")
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nplight
+from nplight.neurons import OPERATIONS, Operation
 
 DISCOVER, HELD_OUT = slice(1400, 1600), slice(1600, 1797)
 
@@ -54,6 +55,19 @@ def label_probability(model: nn.Module, pixels: Tensor, labels: Tensor) -> float
         return model(pixels).softmax(-1).gather(1, labels[:, None]).mean().item()
 
 
+def edited_probability(
+    model: nn.Module, neurons: Tensor, operation: Operation, pixels: Tensor, labels: Tensor
+) -> float:
+    """The mean probability of the label with the neurons edited."""
+    with nplight.intervene(model, neurons, operation):
+        return label_probability(model, pixels, labels)
+
+
+def random_neurons(model: nn.Module, top_k: int) -> Tensor:
+    """The control: as many neurons per layer as a path has, drawn at random, (layers, K)."""
+    return torch.stack([torch.randperm(width)[:top_k] for width in nplight.open_vit(model).widths])
+
+
 def main() -> None:
     """Fine-tune, search, test."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
@@ -73,10 +87,14 @@ def main() -> None:
     category = nplight.category_paths(
         paths.ranking, labels[DISCOVER], num_classes=10, top_k=5, scores=paths.ranking_scores
     )
-    print(f"unedited      {label_probability(model, pixels[HELD_OUT], labels[HELD_OUT]):.1%}")
-    for operation in ("keep", "remove"):
-        with nplight.intervene(model, category.of(labels[HELD_OUT]), operation):
-            print(f"path {operation:8} {label_probability(model, pixels[HELD_OUT], labels[HELD_OUT]):.1%}")
+    print(f"unedited  {label_probability(model, pixels[HELD_OUT], labels[HELD_OUT]):.1%}")
+    draws = [random_neurons(model, top_k=5) for _ in range(20)]
+    for operation in OPERATIONS:
+        path, *controls = (
+            edited_probability(model, neurons, operation, pixels[HELD_OUT], labels[HELD_OUT])
+            for neurons in (category.of(labels[HELD_OUT]), *draws)
+        )
+        print(f"{operation:8}  {path:.1%}, random neurons {sum(controls) / len(controls):.1%} (mean of 20 draws)")
 
 
 if __name__ == "__main__":
