@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Container
 
 from rich import box
 from rich.console import RenderableType
@@ -15,24 +16,33 @@ from nplight.planted import Judgements
 from nplight.planted.case_groups import CASE_TABLES, CaseTable
 
 _LONGEST_HEAD = 8
-_LEGEND = (
-    "Means over the cases of a column, in %. Found: recall of the planted neurons. Removed: what the removal of the "
-    "found path does to the label's probability, of what that of the known path does. The control is random."
-)
 MEASURE_TITLES = {"recall": "Found", "removed": "Removed"}
 """Measure -> what a table of it is called."""
+_MEANINGS = {
+    "recall": "recall of the planted neurons",
+    "removed": "what the removal of the found path does to the label's probability, of what that of the known path "
+    "does",
+}
 
 
 def planted_tables(judgements: Judgements) -> list[RenderableType]:
     """Methods down, groups of cases across."""
     parts: list[RenderableType] = [Text(f"Objective: {judgements.objective}", style="bold")]
-    for groups in CASE_TABLES:
-        for measure in groups.measures if judged_columns(judgements, groups) else ():
-            parts += [
-                Text(f"{MEASURE_TITLES[measure]}, {groups.title}", style="bold"),
-                _table(judgements, groups, measure),
-            ]
-    return [*parts, Text(textwrap.fill(_LEGEND, 80), style="dim")]
+    shown = [
+        (groups, measure) for groups in CASE_TABLES if judged_columns(judgements, groups) for measure in groups.measures
+    ]
+    for groups, measure in shown:
+        title = Text(f"{MEASURE_TITLES[measure]}, {groups.title}", style="bold")
+        parts += [title, _table(judgements, groups, measure)]
+    return [*parts, Text(textwrap.fill(_legend({measure for _, measure in shown}), 80), style="dim")]
+
+
+def _legend(measures: Container[str]) -> str:
+    """What the measures of the tables mean."""
+    meanings = [
+        f"{MEASURE_TITLES[measure]}: {meaning}." for measure, meaning in _MEANINGS.items() if measure in measures
+    ]
+    return " ".join(["Means over the cases of a column, in %.", *meanings, "The control is random."])
 
 
 def judged_columns(judgements: Judgements, groups: CaseTable) -> dict[str, tuple[str, ...]]:

@@ -46,5 +46,11 @@ def test_groups_without_a_judged_case_are_left_out() -> None:
     assert "parallel" not in text
 
 
+def test_the_legend_names_the_measures_of_the_tables_alone() -> None:
+    assert "Removed:" in printed(constant(["chain", "trigger_1"], ["jas"]))
+    assert "Removed" not in printed(constant(["chain"], ["jas"]))
+    assert "Found:" in printed(constant(["chain"], ["jas"]))
+
+
 def test_percent() -> None:
     assert [percent(value) for value in (0.583, 1.0, -0.001, math.nan)] == ["58", "100", "0", "–"]
