@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,10 @@ def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `runs/digits` is a finished run of the plain loop."""
+def run_folder(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `runs/digits` is a copy of a finished run."""
     folder = tmp_path_factory.mktemp("pages")
-    example = importlib.util.spec_from_file_location("plain_loop", ROOT / "examples" / "plain_loop.py")
-    assert example
-    assert example.loader
-    module = importlib.util.module_from_spec(example)
-    example.loader.exec_module(module)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["plain_loop.py", "--run_dir", str(folder / "runs" / "digits"), "--epochs", "1"])
-        module.main()
+    shutil.copytree(finished, folder / "runs" / "digits")
     return folder
 
 
