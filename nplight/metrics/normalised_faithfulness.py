@@ -62,7 +62,7 @@ class KeptMeasure:
             return None
         return (
             f"pruning every neuron changes it by {-change.value:+.3g} [{-change.high:+.3g}, {-change.low:+.3g}], "
-            f"which is too little to divide by"
+            f"which is not clear of 0, so that it cannot divide"
         )
 
     def normalised(self) -> Tensor:

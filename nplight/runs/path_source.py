@@ -57,7 +57,7 @@ class PathSource(Protocol):
         ...
 
     def image_paths(self) -> PathTable | None:
-        """The stored paths of the images, if they are known."""
+        """The stored paths of the images, if they are stored."""
         ...
 
     def digest(self) -> str | None:

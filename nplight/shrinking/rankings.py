@@ -60,7 +60,7 @@ def stored_scores(
         vit: the opened model.
         by: the name of the search.
         table: the stored paths of the search.
-        share: of the neurons, to be kept.
+        share: of the neurons that are kept.
         argument: that names the search, for messages.
 
     Returns:

@@ -49,7 +49,7 @@ def test_where_pruning_every_neuron_changes_nothing_it_is_said_and_not_divided(n
     found = normalised_faithfulness(KeptMeasure([0, 1, 8], values), measure="accuracy", tokens="all")
     assert (found.values, found.cpr, found.cmd) == ((), None, None)
     assert found.undefined is not None
-    assert "too little to divide by" in found.undefined
+    assert "which is not clear of 0, so that it cannot divide" in found.undefined
     assert found.to_dict()["cpr"] is None
 
 
